@@ -1,0 +1,140 @@
+//! The names that the kernel and `ip netns` know: devices, namespaces, hardware addresses.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Why a text is not one of these names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is no {what}: {rule}")]
+pub struct NameError {
+    pub what: &'static str,
+    pub value: String,
+    pub rule: &'static str,
+}
+
+/// Name of a network device: 1 to 15 bytes, no slash, no white space (`dev_valid_name` in the kernel).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DevName(String);
+
+/// Name of a namespace as `ip netns` lists it: a file name under `/run/netns`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NsName(String);
+
+/// A 48-bit hardware address, written `fa:16:3e:00:00:01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MacAddr(pub [u8; 6]);
+
+impl DevName {
+    pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
+        let value = name.into();
+        let printable = value.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
+        if value.is_empty() || value.len() > 15 || !printable || value == "." || value == ".." {
+            let rule = "1 to 15 printable bytes without '/' and ':'";
+            return Err(NameError { what: "device name", value, rule });
+        }
+        Ok(Self(value))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl NsName {
+    pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
+        let value = name.into();
+        let printable = value.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
+        if value.is_empty() || value.len() > 255 || !printable || value == "." || value == ".." {
+            let rule = "1 to 255 printable bytes without '/'";
+            return Err(NameError { what: "namespace name", value, rule });
+        }
+        Ok(Self(value))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl MacAddr {
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    pub fn is_multicast(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+}
+
+impl fmt::Display for MacAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for MacAddr {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let wrong = || NameError {
+            what: "hardware address",
+            value: text.to_owned(),
+            rule: "six pairs of hexadecimal digits with colons between",
+        };
+        let mut bytes = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut bytes {
+            let part = parts.next().ok_or_else(wrong)?;
+            if part.len() != 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(wrong());
+            }
+            *byte = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
+        }
+        if parts.next().is_some() { Err(wrong()) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl FromStr for DevName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl FromStr for NsName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for DevName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for NsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// All three are plain text in JSON and TOML.
+macro_rules! text_in_serde {
+    ($($name:ty),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+text_in_serde!(DevName, NsName, MacAddr);

@@ -67,7 +67,7 @@ pub enum LinkKind {
     Vlan { parent: DevName, id: u16 },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Place {
     /// The namespace that the program itself lives in.
     Home,

@@ -11,6 +11,8 @@
 //! | what is to be done, and in which order | `diff.rs`, `step.rs`; what stands in the way: `conflict.rs` |
 //! | doing it | `apply.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
+//! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
+//! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
@@ -18,17 +20,21 @@
 
 mod addr;
 mod advice;
+mod announce;
 mod apply;
 mod attr;
 mod check;
 mod conflict;
+pub mod conntrack;
 mod diff;
+mod element;
 mod enter;
 mod error;
 mod link;
 pub mod names;
 mod namespace;
 mod neigh;
+mod nft;
 mod observe;
 mod reactor;
 mod route;
@@ -39,9 +45,11 @@ pub mod spec;
 mod stay;
 mod step;
 mod sysctl;
+mod watch;
 mod wire;
 
 pub use addr::AddrSeen;
+pub use announce::announce;
 pub use apply::{Applied, apply, converge};
 pub use conflict::Conflict;
 pub use diff::diff;
@@ -49,8 +57,10 @@ pub use error::{Error, Mistake, Refusal};
 pub use link::{KindSeen, LinkId, LinkSeen};
 pub use names::{DevName, MacAddr, NameError, NsName};
 pub use namespace::Namespace;
+pub use nft::{ChainSeen, TableSeen};
 pub use observe::{Actual, PeerSeen, observe};
 pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};
 pub use step::Step;
+pub use watch::Watcher;

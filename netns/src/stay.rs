@@ -2,6 +2,7 @@
 //! that pairs of devices lead to.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use crate::error::Error;
 use crate::namespace::Namespace;
@@ -12,6 +13,7 @@ use crate::wire::Wire;
 pub(crate) struct Stay {
     namespace: Namespace,
     pub(crate) route: Wire,
+    netfilter: Option<Wire>,
     elsewhere: BTreeMap<Place, Option<Elsewhere>>,
     /// Messages that changed (or tried to change) something, and written sysctls.
     pub(crate) writes: usize,
@@ -26,13 +28,31 @@ pub(crate) struct Elsewhere {
 impl Stay {
     /// On a worker thread that is inside of `namespace`.
     pub(crate) fn begin(namespace: &Namespace) -> Result<Self, Error> {
-        let failed = |source| Error::Socket { place: namespace.place().clone(), what: "netlink".into(), source };
+        let failed = |source| Error::Socket {
+            place: namespace.place().clone(),
+            what: "netlink".into(),
+            source,
+        };
         let route = Wire::route().map_err(failed)?;
-        Ok(Self { namespace: namespace.clone(), route, elsewhere: BTreeMap::new(), writes: 0 })
+        Ok(Self {
+            namespace: namespace.clone(),
+            route,
+            netfilter: None,
+            elsewhere: BTreeMap::new(),
+            writes: 0,
+        })
     }
 
     pub(crate) fn place(&self) -> &Place {
         self.namespace.place()
+    }
+
+    /// Opened when first asked for.
+    pub(crate) fn netfilter(&mut self) -> io::Result<&mut Wire> {
+        match &mut self.netfilter {
+            Some(wire) => Ok(wire),
+            none => Ok(none.insert(Wire::netfilter()?)),
+        }
     }
 
     /// Opened once per stay; `None`: there is no such namespace.
@@ -52,8 +72,14 @@ impl Stay {
                 None => return Ok(None),
             },
         };
-        let failed = |source| Error::Socket { place: place.clone(), what: "netlink".into(), source };
-        let wire = namespace.detour(&self.namespace, Wire::route)?.map_err(failed)?;
+        let failed = |source| Error::Socket {
+            place: place.clone(),
+            what: "netlink".into(),
+            source,
+        };
+        let wire = namespace
+            .detour(&self.namespace, Wire::route)?
+            .map_err(failed)?;
         Ok(Some(Elsewhere { namespace, wire }))
     }
 }

@@ -1,5 +1,6 @@
 //! One change of the kernel, small enough to name in a sentence: what `diff` says and `apply` does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use crate::conflict::Conflict;
 use crate::names::{DevName, MacAddr};
 use crate::route::RouteSeen;
 use crate::rule::RuleSeen;
-use crate::ruleset::MapChange;
+use crate::ruleset::{Element, MapChange};
 use crate::spec::{Link, LinkKind, Neighbour, Place, Route, Rule};
 
 /// One change. Its text reads after "failed to" and after "would".
@@ -17,38 +18,90 @@ use crate::spec::{Link, LinkKind, Neighbour, Place, Route, Rule};
 pub enum Step {
     /// Cannot be done: the reason. All that does not depend on it is done.
     Blocked(Conflict),
-    SetSysctl { key: String, value: String },
+    SetSysctl {
+        key: String,
+        value: String,
+    },
     DeleteRoute(RouteSeen),
     DeleteRule(RuleSeen),
     DeleteNeighbour(Neighbour),
-    DeleteAddress { dev: DevName, address: IpNet },
+    DeleteAddress {
+        dev: DevName,
+        address: IpNet,
+    },
     /// A tunnel no longer floods to this remote end.
-    DeleteFlood { dev: DevName, remote: IpAddr },
-    DeleteLink { dev: DevName },
+    DeleteFlood {
+        dev: DevName,
+        remote: IpAddr,
+    },
+    DeleteLink {
+        dev: DevName,
+    },
     /// Ours by its alias, left over in another namespace where the far end of a pair shall be.
-    DeletePeer { dev: DevName, place: Place },
-    DeleteTable { table: String },
+    DeletePeer {
+        dev: DevName,
+        place: Place,
+    },
+    DeleteTable {
+        table: String,
+    },
     /// All of our table in one transaction; established flows stay.
-    LoadTable { table: String, why: &'static str },
-    /// Only these elements.
-    ChangeMap { table: String, map: String, change: MapChange },
+    LoadTable {
+        table: String,
+        why: &'static str,
+    },
+    /// Only these elements, by map; all in one transaction.
+    ChangeMaps {
+        table: String,
+        changes: BTreeMap<String, MapChange>,
+    },
     /// Down, with our alias; what it shall be beyond its kind follows in steps of their own.
-    CreateLink { dev: DevName, link: Box<Link> },
-    SetDown { dev: DevName },
-    SetMac { dev: DevName, mac: MacAddr },
-    SetMtu { dev: DevName, mtu: u32 },
-    SetMaster { dev: DevName, master: Option<DevName> },
+    CreateLink {
+        dev: DevName,
+        link: Box<Link>,
+    },
+    SetDown {
+        dev: DevName,
+    },
+    SetMac {
+        dev: DevName,
+        mac: MacAddr,
+    },
+    SetMtu {
+        dev: DevName,
+        mtu: u32,
+    },
+    SetMaster {
+        dev: DevName,
+        master: Option<DevName>,
+    },
     /// Back to no spanning tree, no forward delay, no multicast snooping.
-    SetBridge { dev: DevName },
-    SetAlias { dev: DevName, alias: String },
-    SetUp { dev: DevName },
+    SetBridge {
+        dev: DevName,
+    },
+    SetAlias {
+        dev: DevName,
+        alias: String,
+    },
+    SetUp {
+        dev: DevName,
+    },
     /// A tunnel floods to this remote end, too.
-    AddFlood { dev: DevName, remote: IpAddr },
-    AddAddress { dev: DevName, address: IpNet },
+    AddFlood {
+        dev: DevName,
+        remote: IpAddr,
+    },
+    AddAddress {
+        dev: DevName,
+        address: IpNet,
+    },
     SetNeighbour(Neighbour),
     AddRoute(Route),
     /// In one go, so that no packet finds neither.
-    ReplaceRoute { route: Route, instead_of: Route },
+    ReplaceRoute {
+        route: Route,
+        instead_of: Route,
+    },
     AddRule(Rule),
 }
 
@@ -66,7 +119,9 @@ impl Step {
             | Self::SetMaster { .. } => true,
             // Turning forwarding resets other switches (`inet_forward_change`); turning IPv6 off drops addresses.
             Self::SetSysctl { key, .. } => {
-                key.ends_with("ip_forward") || key.ends_with("forwarding") || key.ends_with("disable_ipv6")
+                key.ends_with("ip_forward")
+                    || key.ends_with("forwarding")
+                    || key.ends_with("disable_ipv6")
             }
             Self::Blocked(_)
             | Self::DeleteRoute(_)
@@ -75,7 +130,7 @@ impl Step {
             | Self::DeleteFlood { .. }
             | Self::DeleteTable { .. }
             | Self::LoadTable { .. }
-            | Self::ChangeMap { .. }
+            | Self::ChangeMaps { .. }
             | Self::CreateLink { .. }
             | Self::SetBridge { .. }
             | Self::SetAlias { .. }
@@ -97,23 +152,43 @@ impl fmt::Display for Step {
             Self::SetSysctl { key, value } => write!(f, "set {key} = {value}"),
             Self::DeleteRoute(seen) => write!(f, "delete route {}", seen.route),
             Self::DeleteRule(seen) => write!(f, "delete rule {}", seen.rule),
-            Self::DeleteNeighbour(Neighbour { dev, address, .. }) => write!(f, "delete neighbour {address} on {dev}"),
-            Self::DeleteAddress { dev, address } => write!(f, "delete address {address} from {dev}"),
+            Self::DeleteNeighbour(Neighbour { dev, address, .. }) => {
+                write!(f, "delete neighbour {address} on {dev}")
+            }
+            Self::DeleteAddress { dev, address } => {
+                write!(f, "delete address {address} from {dev}")
+            }
             Self::DeleteFlood { dev, remote } => write!(f, "stop flooding from {dev} to {remote}"),
             Self::DeleteLink { dev } => write!(f, "delete device {dev}"),
-            Self::DeletePeer { dev, place } => write!(f, "delete left-over device {dev} in {place}"),
+            Self::DeletePeer { dev, place } => {
+                write!(f, "delete left-over device {dev} in {place}")
+            }
             Self::DeleteTable { table } => write!(f, "delete nftables table inet {table}"),
             Self::LoadTable { table, why } => write!(f, "load nftables table inet {table} ({why})"),
-            Self::ChangeMap { table, map, change } => {
-                write!(f, "change {map} of nftables table inet {table}: {change}")
+            Self::ChangeMaps { table, changes } => {
+                let each: Vec<String> = changes
+                    .iter()
+                    .map(|(map, change)| format!("{map}: {change}"))
+                    .collect();
+                write!(
+                    f,
+                    "change maps of nftables table inet {table} ({})",
+                    each.join("; ")
+                )
             }
             Self::CreateLink { dev, link } => write!(f, "create {} {dev}", link.kind),
             Self::SetDown { dev } => write!(f, "set {dev} down"),
             Self::SetMac { dev, mac } => write!(f, "set hardware address {mac} on {dev}"),
             Self::SetMtu { dev, mtu } => write!(f, "set MTU {mtu} on {dev}"),
-            Self::SetMaster { dev, master: Some(master) } => write!(f, "put {dev} into bridge {master}"),
+            Self::SetMaster {
+                dev,
+                master: Some(master),
+            } => write!(f, "put {dev} into bridge {master}"),
             Self::SetMaster { dev, master: None } => write!(f, "take {dev} out of its bridge"),
-            Self::SetBridge { dev } => write!(f, "turn STP, forward delay and multicast snooping off on {dev}"),
+            Self::SetBridge { dev } => write!(
+                f,
+                "turn STP, forward delay and multicast snooping off on {dev}"
+            ),
             Self::SetAlias { dev, alias } => write!(f, "mark {dev} with alias {alias:?}"),
             Self::SetUp { dev } => write!(f, "set {dev} up"),
             Self::AddFlood { dev, remote } => write!(f, "flood from {dev} to {remote}"),
@@ -122,7 +197,9 @@ impl fmt::Display for Step {
                 write!(f, "set neighbour {address} at {mac} on {dev}")
             }
             Self::AddRoute(route) => write!(f, "add route {route}"),
-            Self::ReplaceRoute { route, instead_of } => write!(f, "replace route {instead_of} by {route}"),
+            Self::ReplaceRoute { route, instead_of } => {
+                write!(f, "replace route {instead_of} by {route}")
+            }
             Self::AddRule(rule) => write!(f, "add rule {rule}"),
         }
     }
@@ -188,8 +265,37 @@ impl fmt::Display for Rule {
     }
 }
 
+/// Few elements by name, many by number.
 impl fmt::Display for MapChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} elements less, {} more", self.remove.len(), self.add.len())
+        const FEW: usize = 4;
+        let key = |key: &[Element]| {
+            key.iter()
+                .map(Element::to_string)
+                .collect::<Vec<_>>()
+                .join(" . ")
+        };
+        if self.remove.len() + self.add.len() > FEW {
+            return write!(f, "{} less, {} more", self.remove.len(), self.add.len());
+        }
+        let less = self.remove.iter().map(|gone| format!("-{}", key(gone)));
+        let more = self.add.iter().map(|(new, data)| match data {
+            Some(data) => format!("+{} : {data}", key(new)),
+            None => format!("+{}", key(new)),
+        });
+        f.write_str(&less.chain(more).collect::<Vec<_>>().join(", "))
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipv4(address) => address.fmt(f),
+            Self::Net(address, length) => write!(f, "{address}/{length}"),
+            Self::Protocol(number) => number.fmt(f),
+            Self::Port(number) => number.fmt(f),
+            Self::Device(name) => f.write_str(name),
+            Self::Mark(mark) => write!(f, "{mark:#x}"),
+        }
     }
 }

@@ -30,8 +30,15 @@ pub(crate) fn device(key: &str) -> Option<DevName> {
     }
 }
 
+/// Where it lies.
+pub(crate) fn directory(key: &str) -> Option<PathBuf> {
+    path(key).parent().map(Path::to_path_buf)
+}
+
 /// What each of the keys says now; `None`: there is no such setting (its device may come yet).
-pub(crate) fn read<'a>(keys: impl Iterator<Item = &'a String>) -> io::Result<BTreeMap<String, Option<String>>> {
+pub(crate) fn read<'a>(
+    keys: impl Iterator<Item = &'a String>,
+) -> io::Result<BTreeMap<String, Option<String>>> {
     let mut values = BTreeMap::new();
     for key in keys {
         let value = match fs::read_to_string(path(key)) {

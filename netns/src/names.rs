@@ -28,10 +28,16 @@ pub struct MacAddr(pub [u8; 6]);
 impl DevName {
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
         let value = name.into();
-        let printable = value.bytes().all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
+        let printable = value
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b'/' && b != b':');
         if value.is_empty() || value.len() > 15 || !printable || value == "." || value == ".." {
             let rule = "1 to 15 printable bytes without '/' and ':'";
-            return Err(NameError { what: "device name", value, rule });
+            return Err(NameError {
+                what: "device name",
+                value,
+                rule,
+            });
         }
         Ok(Self(value))
     }
@@ -47,7 +53,11 @@ impl NsName {
         let printable = value.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
         if value.is_empty() || value.len() > 255 || !printable || value == "." || value == ".." {
             let rule = "1 to 255 printable bytes without '/'";
-            return Err(NameError { what: "namespace name", value, rule });
+            return Err(NameError {
+                what: "namespace name",
+                value,
+                rule,
+            });
         }
         Ok(Self(value))
     }
@@ -90,7 +100,11 @@ impl FromStr for MacAddr {
             }
             *byte = u8::from_str_radix(part, 16).map_err(|_| wrong())?;
         }
-        if parts.next().is_some() { Err(wrong()) } else { Ok(Self(bytes)) }
+        if parts.next().is_some() {
+            Err(wrong())
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 

@@ -59,12 +59,18 @@ pub enum LinkKind {
     /// Someone else makes it (the kernel's `lo`, the far end of a veth, a physical device): we only set what is named here.
     Existing,
     /// A pair: this end here, `peer` in another namespace. Made from this end; goes with it.
-    Veth { peer: DevName, peer_in: Place },
+    Veth {
+        peer: DevName,
+        peer_in: Place,
+    },
     /// Without STP, forward delay 0, no multicast snooping.
     Bridge,
     Vxlan(Vxlan),
     /// 802.1Q on `parent`, in the same namespace.
-    Vlan { parent: DevName, id: u16 },
+    Vlan {
+        parent: DevName,
+        id: u16,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,13 +131,25 @@ pub struct Neighbour {
 
 impl Default for Ownership {
     fn default() -> Self {
-        Self { prefixes: BTreeSet::new(), protocol: 4, table: "netns".into(), alias: "netns".into() }
+        Self {
+            prefixes: BTreeSet::new(),
+            protocol: 4,
+            table: "netns".into(),
+            alias: "netns".into(),
+        }
     }
 }
 
 impl Link {
     fn of(kind: LinkKind) -> Self {
-        Self { kind, mac: None, mtu: None, up: true, master: None, addrs: None }
+        Self {
+            kind,
+            mac: None,
+            mtu: None,
+            up: true,
+            master: None,
+            addrs: None,
+        }
     }
 
     /// `lo`, or another device that is there already.
@@ -183,7 +201,15 @@ impl Link {
 impl Route {
     pub fn to(destination: IpNet) -> Self {
         let (via, dev, onlink, source) = (BTreeSet::new(), None, false, None);
-        Self { destination, via, dev, onlink, source, table: 0, metric: 0 }
+        Self {
+            destination,
+            via,
+            dev,
+            onlink,
+            source,
+            table: 0,
+            metric: 0,
+        }
     }
 
     pub fn default_v4() -> Self {

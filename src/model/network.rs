@@ -1,6 +1,7 @@
 //! Networks and subnets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -85,6 +86,18 @@ pub struct Subnet {
 pub struct HostRoute {
     pub destination: IpNet,
     pub nexthop: IpAddr,
+}
+
+impl fmt::Display for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("by another agent"),
+            Self::Local { .. } => f.write_str("local"),
+            Self::Flat { device, .. } => write!(f, "flat on {device}"),
+            Self::Vlan { device, tag, .. } => write!(f, "VLAN {tag} on {device}"),
+            Self::Vxlan { vxlan, .. } => write!(f, "VXLAN {}", vxlan.vni),
+        }
+    }
 }
 
 impl Network {

@@ -22,14 +22,15 @@ use crate::model::{NsName, State, Target};
 
 pub use dns::zone;
 pub use metadata::residents;
-pub use names::{gateway_device, is_ours, namespace, router_device, tap_device};
+pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
+pub use nat::leads_inside;
 pub use settings::{Metadata, Settings};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";
 
 /// What one target wants of the kernel.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     pub namespace: NsName,
     /// All of ours in that namespace.
@@ -101,3 +102,6 @@ fn ownership_on_host() -> Ownership {
         alias: MARK.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

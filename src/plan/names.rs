@@ -45,6 +45,11 @@ pub fn gateway_device(port: PortId) -> DevName {
     cut("qg-", port)
 }
 
+/// `qr-` or `qg-`.
+pub fn is_router_device(device: &DevName) -> bool {
+    device.as_str().starts_with("qr-") || device.as_str().starts_with("qg-")
+}
+
 /// The host's end of any port.
 pub fn tap_device(port: PortId) -> DevName {
     cut("tap", port)

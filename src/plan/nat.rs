@@ -31,6 +31,11 @@ const TO_FLOATING: &str = "fixed_to_floating";
 const FORWARD_ADDRESS: &str = "forward_to_address";
 const FORWARD_PORT: &str = "forward_to_port";
 
+/// Maps whose keys are reached from outside: a key's removal ends its connections.
+pub fn leads_inside(map: &str) -> bool {
+    map == TO_FIXED || map == FORWARD_ADDRESS
+}
+
 pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
     let gateway = router.gateway.as_ref().and_then(|gateway| {
         let first_v4 = gateway
@@ -290,7 +295,7 @@ impl Table {
     }
 
     fn rule<const N: usize>(&mut self, chain: &'static str, statements: [Stmt; N]) {
-        let expr = Cow::Owned(statements.to_vec());
+        let expr = Cow::Owned(Vec::from(statements));
         let rule = Rule {
             family: NfFamily::INet,
             table: MARK.into(),
@@ -373,7 +378,7 @@ fn look_up(key: Expr, map: &'static str) -> Expr {
 }
 
 fn concat<const N: usize>(parts: [Expr; N]) -> Expr {
-    Expression::Named(NamedExpression::Concat(parts.to_vec()))
+    Expression::Named(NamedExpression::Concat(Vec::from(parts)))
 }
 
 fn payload(protocol: &'static str, field: &'static str) -> Expr {

@@ -1,10 +1,56 @@
 //! Declarative network namespaces: say what a namespace should hold, and only what differs is changed.
 //!
 //!     Spec -> observe -> diff (pure) -> apply
+//!
+//! | looking for | open |
+//! |---|---|
+//! | what can be wished for | `spec.rs`, `ruleset.rs`, `names.rs`; what is wrong with a wish: `check.rs` |
+//! | namespaces by name | `namespace.rs` |
+//! | running something inside of one | `enter.rs`; sockets: `socket.rs` |
+//! | what the kernel holds | `observe.rs` |
+//! | what is to be done, and in which order | `diff.rs`, `step.rs`; what stands in the way: `conflict.rs` |
+//! | doing it | `apply.rs` |
+//! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
+//! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
+//! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
+#![deny(unsafe_code)]
+
+mod addr;
+mod advice;
+mod apply;
+mod attr;
+mod check;
+mod conflict;
+mod diff;
+mod enter;
+mod error;
+mod link;
 pub mod names;
+mod namespace;
+mod neigh;
+mod observe;
+mod reactor;
+mod route;
+mod rule;
 pub mod ruleset;
+pub mod socket;
 pub mod spec;
+mod stay;
+mod step;
+mod sysctl;
+mod wire;
 
+pub use addr::AddrSeen;
+pub use apply::{Applied, apply, converge};
+pub use conflict::Conflict;
+pub use diff::diff;
+pub use error::{Error, Mistake, Refusal};
+pub use link::{KindSeen, LinkId, LinkSeen};
 pub use names::{DevName, MacAddr, NameError, NsName};
-pub use spec::Spec;
+pub use namespace::Namespace;
+pub use observe::{Actual, PeerSeen, observe};
+pub use route::RouteSeen;
+pub use rule::RuleSeen;
+pub use spec::{Place, Spec};
+pub use step::Step;

@@ -1,0 +1,165 @@
+//! Sockets born inside of a namespace, which they never leave. All are non-blocking and closed on exec.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, setsockopt, socket,
+    sockopt,
+};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
+use crate::error::Error;
+use crate::names::DevName;
+use crate::namespace::Namespace;
+use crate::reactor::register;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// A UDP socket that other sockets may share the address with (each with its own device), that may broadcast, and
+/// that can tell which address and device a datagram came to (`IP_PKTINFO`).
+pub async fn udp(ns: &Namespace, bind: SocketAddr, dev: Option<&DevName>) -> Result<UdpSocket, Error> {
+    let dev = dev.cloned();
+    let made = ns.enter(move || {
+        let socket = Socket::new(Domain::for_address(bind), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+        socket.set_reuse_address(true)?;
+        if bind.is_ipv4() {
+            socket.set_broadcast(true)?;
+            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        } else {
+            socket.set_only_v6(true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+        }
+        on_device(&socket, dev.as_ref())?;
+        socket.bind(&bind.into())?;
+        Ok(std::net::UdpSocket::from(socket))
+    });
+    let made = made.await.map_err(|error| named(error, || format!("UDP {bind}")))?;
+    UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP {bind}"), source))
+}
+
+/// A UDP socket on a random port, connected to one peer: only that peer's answers come in.
+pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, Error> {
+    let made = ns.enter(move || {
+        let socket = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+        socket.connect(&to.into())?;
+        Ok(std::net::UdpSocket::from(socket))
+    });
+    let made = made.await.map_err(|error| named(error, || format!("UDP to {to}")))?;
+    UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP to {to}"), source))
+}
+
+/// A listening TCP socket. Its address need not be there yet (`IP_FREEBIND`).
+pub async fn tcp_listener(ns: &Namespace, bind: SocketAddr, dev: Option<&DevName>) -> Result<TcpListener, Error> {
+    let dev = dev.cloned();
+    let made = ns.enter(move || {
+        let socket = Socket::new(Domain::for_address(bind), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if bind.is_ipv4() {
+            socket.set_freebind_v4(true)?;
+        } else {
+            socket.set_only_v6(true)?;
+            socket.set_freebind_v6(true)?;
+        }
+        on_device(&socket, dev.as_ref())?;
+        socket.bind(&bind.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(std::net::TcpListener::from(socket))
+    });
+    let made = made.await.map_err(|error| named(error, || format!("TCP {bind}")))?;
+    TcpListener::from_std(made).map_err(|source| failed(ns, format!("TCP {bind}"), source))
+}
+
+/// Connects from inside of the namespace. Without a time limit of its own beyond the kernel's; drop it to give up.
+pub async fn tcp_stream(ns: &Namespace, to: SocketAddr) -> Result<TcpStream, Error> {
+    let made = ns.enter(move || {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        match socket.connect(&SockAddr::from(to)) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            Ok(()) | Err(_) => Ok(std::net::TcpStream::from(socket)),
+        }
+    });
+    let what = || format!("TCP to {to}");
+    let stream = TcpStream::from_std(made.await.map_err(|error| named(error, what))?);
+    let stream = stream.map_err(|source| failed(ns, what(), source))?;
+    stream.writable().await.map_err(|source| failed(ns, what(), source))?;
+    match stream.take_error() {
+        Ok(None) => Ok(stream),
+        Ok(Some(source)) | Err(source) => Err(failed(ns, what(), source)),
+    }
+}
+
+/// Whole Ethernet frames of one device.
+#[derive(Debug)]
+pub struct PacketSocket(AsyncFd<OwnedFd>);
+
+/// A socket for whole frames on `dev`: receives those of one `ethertype` (host byte order), or none at all (0).
+pub async fn packet(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<PacketSocket, Error> {
+    let what = format!("packet {dev}");
+    let dev = dev.clone();
+    let made = ns.enter(move || {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        // Born without a protocol: between birth and binding it would hear every device.
+        let made = socket(AddressFamily::Packet, SockType::Raw, flags, None::<SockProtocol>)?;
+        let index = nix::net::if_::if_nametoindex(dev.as_str())?;
+        bind(made.as_raw_fd(), &link_address(index, ethertype)?)?;
+        Ok(made)
+    });
+    let made = made.await.map_err(|error| named(error, || what.clone()))?;
+    register(made, Interest::READABLE | Interest::WRITABLE).map(PacketSocket).map_err(|source| failed(ns, what, source))
+}
+
+impl PacketSocket {
+    /// Waits for room in the device's queue, then sends one frame.
+    pub async fn send(&self, frame: &[u8]) -> io::Result<()> {
+        self.0.async_io(Interest::WRITABLE, |_| self.try_send(frame)).await
+    }
+
+    /// Sends one frame, or says `WouldBlock`.
+    pub fn try_send(&self, frame: &[u8]) -> io::Result<()> {
+        send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
+        Ok(())
+    }
+
+    /// Length of the next frame, which is cut to `into`. Also sees frames that this host sends.
+    pub async fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
+        let receive = |fd: &OwnedFd| Ok(recv(fd.as_raw_fd(), into, MsgFlags::empty())?);
+        let mut receive = receive;
+        self.0.async_io(Interest::READABLE, |fd| receive(fd)).await
+    }
+}
+
+fn on_device(socket: &Socket, dev: Option<&DevName>) -> io::Result<()> {
+    dev.map_or(Ok(()), |dev| socket.bind_device(Some(dev.as_str().as_bytes())))
+}
+
+fn link_address(index: u32, ethertype: u16) -> io::Result<LinkAddr> {
+    let index = i32::try_from(index).map_err(io::Error::other)?;
+    // SAFETY: all fields of `sockaddr_ll` are plain numbers, for which zero is a value.
+    #[allow(unsafe_code, reason = "nix offers no way to build this address")]
+    let mut raw: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    raw.sll_family = libc::AF_PACKET.try_into().map_err(io::Error::other)?;
+    raw.sll_protocol = ethertype.to_be();
+    raw.sll_ifindex = index;
+    // SAFETY: `raw` is a whole `sockaddr_ll` of this family, and lives through the call.
+    #[allow(unsafe_code, reason = "nix offers no way to build this address")]
+    let address = unsafe { LinkAddr::from_raw((&raw const raw).cast(), Some(size_of::<libc::sockaddr_ll>() as u32)) };
+    address.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// An error of work inside becomes one of this socket; others (the namespace is gone) stay.
+fn named(error: Error, what: impl FnOnce() -> String) -> Error {
+    match error {
+        Error::Inside { place, source } => Error::Socket { place, what: what(), source },
+        other => other,
+    }
+}
+
+fn failed(ns: &Namespace, what: String, source: io::Error) -> Error {
+    Error::Socket { place: ns.place().clone(), what, source }
+}

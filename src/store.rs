@@ -157,6 +157,17 @@ impl Store {
         errors
     }
 
+    /// Removes every stored object, for `warren cleanup --all`.
+    pub fn forget(&self) -> Vec<StoreError> {
+        let remove = |kind: &&str| {
+            let dir = self.dir.join(kind);
+            fs::remove_dir_all(&dir)
+                .err()
+                .map(|source| StoreError::Dir { dir, source })
+        };
+        KINDS.iter().filter_map(remove).collect()
+    }
+
     fn load_kind<K: Ord, T: DeserializeOwned>(
         &self,
         kind: &str,

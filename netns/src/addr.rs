@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_REPLACE, Parseable};
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope,
+};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Refusal;
@@ -43,8 +45,12 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(u32, IpNet, AddrSeen)>, Refus
         }
     }
     // For a plain IPv4 address both are the same; IPv6 gives only the first, point-to-point both.
-    let Some(own) = local.or(address) else { return Ok(None) };
-    let Ok(net) = IpNet::new(own, message.header.prefix_len) else { return Ok(None) };
+    let Some(own) = local.or(address) else {
+        return Ok(None);
+    };
+    let Ok(net) = IpNet::new(own, message.header.prefix_len) else {
+        return Ok(None);
+    };
     let peer = address.filter(|far| local.is_some() && *far != own);
     let automatic = match own {
         IpAddr::V4(own) => own.is_loopback() && message.header.scope == AddressScope::Host,
@@ -55,7 +61,11 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(u32, IpNet, AddrSeen)>, Refus
                 || MADE_BY_KERNEL.contains(&proto)
         }
     };
-    Ok(Some((message.header.index, net, AddrSeen { peer, automatic })))
+    Ok(Some((
+        message.header.index,
+        net,
+        AddrSeen { peer, automatic },
+    )))
 }
 
 /// IPv6 addresses skip duplicate detection: they are given out centrally, and no tenant shall be able to deny one.
@@ -63,18 +73,28 @@ pub(crate) fn add(index: u32, net: IpNet) -> Request {
     let mut message = message(index, net, net.addr());
     match net {
         IpNet::V4(net) if net.prefix_len() < 31 => {
-            message.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+            message
+                .attributes
+                .push(AddressAttribute::Broadcast(net.broadcast()));
         }
         IpNet::V4(_) => {}
-        IpNet::V6(_) => message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad)),
+        IpNet::V6(_) => message
+            .attributes
+            .push(AddressAttribute::Flags(AddressFlags::Nodad)),
     }
     // Replace: one that came back by itself in between (a promoted secondary) is no error.
-    Request::new(&RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
+    Request::new(
+        &RouteNetlinkMessage::NewAddress(message),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
 }
 
 pub(crate) fn delete(index: u32, net: IpNet, seen: Option<&AddrSeen>) -> Request {
     let far = seen.and_then(|seen| seen.peer).unwrap_or(net.addr());
-    Request::new(&RouteNetlinkMessage::DelAddress(message(index, net, far)), 0)
+    Request::new(
+        &RouteNetlinkMessage::DelAddress(message(index, net, far)),
+        0,
+    )
 }
 
 fn message(index: u32, net: IpNet, far: IpAddr) -> AddressMessage {

@@ -6,7 +6,11 @@ use crate::step::Step;
 
 pub(crate) fn text(step: &Step, refusal: &Refusal) -> String {
     let advice = advise(step, refusal.errno());
-    if advice.is_empty() { String::new() } else { format!(" ({advice})") }
+    if advice.is_empty() {
+        String::new()
+    } else {
+        format!(" ({advice})")
+    }
 }
 
 fn advise(step: &Step, errno: i32) -> &'static str {
@@ -15,23 +19,35 @@ fn advise(step: &Step, errno: i32) -> &'static str {
             "needs root, or CAP_NET_ADMIN and CAP_SYS_ADMIN"
         }
         (_, libc::EPERM) => "needs root, or CAP_NET_ADMIN",
-        (Step::AddAddress { .. }, libc::EACCES) => "IPv6 is switched off there: see the sysctl disable_ipv6",
+        (Step::AddAddress { .. }, libc::EACCES) => {
+            "IPv6 is switched off there: see the sysctl disable_ipv6"
+        }
         (Step::CreateLink { link, .. }, libc::EOPNOTSUPP) => no_kind(link),
-        (Step::CreateLink { .. }, libc::EEXIST) => "another device has the name, or the same tunnel id and port",
+        (Step::CreateLink { .. }, libc::EEXIST) => {
+            "another device has the name, or the same tunnel id and port"
+        }
         (Step::CreateLink { .. } | Step::SetMtu { .. }, libc::ERANGE | libc::EINVAL) => {
             "see which MTU and identifiers the device and those below it allow"
         }
         (Step::CreateLink { .. }, libc::ENODEV) => "a device that it stands on is not there",
-        (Step::DeleteLink { .. }, libc::EOPNOTSUPP) => "a physical device cannot be deleted: move or rename it",
+        (Step::DeleteLink { .. }, libc::EOPNOTSUPP) => {
+            "a physical device cannot be deleted: move or rename it"
+        }
         (Step::AddRoute(_) | Step::ReplaceRoute { .. }, libc::ENETUNREACH | libc::EHOSTUNREACH) => {
             "the gateway is in no connected network: add an address or a route to it first, or say onlink"
         }
-        (Step::AddRoute(_), libc::EEXIST) => "a route of someone else has the same destination and metric",
+        (Step::AddRoute(_), libc::EEXIST) => {
+            "a route of someone else has the same destination and metric"
+        }
         (Step::AddRoute(_) | Step::ReplaceRoute { .. }, libc::ENETDOWN) => "its device is down",
         (Step::SetUp { .. }, libc::ENETDOWN) => "the device below it is down",
-        (Step::SetSysctl { .. }, libc::ENOENT) => "there is no such setting: its device or kernel module is missing",
+        (Step::SetSysctl { .. }, libc::ENOENT) => {
+            "there is no such setting: its device or kernel module is missing"
+        }
         (Step::SetSysctl { .. }, libc::EINVAL) => "the setting does not take this value",
-        (Step::LoadTable { .. }, libc::ENOENT) => "install nftables: the program nft is not in PATH",
+        (Step::LoadTable { .. }, libc::ENOENT) => {
+            "install nftables: the program nft is not in PATH"
+        }
         (_, libc::ENOBUFS | libc::ENOMEM) => "the kernel is out of memory for this",
         (_, _) => "",
     }

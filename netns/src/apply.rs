@@ -29,13 +29,22 @@ pub struct Applied {
 const ROUNDS: usize = 4;
 
 /// Does `steps`, which `diff` made of this `spec` and `actual`. What can be done is done; an error tells the rest.
-pub async fn apply(ns: &Namespace, spec: &Spec, actual: &Actual, steps: &[Step]) -> Result<Applied, Error> {
+pub async fn apply(
+    ns: &Namespace,
+    spec: &Spec,
+    actual: &Actual,
+    steps: &[Step],
+) -> Result<Applied, Error> {
     let (inside, spec, actual, steps) = (ns.clone(), spec.clone(), actual.clone(), steps.to_vec());
     ns.run(move || {
         let mut work = Work::new(&spec, &actual);
         let mut stay = Stay::begin(&inside)?;
         let errors = work.all(&mut stay, &steps);
-        let applied = Applied { writes: stay.writes, links: work.links(), steps: work.done };
+        let applied = Applied {
+            writes: stay.writes,
+            links: work.links(),
+            steps: work.done,
+        };
         Error::check(errors).map(|()| applied)
     })
     .await
@@ -49,7 +58,10 @@ pub async fn converge(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
 
 fn settle(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
     let place = ns.place();
-    spec.check().map_err(|mistake| Error::Mistake { place: place.clone(), mistake })?;
+    spec.check().map_err(|mistake| Error::Mistake {
+        place: place.clone(),
+        mistake,
+    })?;
     let mut stay = Stay::begin(ns)?;
     let mut applied = Applied::default();
     for _ in 0..ROUNDS {
@@ -70,8 +82,16 @@ fn settle(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
     if left.is_empty() {
         return Ok(applied);
     }
-    let left = left.iter().map(Step::to_string).collect::<Vec<_>>().join(", ");
-    Err(Error::Unsettled { place: place.clone(), rounds: ROUNDS, left })
+    let left = left
+        .iter()
+        .map(Step::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
+    Err(Error::Unsettled {
+        place: place.clone(),
+        rounds: ROUNDS,
+        left,
+    })
 }
 
 /// Steps being done.
@@ -94,13 +114,31 @@ struct Waiting {
 
 impl<'a> Work<'a> {
     fn new(spec: &'a Spec, actual: &'a Actual) -> Self {
-        let there = actual.links.iter().map(|(dev, seen)| (dev.clone(), LinkId { index: seen.index, mac: seen.mac }));
+        let there = actual.links.iter().map(|(dev, seen)| {
+            (
+                dev.clone(),
+                LinkId {
+                    index: seen.index,
+                    mac: seen.mac,
+                },
+            )
+        });
         let now = there.collect();
-        Self { spec, actual, now, done: Vec::new(), errors: Vec::new(), waiting: Vec::new() }
+        Self {
+            spec,
+            actual,
+            now,
+            done: Vec::new(),
+            errors: Vec::new(),
+            waiting: Vec::new(),
+        }
     }
 
     fn links(&self) -> BTreeMap<DevName, LinkId> {
-        let ours = self.now.iter().filter(|(dev, _)| self.spec.links.contains_key(*dev));
+        let ours = self
+            .now
+            .iter()
+            .filter(|(dev, _)| self.spec.links.contains_key(*dev));
         ours.map(|(dev, id)| (dev.clone(), *id)).collect()
     }
 
@@ -115,7 +153,10 @@ impl<'a> Work<'a> {
     fn one(&mut self, stay: &mut Stay, step: &Step) {
         match step {
             Step::Blocked(conflict) => {
-                self.errors.push(Error::Conflict { place: self.actual.place.clone(), conflict: conflict.clone() });
+                self.errors.push(Error::Conflict {
+                    place: self.actual.place.clone(),
+                    conflict: conflict.clone(),
+                });
             }
             Step::SetSysctl { key, value } => {
                 self.flush(stay);
@@ -137,24 +178,35 @@ impl<'a> Work<'a> {
                 if let Some(below) = below {
                     self.need(stay, below);
                     if !self.now.contains_key(below) {
-                        let why = Refusal { source: std::io::Error::from_raw_os_error(libc::ENODEV), words: None };
+                        let why = Refusal {
+                            source: std::io::Error::from_raw_os_error(libc::ENODEV),
+                            words: None,
+                        };
                         return self.conclude(step.clone(), Err(why));
                     }
                 }
-                let index = below.and_then(|below| self.now.get(below)).map(|id| id.index);
+                let index = below
+                    .and_then(|below| self.now.get(below))
+                    .map(|id| id.index);
                 let far = match &link.kind {
                     LinkKind::Veth { peer_in, .. } => match stay.elsewhere(peer_in) {
                         Ok(far) => far.map(|far| far.namespace.clone()),
                         Err(error) => return self.errors.push(error),
                     },
-                    LinkKind::Existing | LinkKind::Bridge | LinkKind::Vxlan(_) | LinkKind::Vlan { .. } => None,
+                    LinkKind::Existing
+                    | LinkKind::Bridge
+                    | LinkKind::Vxlan(_)
+                    | LinkKind::Vlan { .. } => None,
                 };
                 let requests = vec![
                     link::create(dev, link, index, far.as_ref()),
                     link::alias(dev, &self.spec.ownership.alias),
                     link::get(dev),
                 ];
-                self.waiting.push(Waiting { step: step.clone(), requests });
+                self.waiting.push(Waiting {
+                    step: step.clone(),
+                    requests,
+                });
             }
             _ => self.gather(stay, step),
         }
@@ -169,15 +221,29 @@ impl<'a> Work<'a> {
             Step::AddRule(rule) => Some(rule::add(rule, protocol)),
             Step::AddRoute(route) => self.route(stay, route, route::add),
             Step::ReplaceRoute { route, .. } => self.route(stay, route, route::replace),
-            Step::DeleteNeighbour(old) => self.at(stay, &old.dev, |index| neigh::delete(index, old)),
-            Step::SetNeighbour(new) => self.at(stay, &new.dev, |index| neigh::set(index, new, protocol)),
+            Step::DeleteNeighbour(old) => {
+                self.at(stay, &old.dev, |index| neigh::delete(index, old))
+            }
+            Step::SetNeighbour(new) => {
+                self.at(stay, &new.dev, |index| neigh::set(index, new, protocol))
+            }
             Step::DeleteAddress { dev, address } => {
-                let seen = self.actual.links.get(dev).and_then(|link| link.addrs.get(address));
+                let seen = self
+                    .actual
+                    .links
+                    .get(dev)
+                    .and_then(|link| link.addrs.get(address));
                 self.at(stay, dev, |index| addr::delete(index, *address, seen))
             }
-            Step::AddAddress { dev, address } => self.at(stay, dev, |index| addr::add(index, *address)),
-            Step::DeleteFlood { dev, remote } => self.at(stay, dev, |index| neigh::delete_flood(index, *remote)),
-            Step::AddFlood { dev, remote } => self.at(stay, dev, |index| neigh::add_flood(index, *remote)),
+            Step::AddAddress { dev, address } => {
+                self.at(stay, dev, |index| addr::add(index, *address))
+            }
+            Step::DeleteFlood { dev, remote } => {
+                self.at(stay, dev, |index| neigh::delete_flood(index, *remote))
+            }
+            Step::AddFlood { dev, remote } => {
+                self.at(stay, dev, |index| neigh::add_flood(index, *remote))
+            }
             Step::DeleteLink { dev } => self.at(stay, dev, link::delete),
             Step::SetDown { dev } => self.at(stay, dev, link::down),
             Step::SetUp { dev } => self.at(stay, dev, link::up),
@@ -205,15 +271,28 @@ impl<'a> Work<'a> {
             if let Step::DeleteLink { dev } = step {
                 self.now.remove(dev);
             }
-            self.waiting.push(Waiting { step: step.clone(), requests: vec![request] });
+            self.waiting.push(Waiting {
+                step: step.clone(),
+                requests: vec![request],
+            });
         }
     }
 
-    fn at(&mut self, stay: &mut Stay, dev: &DevName, request: impl FnOnce(u32) -> Request) -> Option<Request> {
+    fn at(
+        &mut self,
+        stay: &mut Stay,
+        dev: &DevName,
+        request: impl FnOnce(u32) -> Request,
+    ) -> Option<Request> {
         self.index(stay, dev).map(request)
     }
 
-    fn route(&mut self, stay: &mut Stay, route: &Route, request: fn(&Route, u8, Option<u32>) -> Request) -> Option<Request> {
+    fn route(
+        &mut self,
+        stay: &mut Stay,
+        route: &Route,
+        request: fn(&Route, u8, Option<u32>) -> Request,
+    ) -> Option<Request> {
         let protocol = self.spec.ownership.protocol;
         match &route.dev {
             None => Some(request(route, protocol, None)),
@@ -228,7 +307,10 @@ impl<'a> Work<'a> {
 
     /// Sends what waits if that is what makes `dev`, also as the far end of a pair.
     fn need(&mut self, stay: &mut Stay, dev: &DevName) {
-        let being_made = self.waiting.iter().any(|waiting| matches!(waiting.step, Step::CreateLink { .. }));
+        let being_made = self
+            .waiting
+            .iter()
+            .any(|waiting| matches!(waiting.step, Step::CreateLink { .. }));
         if !self.now.contains_key(dev) && being_made {
             self.flush(stay);
         }
@@ -248,11 +330,17 @@ impl<'a> Work<'a> {
 
     fn flush(&mut self, stay: &mut Stay) {
         let waiting = std::mem::take(&mut self.waiting);
-        let requests: Vec<Request> = waiting.iter().flat_map(|waiting| waiting.requests.iter().cloned()).collect();
+        let requests: Vec<Request> = waiting
+            .iter()
+            .flat_map(|waiting| waiting.requests.iter().cloned())
+            .collect();
         if requests.is_empty() {
             return;
         }
-        stay.writes += requests.iter().filter(|request| !request.only_asks()).count();
+        stay.writes += requests
+            .iter()
+            .filter(|request| !request.only_asks())
+            .count();
         let mut answers = match stay.route.exchange(&requests) {
             Ok(answers) => answers.into_iter(),
             Err(error) => {
@@ -290,16 +378,28 @@ impl<'a> Work<'a> {
 
     /// So that a left-over of it can be told from others' devices later.
     fn mark_far_end(&self, stay: &mut Stay, kind: &LinkKind) -> Result<(), Refusal> {
-        let LinkKind::Veth { peer, peer_in } = kind else { return Ok(()) };
+        let LinkKind::Veth { peer, peer_in } = kind else {
+            return Ok(());
+        };
         stay.writes += 1;
         match stay.elsewhere(peer_in) {
-            Ok(Some(there)) => there.wire.ask(&link::alias(peer, &self.spec.ownership.alias)).map(|_| ()),
+            Ok(Some(there)) => there
+                .wire
+                .ask(&link::alias(peer, &self.spec.ownership.alias))
+                .map(|_| ()),
             Ok(None) | Err(_) => Ok(()), // it was there a moment ago; gone, it took the pair along
         }
     }
 
-    fn delete_peer(&mut self, stay: &mut Stay, dev: &DevName, place: &Place) -> Result<Result<(), Refusal>, Error> {
-        let Some(there) = self.actual.peers.get(&(place.clone(), dev.clone())) else { return Ok(Ok(())) };
+    fn delete_peer(
+        &mut self,
+        stay: &mut Stay,
+        dev: &DevName,
+        place: &Place,
+    ) -> Result<Result<(), Refusal>, Error> {
+        let Some(there) = self.actual.peers.get(&(place.clone(), dev.clone())) else {
+            return Ok(Ok(()));
+        };
         let request = link::delete(there.index);
         stay.writes += 1;
         Ok(match stay.elsewhere(place)? {
@@ -310,7 +410,13 @@ impl<'a> Work<'a> {
 
     fn learn(&mut self, body: &[u8]) {
         if let Ok(Some((dev, seen))) = link::parse(body) {
-            self.now.insert(dev, LinkId { index: seen.index, mac: seen.mac });
+            self.now.insert(
+                dev,
+                LinkId {
+                    index: seen.index,
+                    mac: seen.mac,
+                },
+            );
         }
     }
 
@@ -332,7 +438,11 @@ impl<'a> Work<'a> {
     }
 
     fn refused(&self, step: Step, source: Refusal) -> Error {
-        Error::Step { place: self.actual.place.clone(), step: Box::new(step), source }
+        Error::Step {
+            place: self.actual.place.clone(),
+            step: Box::new(step),
+            source,
+        }
     }
 }
 
@@ -347,5 +457,9 @@ fn is_gone_already(step: &Step, refusal: &Refusal) -> bool {
             | Step::DeleteFlood { .. }
             | Step::DeleteLink { .. }
     );
-    deletes && matches!(refusal.errno(), libc::ENODEV | libc::ESRCH | libc::ENOENT | libc::EADDRNOTAVAIL)
+    deletes
+        && matches!(
+            refusal.errno(),
+            libc::ENODEV | libc::ESRCH | libc::ENOENT | libc::EADDRNOTAVAIL
+        )
 }

@@ -24,7 +24,9 @@ impl<'a> Iterator for Attributes<'a> {
 impl<'a> Attributes<'a> {
     /// The value of the first attribute of this type.
     pub(crate) fn get(&self, kind: u16) -> Option<&'a [u8]> {
-        self.clone().find(|(found, _)| *found == kind).map(|(_, value)| value)
+        self.clone()
+            .find(|(found, _)| *found == kind)
+            .map(|(_, value)| value)
     }
 
     /// The attributes inside of the first attribute of this type; none when it is not there.

@@ -14,18 +14,38 @@ impl Spec {
         for (dev, link) in &self.links {
             check_link(dev, link)?;
         }
-        for dev in self.absent.iter().filter(|dev| self.links.contains_key(*dev)) {
-            return Err(mistake(dev, "is both among the links and the absent ones", "decide for one"));
+        for dev in self
+            .absent
+            .iter()
+            .filter(|dev| self.links.contains_key(*dev))
+        {
+            return Err(mistake(
+                dev,
+                "is both among the links and the absent ones",
+                "decide for one",
+            ));
         }
         self.routes.iter().try_for_each(check_route)?;
         for rule in &self.rules {
-            if rule.from.zip(rule.to).is_some_and(|(from, to)| from.addr().is_ipv4() != to.addr().is_ipv4()) {
-                return Err(mistake(format!("rule {rule}"), "mixes IPv4 and IPv6", "write one rule for each"));
+            if rule
+                .from
+                .zip(rule.to)
+                .is_some_and(|(from, to)| from.addr().is_ipv4() != to.addr().is_ipv4())
+            {
+                return Err(mistake(
+                    format!("rule {rule}"),
+                    "mixes IPv4 and IPv6",
+                    "write one rule for each",
+                ));
             }
         }
         self.sysctls.keys().try_for_each(|key| sysctl::check(key))?;
         match self.cycle() {
-            Some(dev) => Err(mistake(dev, "stands, by way of others, on itself", "give it another parent or underlay")),
+            Some(dev) => Err(mistake(
+                dev,
+                "stands, by way of others, on itself",
+                "give it another parent or underlay",
+            )),
             None => Ok(()),
         }
     }
@@ -54,7 +74,11 @@ impl Spec {
         for mut dev in self.links.keys() {
             let mut below = vec![];
             // A chain cannot be longer than there are links, unless it is a cycle, which `check` refuses.
-            while let Some(link) = self.links.get(dev).filter(|_| !placed.contains(dev) && below.len() <= self.links.len()) {
+            while let Some(link) = self
+                .links
+                .get(dev)
+                .filter(|_| !placed.contains(dev) && below.len() <= self.links.len())
+            {
                 below.push(dev);
                 match stands_on(link) {
                     Some(next) => dev = next,
@@ -94,42 +118,89 @@ fn stands_on(link: &Link) -> Option<&DevName> {
 }
 
 fn check_link(dev: &DevName, link: &Link) -> Result<(), Mistake> {
-    if link.mac.is_some_and(|mac| mac.is_multicast() || mac.0 == [0; 6]) {
-        return Err(mistake(dev, "has a multicast or zero hardware address", "use one like fa:16:3e:00:00:01"));
+    if link
+        .mac
+        .is_some_and(|mac| mac.is_multicast() || mac.0 == [0; 6])
+    {
+        return Err(mistake(
+            dev,
+            "has a multicast or zero hardware address",
+            "use one like fa:16:3e:00:00:01",
+        ));
     }
     if link.mtu.is_some_and(|mtu| !(68..=65535).contains(&mtu)) {
-        return Err(mistake(dev, "has an impossible MTU", "use 68 to 65535 bytes (1280 or more for IPv6)"));
+        return Err(mistake(
+            dev,
+            "has an impossible MTU",
+            "use 68 to 65535 bytes (1280 or more for IPv6)",
+        ));
     }
     if link.master.as_ref() == Some(dev) {
         return Err(mistake(dev, "is to be a port of itself", "name its bridge"));
     }
     match &link.kind {
-        LinkKind::Vlan { id: 0 | 4095.., .. } => Err(mistake(dev, "has an impossible VLAN id", "use 1 to 4094")),
+        LinkKind::Vlan { id: 0 | 4095.., .. } => {
+            Err(mistake(dev, "has an impossible VLAN id", "use 1 to 4094"))
+        }
         LinkKind::Vxlan(tunnel) => check_tunnel(dev, tunnel),
-        LinkKind::Existing | LinkKind::Veth { .. } | LinkKind::Bridge | LinkKind::Vlan { .. } => Ok(()),
+        LinkKind::Existing | LinkKind::Veth { .. } | LinkKind::Bridge | LinkKind::Vlan { .. } => {
+            Ok(())
+        }
     }
 }
 
 fn check_tunnel(dev: &DevName, tunnel: &Vxlan) -> Result<(), Mistake> {
     if tunnel.vni >= 1 << 24 {
-        return Err(mistake(dev, "has an impossible VXLAN id", "use one below 16777216 (24 bits)"));
+        return Err(mistake(
+            dev,
+            "has an impossible VXLAN id",
+            "use one below 16777216 (24 bits)",
+        ));
     }
     if tunnel.port == 0 {
-        return Err(mistake(dev, "has no UDP port", "use 4789, the one that is assigned for VXLAN"));
+        return Err(mistake(
+            dev,
+            "has no UDP port",
+            "use 4789, the one that is assigned for VXLAN",
+        ));
     }
     if tunnel.group.is_some_and(|group| !group.is_multicast()) {
-        return Err(mistake(dev, "has a group that is no multicast address", "use one like 239.1.1.1, or remotes"));
+        return Err(mistake(
+            dev,
+            "has a group that is no multicast address",
+            "use one like 239.1.1.1, or remotes",
+        ));
     }
     if tunnel.group.is_some() && tunnel.underlay.is_none() {
-        return Err(mistake(dev, "has a multicast group but no underlay", "name the device that carries it"));
+        return Err(mistake(
+            dev,
+            "has a multicast group but no underlay",
+            "name the device that carries it",
+        ));
     }
-    let ends = tunnel.remotes.iter().chain(&tunnel.group).chain(&tunnel.local);
+    let ends = tunnel
+        .remotes
+        .iter()
+        .chain(&tunnel.group)
+        .chain(&tunnel.local);
     let families: BTreeSet<bool> = ends.map(IpAddr::is_ipv4).collect();
     if families.len() > 1 {
-        return Err(mistake(dev, "mixes IPv4 and IPv6 ends", "use one family for local, group and remotes"));
+        return Err(mistake(
+            dev,
+            "mixes IPv4 and IPv6 ends",
+            "use one family for local, group and remotes",
+        ));
     }
-    if tunnel.remotes.iter().any(|remote| remote.is_multicast() || remote.is_unspecified()) {
-        return Err(mistake(dev, "has a remote end that is no host", "use the addresses of the other hosts"));
+    if tunnel
+        .remotes
+        .iter()
+        .any(|remote| remote.is_multicast() || remote.is_unspecified())
+    {
+        return Err(mistake(
+            dev,
+            "has a remote end that is no host",
+            "use the addresses of the other hosts",
+        ));
     }
     Ok(())
 }
@@ -137,21 +208,46 @@ fn check_tunnel(dev: &DevName, tunnel: &Vxlan) -> Result<(), Mistake> {
 fn check_route(route: &Route) -> Result<(), Mistake> {
     let v4 = route.destination.addr().is_ipv4();
     let named = || format!("route {route}");
-    if route.via.iter().chain(&route.source).any(|address| address.is_ipv4() != v4) {
-        return Err(mistake(named(), "mixes IPv4 and IPv6", "use a gateway and source of the destination's family"));
+    if route
+        .via
+        .iter()
+        .chain(&route.source)
+        .any(|address| address.is_ipv4() != v4)
+    {
+        return Err(mistake(
+            named(),
+            "mixes IPv4 and IPv6",
+            "use a gateway and source of the destination's family",
+        ));
     }
     if route.via.is_empty() && route.dev.is_none() {
-        return Err(mistake(named(), "has neither gateway nor device", "name one of them"));
+        return Err(mistake(
+            named(),
+            "has neither gateway nor device",
+            "name one of them",
+        ));
     }
     if route.onlink && route.dev.is_none() {
-        return Err(mistake(named(), "is onlink but names no device", "name the device that the gateway is behind"));
+        return Err(mistake(
+            named(),
+            "is onlink but names no device",
+            "name the device that the gateway is behind",
+        ));
     }
     if route.via.iter().any(IpAddr::is_unspecified) {
-        return Err(mistake(named(), "has a gateway of zero", "leave the gateway out for an on-link route"));
+        return Err(mistake(
+            named(),
+            "has a gateway of zero",
+            "leave the gateway out for an on-link route",
+        ));
     }
     Ok(())
 }
 
 fn mistake(object: impl ToString, why: &'static str, instead: &'static str) -> Mistake {
-    Mistake { object: object.to_string(), why, instead }
+    Mistake {
+        object: object.to_string(),
+        why,
+        instead,
+    }
 }

@@ -11,9 +11,18 @@ pub enum Conflict {
     /// A device that someone else makes is not there.
     Missing { dev: DevName },
     /// A device of this name is there, is none of ours, and is not what was asked for.
-    Foreign { dev: DevName, found: String, wanted: String },
+    Foreign {
+        dev: DevName,
+        found: String,
+        wanted: String,
+    },
     /// The far end's name is taken by a device that is none of ours.
-    PeerTaken { dev: DevName, peer: DevName, place: Place, found: String },
+    PeerTaken {
+        dev: DevName,
+        peer: DevName,
+        place: Place,
+        found: String,
+    },
     /// The namespace for the far end is not there.
     NoPlace { dev: DevName, place: Place },
 }
@@ -31,18 +40,29 @@ impl Conflict {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { dev } => write!(f, "there is no device {dev}; whatever provides it must come first"),
+            Self::Missing { dev } => write!(
+                f,
+                "there is no device {dev}; whatever provides it must come first"
+            ),
             Self::Foreign { dev, found, wanted } => write!(
                 f,
                 "{dev} is a {found} that someone else made, not a {wanted}; rename or remove it, or name another"
             ),
-            Self::PeerTaken { dev, peer, place, found } => write!(
+            Self::PeerTaken {
+                dev,
+                peer,
+                place,
+                found,
+            } => write!(
                 f,
                 "the far end of {dev} cannot be called {peer}: in {place} that is a {found} that someone else made; \
                  rename or remove it"
             ),
             Self::NoPlace { dev, place } => {
-                write!(f, "the far end of {dev} belongs in {place}, which does not exist; create it first")
+                write!(
+                    f,
+                    "the far end of {dev} belongs in {place}, which does not exist; create it first"
+                )
             }
         }
     }

@@ -41,7 +41,8 @@ impl Namespace {
         f: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let place = self.place().clone();
-        self.run(move || f().map_err(|source| Error::Inside { place, source })).await
+        self.run(move || f().map_err(|source| Error::Inside { place, source }))
+            .await
     }
 
     /// As [`enter`](Self::enter), for work with errors of ours.
@@ -56,26 +57,37 @@ impl Namespace {
                 let _ = answer.send(inside.visit(f)); // fails only when nobody waits any more
             }
         }))?;
-        wait.await.unwrap_or_else(|_| Err(Error::Panicked { place: self.place().clone() }))
+        wait.await.unwrap_or_else(|_| {
+            Err(Error::Panicked {
+                place: self.place().clone(),
+            })
+        })
     }
 
     /// Enters with this very thread, which must be one of ours; the thread's loop brings it home.
     fn visit<T>(&self, f: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        setns(self.file(), CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| Error::Enter { place: self.place().clone(), source: errno.into() })?;
+        setns(self.file(), CloneFlags::CLONE_NEWNET).map_err(|errno| Error::Enter {
+            place: self.place().clone(),
+            source: errno.into(),
+        })?;
         f()
     }
 
     /// From work in `here` (on one of our threads): does `f` in this namespace, and returns to `here`.
     pub(crate) fn detour<T>(&self, here: &Namespace, f: impl FnOnce() -> T) -> Result<T, Error> {
-        debug_assert!(IS_WORKER.get(), "only on a thread that may change its namespace");
+        debug_assert!(
+            IS_WORKER.get(),
+            "only on a thread that may change its namespace"
+        );
         let answer = self.visit(|| Ok(f()))?;
         here.visit(|| Ok(answer))
     }
 }
 
 /// Runs `f` on one of the threads, at home, while this thread waits. For the few calls that are not async.
-pub(crate) fn on_worker<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) fn on_worker<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     if IS_WORKER.get() {
         return Ok(f());
     }
@@ -83,7 +95,9 @@ pub(crate) fn on_worker<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'stati
     submit(Box::new(move || {
         let _ = answer.send(f()); // the receiver waits below
     }))?;
-    wait.recv().map_err(|_| Error::Workers { source: io::Error::other("the work panicked") })
+    wait.recv().map_err(|_| Error::Workers {
+        source: io::Error::other("the work panicked"),
+    })
 }
 
 fn submit(job: Job) -> Result<(), Error> {
@@ -93,17 +107,23 @@ fn submit(job: Job) -> Result<(), Error> {
     }
     match queue.as_ref().map(|queue| queue.send(job)) {
         Some(Ok(())) => Ok(()),
-        Some(Err(_)) | None => Err(Error::Workers { source: io::ErrorKind::BrokenPipe.into() }),
+        Some(Err(_)) | None => Err(Error::Workers {
+            source: io::ErrorKind::BrokenPipe.into(),
+        }),
     }
 }
 
 fn start() -> io::Result<Sender<Job>> {
-    let threads = thread::available_parallelism().map_or(2, usize::from).clamp(2, MOST_THREADS);
+    let threads = thread::available_parallelism()
+        .map_or(2, usize::from)
+        .clamp(2, MOST_THREADS);
     let (submit, jobs) = channel::<Job>();
     let jobs = Arc::new(Mutex::new(jobs));
     for number in 0..threads {
         let (jobs, home) = (Arc::clone(&jobs), File::open("/proc/self/ns/net")?);
-        thread::Builder::new().name(format!("netns-{number}")).spawn(move || work(&jobs, &home))?;
+        thread::Builder::new()
+            .name(format!("netns-{number}"))
+            .spawn(move || work(&jobs, &home))?;
     }
     Ok(submit)
 }

@@ -15,7 +15,9 @@ use crate::step::Step;
 pub enum Error {
     #[error("open {place}")]
     Open { place: Place, source: io::Error },
-    #[error("create namespace {name} (needs CAP_SYS_ADMIN, and a /run/netns that can be mounted on)")]
+    #[error(
+        "create namespace {name} (needs CAP_SYS_ADMIN, and a /run/netns that can be mounted on)"
+    )]
     Create { name: NsName, source: io::Error },
     #[error("delete namespace {name}")]
     Delete { name: NsName, source: io::Error },
@@ -23,30 +25,60 @@ pub enum Error {
     List { source: io::Error },
     #[error("start the threads that enter namespaces")]
     Workers { source: io::Error },
-    #[error("enter {place} (needs CAP_SYS_ADMIN; a namespace that was deleted must be opened again)")]
+    #[error(
+        "enter {place} (needs CAP_SYS_ADMIN; a namespace that was deleted must be opened again)"
+    )]
     Enter { place: Place, source: io::Error },
     #[error("work inside {place}")]
     Inside { place: Place, source: io::Error },
-    #[error("work inside {place}: the work panicked; this is a bug, please report it with the log lines before this one")]
+    #[error(
+        "work inside {place}: the work panicked; this is a bug, please report it with the log lines before this one"
+    )]
     Panicked { place: Place },
     #[error("use the specification for {place}: {mistake}")]
     Mistake { place: Place, mistake: Mistake },
     #[error("look at the {what} of {place}")]
-    Look { place: Place, what: &'static str, source: Refusal },
+    Look {
+        place: Place,
+        what: &'static str,
+        source: Refusal,
+    },
     /// One step was refused; the kernel's words are in `source`.
     #[error("{step} in {place}{}", crate::advice::text(step, source))]
-    Step { place: Place, step: Box<Step>, source: Refusal },
+    Step {
+        place: Place,
+        step: Box<Step>,
+        source: Refusal,
+    },
     /// Something that is not ours stands in the way, or something that we need is not there.
     #[error("use {place} as specified: {conflict}")]
     Conflict { place: Place, conflict: Conflict },
-    #[error("settle {place}: after {rounds} rounds there is still this to do: {left} (does something else change it all the time?)")]
-    Unsettled { place: Place, rounds: usize, left: String },
+    #[error(
+        "settle {place}: after {rounds} rounds there is still this to do: {left} (does something else change it all the time?)"
+    )]
+    Unsettled {
+        place: Place,
+        rounds: usize,
+        left: String,
+    },
     #[error("open a {what} socket in {place}")]
-    Socket { place: Place, what: String, source: io::Error },
+    Socket {
+        place: Place,
+        what: String,
+        source: io::Error,
+    },
     #[error("forget the connections of {of} in {place}")]
-    Conntrack { place: Place, of: String, source: Refusal },
+    Conntrack {
+        place: Place,
+        of: String,
+        source: Refusal,
+    },
     #[error("announce {dev} in {place}")]
-    Announce { place: Place, dev: crate::DevName, source: io::Error },
+    Announce {
+        place: Place,
+        dev: crate::DevName,
+        source: io::Error,
+    },
     #[error("watch {place}")]
     Watch { place: Place, source: io::Error },
     /// More than one, each of its own; what could be done was done.
@@ -78,7 +110,9 @@ impl Error {
             Self::Mistake { .. } | Self::Panicked { .. } => false,
             Self::Conflict { conflict, .. } => conflict.may_pass(),
             Self::Several(all) => all.iter().all(Self::is_transient),
-            Self::Step { source, .. } | Self::Look { source, .. } | Self::Conntrack { source, .. } => source.may_pass(),
+            Self::Step { source, .. }
+            | Self::Look { source, .. }
+            | Self::Conntrack { source, .. } => source.may_pass(),
             Self::Unsettled { .. }
             | Self::Open { .. }
             | Self::Create { .. }
@@ -109,13 +143,19 @@ impl Refusal {
     }
 
     fn may_pass(&self) -> bool {
-        !matches!(self.errno(), libc::EPERM | libc::EACCES | libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE)
+        !matches!(
+            self.errno(),
+            libc::EPERM | libc::EACCES | libc::EOPNOTSUPP | libc::EINVAL | libc::ERANGE
+        )
     }
 }
 
 impl From<io::Error> for Refusal {
     fn from(source: io::Error) -> Self {
-        Self { source, words: None }
+        Self {
+            source,
+            words: None,
+        }
     }
 }
 
@@ -140,5 +180,9 @@ fn list(errors: &[Error]) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    errors.iter().map(text).collect::<Vec<_>>().join("; also failed to ")
+    errors
+        .iter()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join("; also failed to ")
 }

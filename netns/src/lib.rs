@@ -11,6 +11,7 @@
 //! | what is to be done, and in which order | `diff.rs`, `step.rs`; what stands in the way: `conflict.rs` |
 //! | doing it | `apply.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
+//! | what carries an owner's mark | `survey.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
@@ -38,6 +39,7 @@ pub mod socket;
 pub mod spec;
 mod stay;
 mod step;
+mod survey;
 mod sysctl;
 mod wire;
 
@@ -54,3 +56,4 @@ pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};
 pub use step::Step;
+pub use survey::marked_links;

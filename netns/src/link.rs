@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
-    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVlan, InfoVxlan, LinkAttribute, LinkExtentMask, LinkFlags,
-    LinkInfo, LinkMessage,
+    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVlan, InfoVxlan, LinkAttribute,
+    LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
@@ -41,12 +41,22 @@ pub struct LinkSeen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KindSeen {
     /// Index of the far end, in whatever namespace that is.
-    Veth { peer: Option<u32> },
+    Veth {
+        peer: Option<u32>,
+    },
     /// `plain`: no spanning tree, no forward delay, no multicast snooping.
-    Bridge { plain: bool },
+    Bridge {
+        plain: bool,
+    },
     /// Without `underlay` and `remotes`, which stand beside.
-    Vxlan { tunnel: Vxlan, underlay: Option<u32> },
-    Vlan { parent: Option<u32>, id: u16 },
+    Vxlan {
+        tunnel: Vxlan,
+        underlay: Option<u32>,
+    },
+    Vlan {
+        parent: Option<u32>,
+        id: u16,
+    },
     /// The kernel's word for it; empty: physical.
     Other(String),
 }
@@ -70,7 +80,9 @@ pub(crate) fn get(dev: &DevName) -> Request {
 /// Asks for all devices.
 pub(crate) fn list() -> Request {
     let mask = LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]);
-    let message = LinkMessageBuilder::<LinkUnspec>::new().append_extra_attribute(mask).build();
+    let message = LinkMessageBuilder::<LinkUnspec>::new()
+        .append_extra_attribute(mask)
+        .build();
     Request::new(&RouteNetlinkMessage::GetLink(message), 0)
 }
 
@@ -92,9 +104,13 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(DevName, LinkSeen)>, Refusal>
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(found) => name = DevName::new(found.as_str()).ok(),
-            LinkAttribute::Address(bytes) => seen.mac = bytes.as_slice().try_into().ok().map(MacAddr),
+            LinkAttribute::Address(bytes) => {
+                seen.mac = bytes.as_slice().try_into().ok().map(MacAddr)
+            }
             LinkAttribute::Mtu(mtu) => seen.mtu = *mtu,
-            LinkAttribute::Controller(index) => seen.master = Some(*index).filter(|index| *index != 0),
+            LinkAttribute::Controller(index) => {
+                seen.master = Some(*index).filter(|index| *index != 0)
+            }
             LinkAttribute::IfAlias(alias) => seen.alias = Some(alias.clone()),
             LinkAttribute::Link(index) => below = Some(*index).filter(|index| *index != 0),
             LinkAttribute::LinkInfo(found) => info = found,
@@ -116,14 +132,19 @@ fn kind(info: &[LinkInfo], below: Option<u32>) -> KindSeen {
     });
     match (named, data) {
         (Some(InfoKind::Veth), _) => KindSeen::Veth { peer: below },
-        (Some(InfoKind::Bridge), Some(InfoData::Bridge(data))) => KindSeen::Bridge { plain: is_plain(data) },
+        (Some(InfoKind::Bridge), Some(InfoData::Bridge(data))) => KindSeen::Bridge {
+            plain: is_plain(data),
+        },
         (Some(InfoKind::Vxlan), Some(InfoData::Vxlan(data))) => vxlan(data),
         (Some(InfoKind::Vlan), Some(InfoData::Vlan(data))) => {
             let id = data.iter().find_map(|part| match part {
                 InfoVlan::Id(id) => Some(*id),
                 _ => None,
             });
-            KindSeen::Vlan { parent: below, id: id.unwrap_or(0) }
+            KindSeen::Vlan {
+                parent: below,
+                id: id.unwrap_or(0),
+            }
         }
         (Some(kind), _) => KindSeen::Other(kind.to_string()),
         (None, _) => KindSeen::Other(String::new()),
@@ -153,13 +174,25 @@ fn vxlan(data: &[InfoVxlan]) -> KindSeen {
             _ => {}
         }
     }
-    let tunnel = Vxlan { vni, local, underlay: None, group, remotes: BTreeSet::new(), port };
+    let tunnel = Vxlan {
+        vni,
+        local,
+        underlay: None,
+        group,
+        remotes: BTreeSet::new(),
+        port,
+    };
     KindSeen::Vxlan { tunnel, underlay }
 }
 
 /// Makes a device: down, with the hardware address and MTU that it shall have. `below` is the index of its parent
 /// or underlay; `far` the namespace of a pair's far end.
-pub(crate) fn create(dev: &DevName, link: &Link, below: Option<u32>, far: Option<&Namespace>) -> Request {
+pub(crate) fn create(
+    dev: &DevName,
+    link: &Link,
+    below: Option<u32>,
+    far: Option<&Namespace>,
+) -> Request {
     let name = dev.as_str();
     let mut message = match &link.kind {
         LinkKind::Existing => LinkUnspec::new_with_name(name).build(), // never asked for
@@ -172,22 +205,40 @@ pub(crate) fn create(dev: &DevName, link: &Link, below: Option<u32>, far: Option
                 end = end.setns_by_fd(far.file().as_raw_fd());
             }
             let peer = rtnetlink::packet_route::link::InfoVeth::Peer(end.build());
-            LinkVeth::new(name, "").set_info_data(InfoData::Veth(peer)).build()
+            LinkVeth::new(name, "")
+                .set_info_data(InfoData::Veth(peer))
+                .build()
         }
         LinkKind::Bridge => of_kind(name, InfoKind::Bridge, InfoData::Bridge(plain_bridge())),
-        LinkKind::Vxlan(tunnel) => of_kind(name, InfoKind::Vxlan, InfoData::Vxlan(vxlan_data(tunnel, below))),
-        LinkKind::Vlan { id, .. } => of_kind(name, InfoKind::Vlan, InfoData::Vlan(vec![InfoVlan::Id(*id)])),
+        LinkKind::Vxlan(tunnel) => of_kind(
+            name,
+            InfoKind::Vxlan,
+            InfoData::Vxlan(vxlan_data(tunnel, below)),
+        ),
+        LinkKind::Vlan { id, .. } => of_kind(
+            name,
+            InfoKind::Vlan,
+            InfoData::Vlan(vec![InfoVlan::Id(*id)]),
+        ),
     };
     if matches!(link.kind, LinkKind::Vlan { .. }) {
         message.attributes.extend(below.map(LinkAttribute::Link));
     }
-    message.attributes.extend(link.mac.map(|mac| LinkAttribute::Address(mac.0.to_vec())));
+    message
+        .attributes
+        .extend(link.mac.map(|mac| LinkAttribute::Address(mac.0.to_vec())));
     message.attributes.extend(link.mtu.map(LinkAttribute::Mtu));
-    Request::new(&RouteNetlinkMessage::NewLink(message), NLM_F_CREATE | NLM_F_EXCL)
+    Request::new(
+        &RouteNetlinkMessage::NewLink(message),
+        NLM_F_CREATE | NLM_F_EXCL,
+    )
 }
 
 fn of_kind(name: &str, kind: InfoKind, data: InfoData) -> LinkMessage {
-    LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind).name(name).set_info_data(data).build()
+    LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(kind)
+        .name(name)
+        .set_info_data(data)
+        .build()
 }
 
 fn plain_bridge() -> Vec<InfoBridge> {
@@ -240,13 +291,18 @@ pub(crate) fn master(index: u32, bridge: u32) -> Request {
 
 pub(crate) fn bridge_settings(index: u32) -> Request {
     let mut message = of_kind("", InfoKind::Bridge, InfoData::Bridge(plain_bridge()));
-    message.attributes.retain(|attribute| !matches!(attribute, LinkAttribute::IfName(_)));
+    message
+        .attributes
+        .retain(|attribute| !matches!(attribute, LinkAttribute::IfName(_)));
     message.header.index = index;
     Request::new(&RouteNetlinkMessage::NewLink(message), 0) // SETLINK ignores the settings of a kind
 }
 
 pub(crate) fn delete(index: u32) -> Request {
-    Request::new(&RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(index).build()), 0)
+    Request::new(
+        &RouteNetlinkMessage::DelLink(LinkUnspec::new_with_index(index).build()),
+        0,
+    )
 }
 
 fn set(change: LinkMessageBuilder<LinkUnspec>) -> Request {
@@ -258,7 +314,9 @@ impl fmt::Display for KindSeen {
         match self {
             Self::Veth { .. } => f.write_str("veth"),
             Self::Bridge { .. } => f.write_str("bridge"),
-            Self::Vxlan { tunnel, .. } => write!(f, "vxlan {} (UDP port {})", tunnel.vni, tunnel.port),
+            Self::Vxlan { tunnel, .. } => {
+                write!(f, "vxlan {} (UDP port {})", tunnel.vni, tunnel.port)
+            }
             Self::Vlan { id, .. } => write!(f, "vlan {id}"),
             Self::Other(kind) if kind.is_empty() => f.write_str("physical device"),
             Self::Other(kind) => write!(f, "{kind} device"),

@@ -35,14 +35,21 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace that the program lives in.
     pub fn home() -> Result<Self, Error> {
-        let opened = File::open("/proc/self/ns/net").and_then(|file| Self::from_file(Place::Home, file));
-        opened.map_err(|source| Error::Open { place: Place::Home, source })
+        let opened =
+            File::open("/proc/self/ns/net").and_then(|file| Self::from_file(Place::Home, file));
+        opened.map_err(|source| Error::Open {
+            place: Place::Home,
+            source,
+        })
     }
 
     /// `None`: there is no such namespace. A half-deleted one (its file is there, with nothing mounted on it) is none.
     pub fn open(name: &NsName) -> Result<Option<Self>, Error> {
         let place = Place::Named(name.clone());
-        let failed = |source| Error::Open { place: place.clone(), source };
+        let failed = |source| Error::Open {
+            place: place.clone(),
+            source,
+        };
         let file = match File::open(path(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -52,7 +59,9 @@ impl Namespace {
         if found.filesystem_type() != NSFS {
             return Ok(None);
         }
-        Self::from_file(place.clone(), file).map(Some).map_err(failed)
+        Self::from_file(place.clone(), file)
+            .map(Some)
+            .map_err(failed)
     }
 
     /// Opens it, or makes it; the second value says which. Repairs a half-deleted one. `lo` is left down.
@@ -72,14 +81,20 @@ impl Namespace {
             return Ok((found, false));
         }
         let owned = name.clone();
-        Self::home()?.run(move || create(&owned)).await.map(|made| (made, true))
+        Self::home()?
+            .run(move || create(&owned))
+            .await
+            .map(|made| (made, true))
     }
 
     /// Takes the name away; `false`: there was none. What is inside goes as soon as the last handle, socket and process
     /// of it is gone, a moment after this returns.
     pub fn delete(name: &NsName) -> Result<bool, Error> {
         let path = path(name);
-        let failed = |source| Error::Delete { name: name.clone(), source };
+        let failed = |source| Error::Delete {
+            name: name.clone(),
+            source,
+        };
         // More than one mount can lie on the file (`NetNs::new` of other programs mounts over it): take all.
         loop {
             match umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
@@ -107,7 +122,13 @@ impl Namespace {
         for entry in entries {
             let entry = entry.map_err(|source| Error::List { source })?;
             // A name that is none of ours to spell (not printable, not UTF-8) cannot be one that we made.
-            names.extend(entry.file_name().into_string().ok().and_then(|name| NsName::new(name).ok()));
+            names.extend(
+                entry
+                    .file_name()
+                    .into_string()
+                    .ok()
+                    .and_then(|name| NsName::new(name).ok()),
+            );
         }
         Ok(names)
     }
@@ -127,7 +148,11 @@ impl Namespace {
 
     fn from_file(place: Place, file: File) -> io::Result<Self> {
         let inode = file.metadata()?.ino();
-        Ok(Self { place, file: Arc::new(file), inode })
+        Ok(Self {
+            place,
+            file: Arc::new(file),
+            inode,
+        })
     }
 }
 
@@ -137,14 +162,24 @@ pub(crate) fn path(name: &NsName) -> PathBuf {
 
 /// On a thread that may change its namespace.
 fn create(name: &NsName) -> Result<Namespace, Error> {
-    let failed = |source| Error::Create { name: name.clone(), source };
+    let failed = |source| Error::Create {
+        name: name.clone(),
+        source,
+    };
     share_directory().map_err(failed)?;
     let path = path(name);
     clear_half_deleted(&path).map_err(failed)?;
     // Exclusive: of two who create at once, one is told so instead of mounting over the other's.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&path).map_err(failed)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o444)
+        .open(&path)
+        .map_err(failed)?;
     drop(file);
-    let made = mount_new(&path).map_err(failed).and_then(|()| Namespace::open(name));
+    let made = mount_new(&path)
+        .map_err(failed)
+        .and_then(|()| Namespace::open(name));
     let made = made.and_then(|found| found.ok_or_else(|| failed(Errno::ESTALE.into())));
     if made.is_err() {
         let _ = Namespace::delete(name); // the first error is the one to tell
@@ -157,7 +192,13 @@ fn mount_new(path: &Path) -> io::Result<()> {
     let here = File::open("/proc/thread-self/ns/net")?;
     unshare(CloneFlags::CLONE_NEWNET)?;
     let none = None::<&str>;
-    let mounted = mount(Some("/proc/thread-self/ns/net"), path, none, MsFlags::MS_BIND, none);
+    let mounted = mount(
+        Some("/proc/thread-self/ns/net"),
+        path,
+        none,
+        MsFlags::MS_BIND,
+        none,
+    );
     setns(&here, CloneFlags::CLONE_NEWNET)?;
     Ok(mounted?)
 }
@@ -168,7 +209,10 @@ fn clear_half_deleted(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
         Ok(found) if found.is_file() && found.len() == 0 => fs::remove_file(path),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is no namespace", path.display()))),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("{} is no namespace", path.display()),
+        )),
     }
 }
 
@@ -184,11 +228,25 @@ fn share_directory() -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let none = None::<&str>;
-    let share = || mount(none, DIRECTORY, none, MsFlags::MS_SHARED | MsFlags::MS_REC, none);
+    let share = || {
+        mount(
+            none,
+            DIRECTORY,
+            none,
+            MsFlags::MS_SHARED | MsFlags::MS_REC,
+            none,
+        )
+    };
     match share() {
         Err(Errno::EINVAL) => {
             // Not a mount point yet: mount it on itself, then it is.
-            mount(Some(DIRECTORY), DIRECTORY, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+            mount(
+                Some(DIRECTORY),
+                DIRECTORY,
+                none,
+                MsFlags::MS_BIND | MsFlags::MS_REC,
+                none,
+            )?;
             share()?;
         }
         other => other?,

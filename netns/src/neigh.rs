@@ -47,21 +47,39 @@ pub(crate) fn parse(
         }
     }
     let parts = (names.get(&message.header.ifindex), address, mac);
-    let (Some(dev), Some(address), Some(mac)) = parts else { return Ok(None) };
-    Ok((permanent && ours).then(|| Neighbour { dev: dev.clone(), address, mac }))
+    let (Some(dev), Some(address), Some(mac)) = parts else {
+        return Ok(None);
+    };
+    Ok((permanent && ours).then(|| Neighbour {
+        dev: dev.clone(),
+        address,
+        mac,
+    }))
 }
 
 pub(crate) fn set(index: u32, neighbour: &Neighbour, protocol: u8) -> Request {
     let mut message = message(index, neighbour);
     message.header.state = NeighbourState::Permanent;
-    message.attributes.push(NeighbourAttribute::LinkLayerAddress(neighbour.mac.0.to_vec()));
-    message.attributes.push(NeighbourAttribute::Protocol(RouteProtocol::from(protocol)));
+    message
+        .attributes
+        .push(NeighbourAttribute::LinkLayerAddress(
+            neighbour.mac.0.to_vec(),
+        ));
+    message
+        .attributes
+        .push(NeighbourAttribute::Protocol(RouteProtocol::from(protocol)));
     // Replace: the kernel may have learned one of this address in between.
-    Request::new(&RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE)
+    Request::new(
+        &RouteNetlinkMessage::NewNeighbour(message),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
 }
 
 pub(crate) fn delete(index: u32, neighbour: &Neighbour) -> Request {
-    Request::new(&RouteNetlinkMessage::DelNeighbour(message(index, neighbour)), 0)
+    Request::new(
+        &RouteNetlinkMessage::DelNeighbour(message(index, neighbour)),
+        0,
+    )
 }
 
 fn message(index: u32, neighbour: &Neighbour) -> NeighbourMessage {
@@ -71,7 +89,9 @@ fn message(index: u32, neighbour: &Neighbour) -> NeighbourMessage {
         IpAddr::V6(_) => AddressFamily::Inet6,
     };
     message.header.ifindex = index;
-    message.attributes.push(NeighbourAttribute::Destination(neighbour.address.into()));
+    message
+        .attributes
+        .push(NeighbourAttribute::Destination(neighbour.address.into()));
     message
 }
 
@@ -91,12 +111,17 @@ pub(crate) fn parse_flood(body: &[u8]) -> Result<Option<(u32, IpAddr)>, Refusal>
             _ => {}
         }
     }
-    Ok(remote.filter(|_| mac == Some(FLOOD)).map(|remote| (message.header.ifindex, remote)))
+    Ok(remote
+        .filter(|_| mac == Some(FLOOD))
+        .map(|remote| (message.header.ifindex, remote)))
 }
 
 pub(crate) fn add_flood(index: u32, remote: IpAddr) -> Request {
     // Append: each remote end is one more destination of the one entry.
-    Request::new(&RouteNetlinkMessage::NewNeighbour(flood(index, remote)), NLM_F_CREATE | NLM_F_APPEND)
+    Request::new(
+        &RouteNetlinkMessage::NewNeighbour(flood(index, remote)),
+        NLM_F_CREATE | NLM_F_APPEND,
+    )
 }
 
 pub(crate) fn delete_flood(index: u32, remote: IpAddr) -> Request {
@@ -109,8 +134,12 @@ fn flood(index: u32, remote: IpAddr) -> NeighbourMessage {
     message.header.ifindex = index;
     message.header.flags = NeighbourFlags::Own;
     message.header.state = NeighbourState::Permanent;
-    message.attributes.push(NeighbourAttribute::LinkLayerAddress(FLOOD.0.to_vec()));
-    message.attributes.push(NeighbourAttribute::Destination(remote.into()));
+    message
+        .attributes
+        .push(NeighbourAttribute::LinkLayerAddress(FLOOD.0.to_vec()));
+    message
+        .attributes
+        .push(NeighbourAttribute::Destination(remote.into()));
     message
 }
 
@@ -125,7 +154,9 @@ fn ip(address: &NeighbourAddress) -> Option<IpAddr> {
         NeighbourAddress::Inet6(address) => Some((*address).into()),
         NeighbourAddress::Other(bytes) => match bytes.len() {
             4 => <[u8; 4]>::try_from(bytes.as_slice()).ok().map(IpAddr::from),
-            16 => <[u8; 16]>::try_from(bytes.as_slice()).ok().map(IpAddr::from),
+            16 => <[u8; 16]>::try_from(bytes.as_slice())
+                .ok()
+                .map(IpAddr::from),
             _ => None,
         },
         _ => None,

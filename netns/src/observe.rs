@@ -47,13 +47,17 @@ pub struct PeerSeen {
 /// Looks at what `spec` may own in `ns`.
 pub async fn observe(ns: &Namespace, spec: &Spec) -> Result<Actual, Error> {
     let (inside, spec) = (ns.clone(), spec.clone());
-    ns.run(move || look(&mut Stay::begin(&inside)?, &spec)).await
+    ns.run(move || look(&mut Stay::begin(&inside)?, &spec))
+        .await
 }
 
 impl Actual {
     /// Names of the devices that were looked at, by index.
     pub(crate) fn names(&self) -> BTreeMap<u32, DevName> {
-        self.links.iter().map(|(name, link)| (link.index, name.clone())).collect()
+        self.links
+            .iter()
+            .map(|(name, link)| (link.index, name.clone()))
+            .collect()
     }
 }
 
@@ -70,9 +74,20 @@ pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
     };
     let shared = spec.is_shared();
     let place = actual.place.clone();
-    let failed = |what| move |source| Error::Look { place, what, source };
+    let failed = |what| {
+        move |source| Error::Look {
+            place,
+            what,
+            source,
+        }
+    };
     let wire = &mut stay.route;
-    actual.links = if shared { named_links(wire, spec) } else { all_links(wire) }.map_err(failed.clone()("devices"))?;
+    actual.links = if shared {
+        named_links(wire, spec)
+    } else {
+        all_links(wire)
+    }
+    .map_err(failed.clone()("devices"))?;
     addresses(wire, spec, shared, &mut actual.links).map_err(failed.clone()("addresses"))?;
     tunnels(wire, spec, &mut actual.links).map_err(failed.clone()("tunnels' remote ends"))?;
     let names = actual.names();
@@ -83,16 +98,21 @@ pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
         actual.rules = rules(wire, spec).map_err(failed.clone()("rules"))?;
     }
     if !shared || !spec.neighbours.is_empty() {
-        actual.neighbours = neighbours(wire, spec, shared, &actual.links, &names).map_err(failed.clone()("neighbours"))?;
+        actual.neighbours = neighbours(wire, spec, shared, &actual.links, &names)
+            .map_err(failed.clone()("neighbours"))?;
     }
-    actual.sysctls = sysctl::read(spec.sysctls.keys()).map_err(|error| failed("sysctls")(error.into()))?;
+    actual.sysctls =
+        sysctl::read(spec.sysctls.keys()).map_err(|error| failed("sysctls")(error.into()))?;
     peers(stay, spec, &mut actual)?;
     Ok(actual)
 }
 
 fn all_links(wire: &mut Wire) -> Result<BTreeMap<DevName, LinkSeen>, Refusal> {
     let bodies = wire.dump(&link::list())?;
-    bodies.iter().filter_map(|body| link::parse(body).transpose()).collect()
+    bodies
+        .iter()
+        .filter_map(|body| link::parse(body).transpose())
+        .collect()
 }
 
 fn named_links(wire: &mut Wire, spec: &Spec) -> Result<BTreeMap<DevName, LinkSeen>, Refusal> {
@@ -115,7 +135,11 @@ fn addresses(
     shared: bool,
     links: &mut BTreeMap<DevName, LinkSeen>,
 ) -> Result<(), Refusal> {
-    let owned = links.iter().filter(|(name, _)| spec.links.get(*name).is_some_and(|link| link.addrs.is_some()));
+    let owned = links.iter().filter(|(name, _)| {
+        spec.links
+            .get(*name)
+            .is_some_and(|link| link.addrs.is_some())
+    });
     let owned: Vec<u32> = owned.map(|(_, link)| link.index).collect();
     if owned.is_empty() {
         return Ok(());
@@ -129,15 +153,25 @@ fn addresses(
             }
         }
     }
-    for link in links.values_mut().filter(|link| owned.contains(&link.index)) {
+    for link in links
+        .values_mut()
+        .filter(|link| owned.contains(&link.index))
+    {
         link.addrs = found.remove(&link.index).unwrap_or_default();
     }
     Ok(())
 }
 
-fn tunnels(wire: &mut Wire, spec: &Spec, links: &mut BTreeMap<DevName, LinkSeen>) -> Result<(), Refusal> {
+fn tunnels(
+    wire: &mut Wire,
+    spec: &Spec,
+    links: &mut BTreeMap<DevName, LinkSeen>,
+) -> Result<(), Refusal> {
     for (name, seen) in links {
-        let wanted = spec.links.get(name).is_some_and(|link| matches!(link.kind, LinkKind::Vxlan(_)));
+        let wanted = spec
+            .links
+            .get(name)
+            .is_some_and(|link| matches!(link.kind, LinkKind::Vxlan(_)));
         if wanted && matches!(seen.kind, KindSeen::Vxlan { .. }) {
             for body in wire.dump(&neigh::floods(seen.index))? {
                 let found = neigh::parse_flood(&body)?.filter(|(index, _)| *index == seen.index);
@@ -148,7 +182,11 @@ fn tunnels(wire: &mut Wire, spec: &Spec, links: &mut BTreeMap<DevName, LinkSeen>
     Ok(())
 }
 
-fn routes(wire: &mut Wire, spec: &Spec, names: &BTreeMap<u32, DevName>) -> Result<Vec<RouteSeen>, Refusal> {
+fn routes(
+    wire: &mut Wire,
+    spec: &Spec,
+    names: &BTreeMap<u32, DevName>,
+) -> Result<Vec<RouteSeen>, Refusal> {
     let protocol = spec.ownership.protocol;
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
@@ -176,8 +214,16 @@ fn neighbours(
     links: &BTreeMap<DevName, LinkSeen>,
     names: &BTreeMap<u32, DevName>,
 ) -> Result<BTreeSet<Neighbour>, Refusal> {
-    let on = spec.neighbours.iter().filter_map(|neighbour| links.get(&neighbour.dev)).map(|link| link.index);
-    let asked: BTreeSet<u32> = if shared { on.collect() } else { BTreeSet::from([0]) };
+    let on = spec
+        .neighbours
+        .iter()
+        .filter_map(|neighbour| links.get(&neighbour.dev))
+        .map(|link| link.index);
+    let asked: BTreeSet<u32> = if shared {
+        on.collect()
+    } else {
+        BTreeSet::from([0])
+    };
     let mut found = BTreeSet::new();
     for index in asked {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
@@ -192,7 +238,9 @@ fn neighbours(
 /// Empty for a family that the kernel was built without.
 fn dump_if_there(wire: &mut Wire, request: &crate::wire::Request) -> Result<Vec<Vec<u8>>, Refusal> {
     match wire.dump(request) {
-        Err(refusal) if matches!(refusal.errno(), libc::EAFNOSUPPORT | libc::EOPNOTSUPP) => Ok(Vec::new()),
+        Err(refusal) if matches!(refusal.errno(), libc::EAFNOSUPPORT | libc::EOPNOTSUPP) => {
+            Ok(Vec::new())
+        }
         answer => answer,
     }
 }
@@ -211,13 +259,25 @@ fn peers(stay: &mut Stay, spec: &Spec, actual: &mut Actual) -> Result<(), Error>
             actual.nowhere.insert(place.clone());
             continue;
         };
-        let failed = |source| Error::Look { place: place.clone(), what: "far ends of pairs", source };
-        for answer in there.wire.exchange(&requests).map_err(|error| failed(error.into()))? {
+        let failed = |source| Error::Look {
+            place: place.clone(),
+            what: "far ends of pairs",
+            source,
+        };
+        for answer in there
+            .wire
+            .exchange(&requests)
+            .map_err(|error| failed(error.into()))?
+        {
             match answer {
                 Ok(Some(body)) => {
                     let parsed = link::parse(&body).map_err(failed)?;
                     actual.peers.extend(parsed.map(|(name, seen)| {
-                        let peer = PeerSeen { index: seen.index, kind: seen.kind, alias: seen.alias };
+                        let peer = PeerSeen {
+                            index: seen.index,
+                            kind: seen.kind,
+                            alias: seen.alias,
+                        };
                         ((place.clone(), name), peer)
                     }));
                 }

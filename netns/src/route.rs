@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags, RouteProtocol, RouteScope,
-    RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
+    RouteProtocol, RouteScope, RouteType,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -54,9 +54,14 @@ pub(crate) fn parse(
     if u8::from(header.protocol) != protocol || header.kind != RouteType::Unicast {
         return Ok(None);
     }
-    let Some(everything) = everything(header.address_family) else { return Ok(None) };
+    let Some(everything) = everything(header.address_family) else {
+        return Ok(None);
+    };
     let mut seen = RouteSeen {
-        route: Route { table: u32::from(header.table), ..Route::to(everything) },
+        route: Route {
+            table: u32::from(header.table),
+            ..Route::to(everything)
+        },
         over: BTreeSet::new(),
         odd: header.tos != 0,
         body: body.to_vec(),
@@ -65,7 +70,9 @@ pub(crate) fn parse(
     let mut destination = everything.addr();
     for attribute in &message.attributes {
         match attribute {
-            RouteAttribute::Destination(address) => destination = ip(address).unwrap_or(destination),
+            RouteAttribute::Destination(address) => {
+                destination = ip(address).unwrap_or(destination)
+            }
             RouteAttribute::PrefSource(address) => seen.route.source = ip(address),
             RouteAttribute::Priority(metric) => seen.route.metric = *metric,
             RouteAttribute::Table(table) => seen.route.table = *table,
@@ -76,7 +83,9 @@ pub(crate) fn parse(
             other => seen.next(other),
         }
     }
-    let Ok(destination) = IpNet::new(destination, header.destination_prefix_length) else { return Ok(None) };
+    let Ok(destination) = IpNet::new(destination, header.destination_prefix_length) else {
+        return Ok(None);
+    };
     seen.route.destination = destination;
     if let [index] = Vec::from_iter(&seen.over)[..] {
         seen.route.dev = names.get(index).cloned();
@@ -90,7 +99,9 @@ impl RouteSeen {
         self.over.insert(hop.interface_index);
         self.odd |= hop.hops != 0; // a weight
         self.route.onlink |= hop.flags.contains(RouteNextHopFlags::Onlink);
-        hop.attributes.iter().for_each(|attribute| self.next(attribute));
+        hop.attributes
+            .iter()
+            .for_each(|attribute| self.next(attribute));
     }
 
     fn next(&mut self, attribute: &RouteAttribute) {
@@ -129,21 +140,39 @@ pub(crate) fn canonical(route: &Route) -> Route {
 pub(crate) fn fits(wish: &Route, seen: &RouteSeen) -> bool {
     let found = &seen.route;
     let same_device = wish.dev.is_none() || wish.dev == found.dev;
-    !seen.odd && same_device && Route { dev: None, ..wish.clone() } == Route { dev: None, ..found.clone() }
+    !seen.odd
+        && same_device
+        && Route {
+            dev: None,
+            ..wish.clone()
+        } == Route {
+            dev: None,
+            ..found.clone()
+        }
 }
 
 pub(crate) fn add(route: &Route, protocol: u8, dev: Option<u32>) -> Request {
-    Request::new(&RouteNetlinkMessage::NewRoute(message(route, protocol, dev)), NLM_F_CREATE | NLM_F_EXCL)
+    Request::new(
+        &RouteNetlinkMessage::NewRoute(message(route, protocol, dev)),
+        NLM_F_CREATE | NLM_F_EXCL,
+    )
 }
 
 pub(crate) fn replace(route: &Route, protocol: u8, dev: Option<u32>) -> Request {
-    Request::new(&RouteNetlinkMessage::NewRoute(message(route, protocol, dev)), NLM_F_CREATE | NLM_F_REPLACE)
+    Request::new(
+        &RouteNetlinkMessage::NewRoute(message(route, protocol, dev)),
+        NLM_F_CREATE | NLM_F_REPLACE,
+    )
 }
 
 /// `ip route flush` does the same: what the dump said, back as a deletion.
 pub(crate) fn delete(seen: &RouteSeen) -> Request {
     let kind = Request::new(&RouteNetlinkMessage::DelRoute(RouteMessage::default()), 0).kind;
-    Request { kind, flags: 0, body: seen.body.clone() }
+    Request {
+        kind,
+        flags: 0,
+        body: seen.body.clone(),
+    }
 }
 
 fn message(route: &Route, protocol: u8, dev: Option<u32>) -> RouteMessage {
@@ -156,22 +185,45 @@ fn message(route: &Route, protocol: u8, dev: Option<u32>) -> RouteMessage {
     header.destination_prefix_length = route.destination.prefix_len();
     header.protocol = RouteProtocol::from(protocol);
     header.kind = RouteType::Unicast;
-    header.scope = if route.via.is_empty() { RouteScope::Link } else { RouteScope::Universe };
+    header.scope = if route.via.is_empty() {
+        RouteScope::Link
+    } else {
+        RouteScope::Universe
+    };
     if route.onlink {
         header.flags |= RouteFlags::Onlink;
     }
     let attributes = &mut message.attributes;
-    attributes.push(RouteAttribute::Destination(route.destination.network().into()));
-    attributes.push(RouteAttribute::Table(if route.table == 0 { MAIN } else { route.table }));
+    attributes.push(RouteAttribute::Destination(
+        route.destination.network().into(),
+    ));
+    attributes.push(RouteAttribute::Table(if route.table == 0 {
+        MAIN
+    } else {
+        route.table
+    }));
     if route.metric != 0 {
         attributes.push(RouteAttribute::Priority(route.metric));
     }
-    attributes.extend(route.source.map(|source| RouteAttribute::PrefSource(source.into())));
+    attributes.extend(
+        route
+            .source
+            .map(|source| RouteAttribute::PrefSource(source.into())),
+    );
     if route.via.len() > 1 {
-        let hops = route.via.iter().map(|gateway| next_hop(*gateway, route.onlink, dev)).collect();
+        let hops = route
+            .via
+            .iter()
+            .map(|gateway| next_hop(*gateway, route.onlink, dev))
+            .collect();
         attributes.push(RouteAttribute::MultiPath(hops));
     } else {
-        attributes.extend(route.via.iter().map(|gateway| RouteAttribute::Gateway((*gateway).into())));
+        attributes.extend(
+            route
+                .via
+                .iter()
+                .map(|gateway| RouteAttribute::Gateway((*gateway).into())),
+        );
         attributes.extend(dev.map(RouteAttribute::Oif));
     }
     message

@@ -37,7 +37,12 @@ pub(crate) fn parse(body: &[u8], protocol: u8) -> Result<Option<RuleSeen>, Refus
         IpAddr::from(Ipv4Addr::UNSPECIFIED)
     };
     let (mut from, mut to, mut ours) = (everything, everything, false);
-    let mut rule = Rule { priority: 0, from: None, to: None, table: u32::from(message.header.table) };
+    let mut rule = Rule {
+        priority: 0,
+        from: None,
+        to: None,
+        table: u32::from(message.header.table),
+    };
     let mut odd = message.header.action != RuleAction::ToTable || message.header.tos != 0;
     for attribute in &message.attributes {
         match attribute {
@@ -61,7 +66,11 @@ pub(crate) fn parse(body: &[u8], protocol: u8) -> Result<Option<RuleSeen>, Refus
     rule.to = prefix(to, message.header.dst_len);
     // A rule for everything tells its family by nothing else, and the word for it means IPv4.
     odd |= rule.from.is_none() && rule.to.is_none() && everything.is_ipv6();
-    Ok(ours.then(|| RuleSeen { rule, odd, body: body.to_vec() }))
+    Ok(ours.then(|| RuleSeen {
+        rule,
+        odd,
+        body: body.to_vec(),
+    }))
 }
 
 pub(crate) fn add(rule: &Rule, protocol: u8) -> Request {
@@ -73,22 +82,41 @@ pub(crate) fn add(rule: &Rule, protocol: u8) -> Request {
     message.header.action = RuleAction::ToTable;
     message.header.src_len = rule.from.map_or(0, |net| net.prefix_len());
     message.header.dst_len = rule.to.map_or(0, |net| net.prefix_len());
-    message.attributes.extend(rule.from.map(|net| RuleAttribute::Source(net.network())));
-    message.attributes.extend(rule.to.map(|net| RuleAttribute::Destination(net.network())));
-    message.attributes.push(RuleAttribute::Priority(rule.priority));
+    message
+        .attributes
+        .extend(rule.from.map(|net| RuleAttribute::Source(net.network())));
+    message
+        .attributes
+        .extend(rule.to.map(|net| RuleAttribute::Destination(net.network())));
+    message
+        .attributes
+        .push(RuleAttribute::Priority(rule.priority));
     message.attributes.push(RuleAttribute::Table(rule.table));
-    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::from(protocol)));
-    Request::new(&RouteNetlinkMessage::NewRule(message), NLM_F_CREATE | NLM_F_EXCL)
+    message
+        .attributes
+        .push(RuleAttribute::Protocol(RouteProtocol::from(protocol)));
+    Request::new(
+        &RouteNetlinkMessage::NewRule(message),
+        NLM_F_CREATE | NLM_F_EXCL,
+    )
 }
 
 /// `ip rule flush` does the same: what the dump said, back as a deletion.
 pub(crate) fn delete(seen: &RuleSeen) -> Request {
     let kind = Request::new(&RouteNetlinkMessage::DelRule(RuleMessage::default()), 0).kind;
-    Request { kind, flags: 0, body: seen.body.clone() }
+    Request {
+        kind,
+        flags: 0,
+        body: seen.body.clone(),
+    }
 }
 
 /// As the kernel would tell it.
 pub(crate) fn canonical(rule: &Rule) -> Rule {
     let whole = |net: IpNet| Some(net.trunc()).filter(|net| net.prefix_len() > 0);
-    Rule { from: rule.from.and_then(whole), to: rule.to.and_then(whole), ..rule.clone() }
+    Rule {
+        from: rule.from.and_then(whole),
+        to: rule.to.and_then(whole),
+        ..rule.clone()
+    }
 }

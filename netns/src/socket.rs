@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv, send, setsockopt, socket,
-    sockopt,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv,
+    send, setsockopt, socket, sockopt,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::Interest;
@@ -23,10 +23,18 @@ const BACKLOG: i32 = 1024;
 
 /// A UDP socket that other sockets may share the address with (each with its own device), that may broadcast, and
 /// that can tell which address and device a datagram came to (`IP_PKTINFO`).
-pub async fn udp(ns: &Namespace, bind: SocketAddr, dev: Option<&DevName>) -> Result<UdpSocket, Error> {
+pub async fn udp(
+    ns: &Namespace,
+    bind: SocketAddr,
+    dev: Option<&DevName>,
+) -> Result<UdpSocket, Error> {
     let dev = dev.cloned();
     let made = ns.enter(move || {
-        let socket = Socket::new(Domain::for_address(bind), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+        let socket = Socket::new(
+            Domain::for_address(bind),
+            Type::DGRAM.nonblocking().cloexec(),
+            Some(Protocol::UDP),
+        )?;
         socket.set_reuse_address(true)?;
         if bind.is_ipv4() {
             socket.set_broadcast(true)?;
@@ -39,26 +47,42 @@ pub async fn udp(ns: &Namespace, bind: SocketAddr, dev: Option<&DevName>) -> Res
         socket.bind(&bind.into())?;
         Ok(std::net::UdpSocket::from(socket))
     });
-    let made = made.await.map_err(|error| named(error, || format!("UDP {bind}")))?;
+    let made = made
+        .await
+        .map_err(|error| named(error, || format!("UDP {bind}")))?;
     UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP {bind}"), source))
 }
 
 /// A UDP socket on a random port, connected to one peer: only that peer's answers come in.
 pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, Error> {
     let made = ns.enter(move || {
-        let socket = Socket::new(Domain::for_address(to), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+        let socket = Socket::new(
+            Domain::for_address(to),
+            Type::DGRAM.nonblocking().cloexec(),
+            Some(Protocol::UDP),
+        )?;
         socket.connect(&to.into())?;
         Ok(std::net::UdpSocket::from(socket))
     });
-    let made = made.await.map_err(|error| named(error, || format!("UDP to {to}")))?;
+    let made = made
+        .await
+        .map_err(|error| named(error, || format!("UDP to {to}")))?;
     UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP to {to}"), source))
 }
 
 /// A listening TCP socket. Its address need not be there yet (`IP_FREEBIND`).
-pub async fn tcp_listener(ns: &Namespace, bind: SocketAddr, dev: Option<&DevName>) -> Result<TcpListener, Error> {
+pub async fn tcp_listener(
+    ns: &Namespace,
+    bind: SocketAddr,
+    dev: Option<&DevName>,
+) -> Result<TcpListener, Error> {
     let dev = dev.cloned();
     let made = ns.enter(move || {
-        let socket = Socket::new(Domain::for_address(bind), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(bind),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )?;
         socket.set_reuse_address(true)?;
         if bind.is_ipv4() {
             socket.set_freebind_v4(true)?;
@@ -71,14 +95,20 @@ pub async fn tcp_listener(ns: &Namespace, bind: SocketAddr, dev: Option<&DevName
         socket.listen(BACKLOG)?;
         Ok(std::net::TcpListener::from(socket))
     });
-    let made = made.await.map_err(|error| named(error, || format!("TCP {bind}")))?;
+    let made = made
+        .await
+        .map_err(|error| named(error, || format!("TCP {bind}")))?;
     TcpListener::from_std(made).map_err(|source| failed(ns, format!("TCP {bind}"), source))
 }
 
 /// Connects from inside of the namespace. Without a time limit of its own beyond the kernel's; drop it to give up.
 pub async fn tcp_stream(ns: &Namespace, to: SocketAddr) -> Result<TcpStream, Error> {
     let made = ns.enter(move || {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(to),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )?;
         match socket.connect(&SockAddr::from(to)) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
             Ok(()) | Err(_) => Ok(std::net::TcpStream::from(socket)),
@@ -87,7 +117,10 @@ pub async fn tcp_stream(ns: &Namespace, to: SocketAddr) -> Result<TcpStream, Err
     let what = || format!("TCP to {to}");
     let stream = TcpStream::from_std(made.await.map_err(|error| named(error, what))?);
     let stream = stream.map_err(|source| failed(ns, what(), source))?;
-    stream.writable().await.map_err(|source| failed(ns, what(), source))?;
+    stream
+        .writable()
+        .await
+        .map_err(|source| failed(ns, what(), source))?;
     match stream.take_error() {
         Ok(None) => Ok(stream),
         Ok(Some(source)) | Err(source) => Err(failed(ns, what(), source)),
@@ -105,19 +138,28 @@ pub async fn packet(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<Pac
     let made = ns.enter(move || {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         // Born without a protocol: between birth and binding it would hear every device.
-        let made = socket(AddressFamily::Packet, SockType::Raw, flags, None::<SockProtocol>)?;
+        let made = socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            flags,
+            None::<SockProtocol>,
+        )?;
         let index = nix::net::if_::if_nametoindex(dev.as_str())?;
         bind(made.as_raw_fd(), &link_address(index, ethertype)?)?;
         Ok(made)
     });
     let made = made.await.map_err(|error| named(error, || what.clone()))?;
-    register(made, Interest::READABLE | Interest::WRITABLE).map(PacketSocket).map_err(|source| failed(ns, what, source))
+    register(made, Interest::READABLE | Interest::WRITABLE)
+        .map(PacketSocket)
+        .map_err(|source| failed(ns, what, source))
 }
 
 impl PacketSocket {
     /// Waits for room in the device's queue, then sends one frame.
     pub async fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.0.async_io(Interest::WRITABLE, |_| self.try_send(frame)).await
+        self.0
+            .async_io(Interest::WRITABLE, |_| self.try_send(frame))
+            .await
     }
 
     /// Sends one frame, or says `WouldBlock`.
@@ -135,7 +177,9 @@ impl PacketSocket {
 }
 
 fn on_device(socket: &Socket, dev: Option<&DevName>) -> io::Result<()> {
-    dev.map_or(Ok(()), |dev| socket.bind_device(Some(dev.as_str().as_bytes())))
+    dev.map_or(Ok(()), |dev| {
+        socket.bind_device(Some(dev.as_str().as_bytes()))
+    })
 }
 
 fn link_address(index: u32, ethertype: u16) -> io::Result<LinkAddr> {
@@ -148,18 +192,31 @@ fn link_address(index: u32, ethertype: u16) -> io::Result<LinkAddr> {
     raw.sll_ifindex = index;
     // SAFETY: `raw` is a whole `sockaddr_ll` of this family, and lives through the call.
     #[allow(unsafe_code, reason = "nix offers no way to build this address")]
-    let address = unsafe { LinkAddr::from_raw((&raw const raw).cast(), Some(size_of::<libc::sockaddr_ll>() as u32)) };
+    let address = unsafe {
+        LinkAddr::from_raw(
+            (&raw const raw).cast(),
+            Some(size_of::<libc::sockaddr_ll>() as u32),
+        )
+    };
     address.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// An error of work inside becomes one of this socket; others (the namespace is gone) stay.
 fn named(error: Error, what: impl FnOnce() -> String) -> Error {
     match error {
-        Error::Inside { place, source } => Error::Socket { place, what: what(), source },
+        Error::Inside { place, source } => Error::Socket {
+            place,
+            what: what(),
+            source,
+        },
         other => other,
     }
 }
 
 fn failed(ns: &Namespace, what: String, source: io::Error) -> Error {
-    Error::Socket { place: ns.place().clone(), what, source }
+    Error::Socket {
+        place: ns.place().clone(),
+        what,
+        source,
+    }
 }

@@ -26,9 +26,18 @@ pub(crate) struct Elsewhere {
 impl Stay {
     /// On a worker thread that is inside of `namespace`.
     pub(crate) fn begin(namespace: &Namespace) -> Result<Self, Error> {
-        let failed = |source| Error::Socket { place: namespace.place().clone(), what: "netlink".into(), source };
+        let failed = |source| Error::Socket {
+            place: namespace.place().clone(),
+            what: "netlink".into(),
+            source,
+        };
         let route = Wire::route().map_err(failed)?;
-        Ok(Self { namespace: namespace.clone(), route, elsewhere: BTreeMap::new(), writes: 0 })
+        Ok(Self {
+            namespace: namespace.clone(),
+            route,
+            elsewhere: BTreeMap::new(),
+            writes: 0,
+        })
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -52,8 +61,14 @@ impl Stay {
                 None => return Ok(None),
             },
         };
-        let failed = |source| Error::Socket { place: place.clone(), what: "netlink".into(), source };
-        let wire = namespace.detour(&self.namespace, Wire::route)?.map_err(failed)?;
+        let failed = |source| Error::Socket {
+            place: place.clone(),
+            what: "netlink".into(),
+            source,
+        };
+        let wire = namespace
+            .detour(&self.namespace, Wire::route)?
+            .map_err(failed)?;
         Ok(Some(Elsewhere { namespace, wire }))
     }
 }

@@ -17,38 +17,91 @@ use crate::spec::{Link, LinkKind, Neighbour, Place, Route, Rule};
 pub enum Step {
     /// Cannot be done: the reason. All that does not depend on it is done.
     Blocked(Conflict),
-    SetSysctl { key: String, value: String },
+    SetSysctl {
+        key: String,
+        value: String,
+    },
     DeleteRoute(RouteSeen),
     DeleteRule(RuleSeen),
     DeleteNeighbour(Neighbour),
-    DeleteAddress { dev: DevName, address: IpNet },
+    DeleteAddress {
+        dev: DevName,
+        address: IpNet,
+    },
     /// A tunnel no longer floods to this remote end.
-    DeleteFlood { dev: DevName, remote: IpAddr },
-    DeleteLink { dev: DevName },
+    DeleteFlood {
+        dev: DevName,
+        remote: IpAddr,
+    },
+    DeleteLink {
+        dev: DevName,
+    },
     /// Ours by its alias, left over in another namespace where the far end of a pair shall be.
-    DeletePeer { dev: DevName, place: Place },
-    DeleteTable { table: String },
+    DeletePeer {
+        dev: DevName,
+        place: Place,
+    },
+    DeleteTable {
+        table: String,
+    },
     /// All of our table in one transaction; established flows stay.
-    LoadTable { table: String, why: &'static str },
+    LoadTable {
+        table: String,
+        why: &'static str,
+    },
     /// Only these elements.
-    ChangeMap { table: String, map: String, change: MapChange },
+    ChangeMap {
+        table: String,
+        map: String,
+        change: MapChange,
+    },
     /// Down, with our alias; what it shall be beyond its kind follows in steps of their own.
-    CreateLink { dev: DevName, link: Box<Link> },
-    SetDown { dev: DevName },
-    SetMac { dev: DevName, mac: MacAddr },
-    SetMtu { dev: DevName, mtu: u32 },
-    SetMaster { dev: DevName, master: Option<DevName> },
+    CreateLink {
+        dev: DevName,
+        link: Box<Link>,
+    },
+    SetDown {
+        dev: DevName,
+    },
+    SetMac {
+        dev: DevName,
+        mac: MacAddr,
+    },
+    SetMtu {
+        dev: DevName,
+        mtu: u32,
+    },
+    SetMaster {
+        dev: DevName,
+        master: Option<DevName>,
+    },
     /// Back to no spanning tree, no forward delay, no multicast snooping.
-    SetBridge { dev: DevName },
-    SetAlias { dev: DevName, alias: String },
-    SetUp { dev: DevName },
+    SetBridge {
+        dev: DevName,
+    },
+    SetAlias {
+        dev: DevName,
+        alias: String,
+    },
+    SetUp {
+        dev: DevName,
+    },
     /// A tunnel floods to this remote end, too.
-    AddFlood { dev: DevName, remote: IpAddr },
-    AddAddress { dev: DevName, address: IpNet },
+    AddFlood {
+        dev: DevName,
+        remote: IpAddr,
+    },
+    AddAddress {
+        dev: DevName,
+        address: IpNet,
+    },
     SetNeighbour(Neighbour),
     AddRoute(Route),
     /// In one go, so that no packet finds neither.
-    ReplaceRoute { route: Route, instead_of: Route },
+    ReplaceRoute {
+        route: Route,
+        instead_of: Route,
+    },
     AddRule(Rule),
 }
 
@@ -66,7 +119,9 @@ impl Step {
             | Self::SetMaster { .. } => true,
             // Turning forwarding resets other switches (`inet_forward_change`); turning IPv6 off drops addresses.
             Self::SetSysctl { key, .. } => {
-                key.ends_with("ip_forward") || key.ends_with("forwarding") || key.ends_with("disable_ipv6")
+                key.ends_with("ip_forward")
+                    || key.ends_with("forwarding")
+                    || key.ends_with("disable_ipv6")
             }
             Self::Blocked(_)
             | Self::DeleteRoute(_)
@@ -97,11 +152,17 @@ impl fmt::Display for Step {
             Self::SetSysctl { key, value } => write!(f, "set {key} = {value}"),
             Self::DeleteRoute(seen) => write!(f, "delete route {}", seen.route),
             Self::DeleteRule(seen) => write!(f, "delete rule {}", seen.rule),
-            Self::DeleteNeighbour(Neighbour { dev, address, .. }) => write!(f, "delete neighbour {address} on {dev}"),
-            Self::DeleteAddress { dev, address } => write!(f, "delete address {address} from {dev}"),
+            Self::DeleteNeighbour(Neighbour { dev, address, .. }) => {
+                write!(f, "delete neighbour {address} on {dev}")
+            }
+            Self::DeleteAddress { dev, address } => {
+                write!(f, "delete address {address} from {dev}")
+            }
             Self::DeleteFlood { dev, remote } => write!(f, "stop flooding from {dev} to {remote}"),
             Self::DeleteLink { dev } => write!(f, "delete device {dev}"),
-            Self::DeletePeer { dev, place } => write!(f, "delete left-over device {dev} in {place}"),
+            Self::DeletePeer { dev, place } => {
+                write!(f, "delete left-over device {dev} in {place}")
+            }
             Self::DeleteTable { table } => write!(f, "delete nftables table inet {table}"),
             Self::LoadTable { table, why } => write!(f, "load nftables table inet {table} ({why})"),
             Self::ChangeMap { table, map, change } => {
@@ -111,9 +172,15 @@ impl fmt::Display for Step {
             Self::SetDown { dev } => write!(f, "set {dev} down"),
             Self::SetMac { dev, mac } => write!(f, "set hardware address {mac} on {dev}"),
             Self::SetMtu { dev, mtu } => write!(f, "set MTU {mtu} on {dev}"),
-            Self::SetMaster { dev, master: Some(master) } => write!(f, "put {dev} into bridge {master}"),
+            Self::SetMaster {
+                dev,
+                master: Some(master),
+            } => write!(f, "put {dev} into bridge {master}"),
             Self::SetMaster { dev, master: None } => write!(f, "take {dev} out of its bridge"),
-            Self::SetBridge { dev } => write!(f, "turn STP, forward delay and multicast snooping off on {dev}"),
+            Self::SetBridge { dev } => write!(
+                f,
+                "turn STP, forward delay and multicast snooping off on {dev}"
+            ),
             Self::SetAlias { dev, alias } => write!(f, "mark {dev} with alias {alias:?}"),
             Self::SetUp { dev } => write!(f, "set {dev} up"),
             Self::AddFlood { dev, remote } => write!(f, "flood from {dev} to {remote}"),
@@ -122,7 +189,9 @@ impl fmt::Display for Step {
                 write!(f, "set neighbour {address} at {mac} on {dev}")
             }
             Self::AddRoute(route) => write!(f, "add route {route}"),
-            Self::ReplaceRoute { route, instead_of } => write!(f, "replace route {instead_of} by {route}"),
+            Self::ReplaceRoute { route, instead_of } => {
+                write!(f, "replace route {instead_of} by {route}")
+            }
             Self::AddRule(rule) => write!(f, "add rule {rule}"),
         }
     }
@@ -190,6 +259,11 @@ impl fmt::Display for Rule {
 
 impl fmt::Display for MapChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} elements less, {} more", self.remove.len(), self.add.len())
+        write!(
+            f,
+            "{} elements less, {} more",
+            self.remove.len(),
+            self.add.len()
+        )
     }
 }

@@ -31,7 +31,9 @@ pub(crate) fn device(key: &str) -> Option<DevName> {
 }
 
 /// What each of the keys says now; `None`: there is no such setting (its device may come yet).
-pub(crate) fn read<'a>(keys: impl Iterator<Item = &'a String>) -> io::Result<BTreeMap<String, Option<String>>> {
+pub(crate) fn read<'a>(
+    keys: impl Iterator<Item = &'a String>,
+) -> io::Result<BTreeMap<String, Option<String>>> {
     let mut values = BTreeMap::new();
     for key in keys {
         let value = match fs::read_to_string(path(key)) {

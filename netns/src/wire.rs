@@ -9,8 +9,8 @@ use std::os::fd::AsFd;
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR,
-    NetlinkSerializable,
+    NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
+    NLMSG_DONE, NLMSG_ERROR, NetlinkSerializable,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::{Socket, SocketAddr, protocols};
@@ -59,7 +59,11 @@ impl Request {
     pub(crate) fn new(message: &RouteNetlinkMessage, flags: u16) -> Self {
         let mut body = vec![0; message.buffer_len()];
         message.serialize(&mut body);
-        Self { kind: message.message_type(), flags, body }
+        Self {
+            kind: message.message_type(),
+            flags,
+            body,
+        }
     }
 
     /// True when it changes nothing: every third type is a `GET` (the types of a kind are NEW, DEL, GET, SET).
@@ -99,9 +103,18 @@ impl Wire {
         // Lets the kernel filter dumps by device, table and protocol. Old kernels (before 4.20) give more than was asked.
         let _ = socket.set_netlink_get_strict_chk(true);
         let fd = socket.as_fd();
-        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE).or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &RECEIVE))?;
-        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_SECONDS, 0))?;
-        Ok(Self { socket, sequence: 0, received: vec![0; DATAGRAM] })
+        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE)
+            .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &RECEIVE))?;
+        setsockopt(
+            &fd,
+            sockopt::ReceiveTimeout,
+            &TimeVal::new(PATIENCE_SECONDS, 0),
+        )?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+            received: vec![0; DATAGRAM],
+        })
     }
 
     /// Sends all, and gives the answers in the same order. An error of its own means that the socket failed.
@@ -112,7 +125,9 @@ impl Wire {
             let mut bytes = Vec::new();
             let first = self.sequence.wrapping_add(1);
             let mut count = 0;
-            while count < left.len().min(BATCH) && (count == 0 || bytes.len() + left[count].body.len() < BATCH_BYTES) {
+            while count < left.len().min(BATCH)
+                && (count == 0 || bytes.len() + left[count].body.len() < BATCH_BYTES)
+            {
                 self.sequence = self.sequence.wrapping_add(1);
                 left[count].write(self.sequence, NLM_F_ACK, &mut bytes);
                 count += 1;
@@ -126,7 +141,9 @@ impl Wire {
 
     /// One request, one answer.
     pub(crate) fn ask(&mut self, request: &Request) -> Answer {
-        self.exchange(std::slice::from_ref(request))?.pop().unwrap_or(Ok(None))
+        self.exchange(std::slice::from_ref(request))?
+            .pop()
+            .unwrap_or(Ok(None))
     }
 
     /// All messages that answer a dump.
@@ -178,7 +195,9 @@ impl Wire {
             let received = self.receive()?;
             for message in Messages(&self.received[..received]) {
                 let number = message.sequence.wrapping_sub(first) as usize;
-                let Some(answer) = answers[base..].get_mut(number) else { continue }; // late, of an older request
+                let Some(answer) = answers[base..].get_mut(number) else {
+                    continue;
+                }; // late, of an older request
                 if message.kind == NLMSG_ERROR {
                     open -= 1;
                     if let Err(refusal) = message.verdict() {
@@ -223,13 +242,21 @@ impl Wire {
 
     fn receive(&mut self) -> io::Result<usize> {
         loop {
-            match self.socket.recv(&mut &mut self.received[..], libc::MSG_TRUNC) {
+            match self
+                .socket
+                .recv(&mut &mut self.received[..], libc::MSG_TRUNC)
+            {
                 Ok(length) if length > DATAGRAM => {
-                    return Err(io::Error::other(format!("a netlink datagram of {length} bytes")));
+                    return Err(io::Error::other(format!(
+                        "a netlink datagram of {length} bytes"
+                    )));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::TimedOut,
+                        "the kernel did not answer",
+                    ));
                 }
                 received => return received,
             }
@@ -274,7 +301,10 @@ impl Message<'_> {
         if code >= 0 {
             return Ok(());
         }
-        Err(Refusal { source: io::Error::from_raw_os_error(code.saturating_neg()), words: self.words() })
+        Err(Refusal {
+            source: io::Error::from_raw_os_error(code.saturating_neg()),
+            words: self.words(),
+        })
     }
 
     /// `NLMSGERR_ATTR_MSG`, behind the code and the header of the request (whose body we asked not to get back).
@@ -288,12 +318,18 @@ impl Message<'_> {
             (_, 0) => 4 + (u32_at(self.body, 4)? as usize).next_multiple_of(4),
             (_, _) => 4 + HEADER,
         };
-        let text = crate::attr::Attributes(self.body.get(behind..)?).find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)?.1;
+        let text = crate::attr::Attributes(self.body.get(behind..)?)
+            .find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)?
+            .1;
         let text = text.split(|byte| *byte == 0).next()?;
         Some(String::from_utf8_lossy(text).into_owned())
     }
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+    bytes
+        .get(at..at + 4)?
+        .try_into()
+        .ok()
+        .map(u32::from_ne_bytes)
 }

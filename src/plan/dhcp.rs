@@ -18,36 +18,34 @@ pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {
         return None;
     }
     let mut host = bridge::bridge(network);
-    let mut inside = Spec {
+    let port = own_port(network);
+    if let Some(port) = port {
+        bridge::plug(&mut host, port.id, Some(network), network.mtu);
+    }
+    let inside = port.map(|port| inside(network, port, settings));
+    Some(Plan { inside, host })
+}
+
+fn inside(network: &Network, port: &Port, settings: &Settings) -> Spec {
+    let mut spec = Spec {
         ownership: ownership_inside(),
         ..Spec::default()
     };
-    inside
-        .links
-        .insert(DevName::new("lo").expect("a valid name"), Link::existing());
-    if let Some(port) = own_port(network) {
-        bridge::plug(&mut host, port.id, Some(network), network.mtu);
-        let device = names::dhcp_device(port.id);
-        let own = own_addresses(network, port).map(|(_, address)| address);
-        let link = Link::veth(names::tap_device(port.id), Place::Home)
-            .mac(port.mac)
-            .mtu(network.mtu);
-        let link = link.addrs(own.chain(metadata::address_wanted(settings)));
-        inside.links.insert(device.clone(), link);
-        inside.routes.extend(default_route(network, port, &device));
-        // Before the device comes: no tenant's advertisement configures it, and we may listen on an address before it is set.
-        inside
-            .sysctls
-            .insert("net/ipv6/conf/default/accept_ra".into(), "0".into());
-        inside
-            .sysctls
-            .insert("net/ipv4/ip_nonlocal_bind".into(), "1".into());
-    }
-    Some(Plan {
-        namespace: names::namespace(Target::Network(network.id)),
-        inside,
-        host,
-    })
+    let device = names::dhcp_device(port.id);
+    let own = own_addresses(network, port).map(|(_, address)| address);
+    let link = Link::veth(names::tap_device(port.id), Place::Home)
+        .mac(port.mac)
+        .mtu(network.mtu)
+        .addrs(own.chain(metadata::address_wanted(settings)));
+    spec.links.insert(names::loopback(), Link::existing());
+    spec.links.insert(device.clone(), link);
+    spec.routes.extend(default_route(network, port, &device));
+    // No tenant's advertisement configures us; and we may listen on an address before it is set.
+    spec.sysctls
+        .insert("net/ipv6/conf/default/accept_ra".into(), "0".into());
+    spec.sysctls
+        .insert("net/ipv4/ip_nonlocal_bind".into(), "1".into());
+    spec
 }
 
 /// What is served; `None` without an own port.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use netns::Spec;
 use netns::spec::Ownership;
 
-use crate::model::{NsName, State, Target};
+use crate::model::{State, Target};
 
 pub use dns::zone;
 pub use metadata::residents;
@@ -32,14 +32,13 @@ pub const MARK: &str = "warren";
 /// What one target wants of the kernel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    pub namespace: NsName,
-    /// All of ours in that namespace.
-    pub inside: Spec,
+    /// All of ours in the target's namespace; `None`: there should be no namespace.
+    pub inside: Option<Spec>,
     /// The target's part of the host's namespace: bridges and the far ends of its devices.
     pub host: Spec,
 }
 
-/// `None`: the target should not exist (unknown, admin down, nothing to serve).
+/// `None`: nothing of the target should exist (unknown, admin down).
 pub fn plan(state: &State, target: Target, settings: &Settings) -> Option<Plan> {
     match target {
         Target::Network(id) => dhcp::plan(state.networks.get(&id)?, settings),

@@ -30,6 +30,10 @@ pub fn is_ours(name: &NsName) -> Option<Target> {
     network.or_else(|| id(router).map(|id| Target::Router(crate::model::RouterId(id))))
 }
 
+pub(super) fn loopback() -> DevName {
+    DevName::new("lo").expect("two letters are a valid name")
+}
+
 /// A DHCP port's device inside its namespace.
 pub(super) fn dhcp_device(port: PortId) -> DevName {
     cut("ns-", port)

@@ -8,7 +8,7 @@ use netns::Spec;
 use netns::spec::{Link, Place, Route};
 
 use super::{Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host};
-use crate::model::{DevName, Gateway, Router, RouterPort, State, Target};
+use crate::model::{DevName, Gateway, Router, RouterPort, State};
 
 pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Option<Plan> {
     if !router.admin_state_up {
@@ -22,9 +22,7 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
         ownership: ownership_inside(),
         ..Spec::default()
     };
-    inside
-        .links
-        .insert(DevName::new("lo").expect("a valid name"), Link::existing());
+    inside.links.insert(names::loopback(), Link::existing());
     inside.sysctls.extend(sysctls());
     for leg in router.interfaces.iter().filter(|leg| leg.admin_state_up) {
         plug(
@@ -53,8 +51,7 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
     add_extra_routes(&mut inside.routes, router);
     inside.ruleset = Some(nat::ruleset(router, settings));
     Some(Plan {
-        namespace: names::namespace(Target::Router(router.id)),
-        inside,
+        inside: Some(inside),
         host,
     })
 }

@@ -223,8 +223,12 @@ fn the_namespace_holds_our_port_and_the_host_its_far_end() {
         ..State::default()
     };
     let plan = plan::plan(&state, Target::Network(BLUE), &Settings::default()).unwrap();
-    assert_eq!(plan.namespace.as_str(), format!("qdhcp-{BLUE}"));
-    let inside = &plan.inside.links[&dev("ns-00000000-00")];
+    let held = plan.inside.unwrap();
+    assert_eq!(
+        plan::namespace(Target::Network(BLUE)).as_str(),
+        format!("qdhcp-{BLUE}")
+    );
+    let inside = &held.links[&dev("ns-00000000-00")];
     assert_eq!(
         inside
             .addrs
@@ -242,7 +246,7 @@ fn the_namespace_holds_our_port_and_the_host_its_far_end() {
         plan.host.sysctls["net/ipv6/conf/brq-blue/disable_ipv6"], "1",
         "the host stays out of the tenant's network"
     );
-    let default = plan.inside.routes.iter().next().unwrap();
+    let default = held.routes.iter().next().unwrap();
     assert_eq!(
         default.via.first(),
         Some(&ip("10.0.0.1")),

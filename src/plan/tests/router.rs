@@ -29,6 +29,7 @@ fn routes(router: Router) -> Vec<String> {
     planned(router)
         .unwrap()
         .inside
+        .unwrap()
         .routes
         .iter()
         .map(text)
@@ -113,6 +114,8 @@ fn floating_addresses_are_on_the_gateway_once() {
     let plan = planned(router).unwrap();
     let gateway = plan
         .inside
+        .as_ref()
+        .unwrap()
         .links
         .iter()
         .find(|(name, _)| name.as_str().starts_with("qg-"))
@@ -143,6 +146,7 @@ fn admin_down_is_no_router() {
         !planned(half)
             .unwrap()
             .inside
+            .unwrap()
             .links
             .keys()
             .any(|name| name.as_str().starts_with("qr-"))

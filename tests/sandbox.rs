@@ -3,11 +3,13 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use common::{Client, Guest, Host, PATIENCE, Running, Udp, tcp_stream, udp_frame, wait_for};
+use common::{
+    Client, Guest, Host, HttpAnswer, HttpRequest, HttpStub, PATIENCE, Running, Udp, tcp_stream,
+    udp_frame, wait_for,
+};
 
 const MAC_1: &str = "fa:16:3e:00:00:01";
 const MAC_2: &str = "fa:16:3e:00:00:02";
@@ -165,31 +167,92 @@ fn dig_and_curl_read_answers() {
         ""
     );
 
-    let listener = host
-        .place()
-        .inside(|| TcpListener::bind("10.0.0.2:80").unwrap());
-    let server = std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().unwrap();
-        let mut request = [0; 1024];
-        let length = connection.read(&mut request).unwrap();
-        connection
-            .write_all(b"HTTP/1.0 418 Teapot\r\nX-Line: yes\r\n\r\nshort and stout")
-            .unwrap();
-        String::from_utf8_lossy(&request[..length]).into_owned()
+    let stub = HttpStub::start(&host.place(), "10.0.0.2:80", |request| {
+        HttpAnswer::new(
+            418,
+            format!("{} {} short and stout", request.method, request.path),
+        )
     });
     let answer = vm.curl("http://10.0.0.2/tea", &[("X-Cup", "big")]).unwrap();
     assert_eq!(
-        (answer.status, answer.header("x-line"), answer.body.as_str()),
-        (418, Some("yes"), "short and stout")
+        (answer.status, answer.body.as_str()),
+        (418, "GET /tea short and stout")
     );
-    let asked = server.join().unwrap();
-    assert!(
-        asked.starts_with("GET /tea") && asked.contains("X-Cup: big"),
-        "{asked}"
-    );
+    assert_eq!(answer.header("content-length"), Some("24"));
+    let seen = stub.seen();
+    assert_eq!((seen.len(), seen[0].header("x-cup")), (1, Some("big")));
+    assert_eq!(seen[0].from.ip(), Ipv4Addr::new(10, 0, 0, 12));
+    drop(stub);
     assert!(
         vm.curl("http://10.0.0.2/tea", &[]).is_err(),
         "nobody listens any more"
+    );
+}
+
+/// A metadata service in a few lines, as OpenStack speaks.
+fn openstack_stub(request: &HttpRequest) -> HttpAnswer {
+    let body = match request.path.trim_end_matches('/') {
+        "/openstack" => "2018-08-27\nlatest",
+        "/openstack/2018-08-27/meta_data.json" => {
+            r#"{"uuid": "0b9d7a4e-0000-4000-8000-000000000001", "hostname": "vm1.lan", "name": "vm1",
+                "public_keys": {"mine": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHZ1 me@home"}}"#
+        }
+        "/openstack/2018-08-27/user_data" => "#!/bin/sh\nhostname --fqdn >/root/user-data\n",
+        "/openstack/2018-08-27/vendor_data.json" => {
+            r##"{"cloud-init": "#cloud-config\nwrite_files: [{path: /root/vendor-data, content: hello}]"}"##
+        }
+        "/latest/meta-data" => "instance-id",
+        "/latest/meta-data/instance-id" => "i-00000001",
+        _ => return HttpAnswer::new(404, ""),
+    };
+    HttpAnswer::new(200, body)
+}
+
+#[test]
+fn real_cloud_init_boots_in_a_guest() {
+    let Some((host, _dnsmasq)) = served("cloud") else {
+        return;
+    };
+    host.ip("addr add 169.254.169.254/32 dev br0");
+    let stub = HttpStub::start(&host.place(), "169.254.169.254:80", openstack_stub);
+    let vm = guest(&host, 1);
+    let boot = vm.cloud_init(&["OpenStack"]);
+    assert!(
+        boot.datasource.starts_with("DataSourceOpenStackLocal"),
+        "{}",
+        boot.log
+    );
+    assert_eq!(boot.errors, Vec::<String>::new(), "{}", boot.log);
+    assert_eq!(
+        vm.read("/root/user-data").as_deref(),
+        Some("vm1.lan\n"),
+        "{}",
+        boot.log
+    );
+    assert_eq!(
+        vm.read("/root/vendor-data").as_deref(),
+        Some("hello"),
+        "{}",
+        boot.log
+    );
+    let keys = vm
+        .read("/home/debian/.ssh/authorized_keys")
+        .unwrap_or_default();
+    assert!(keys.contains("me@home"), "{keys}\n{}", boot.log);
+    // The data came over the lease that cloud-init took for itself, from the address that is known as this guest's.
+    assert!(
+        stub.seen()
+            .iter()
+            .all(|request| request.from.ip() == Ipv4Addr::new(10, 0, 0, 11))
+    );
+
+    // And where nobody answers, it says so.
+    drop(stub);
+    let lost = guest(&host, 2).cloud_init(&["OpenStack"]);
+    assert!(
+        !lost.datasource.contains("OpenStack"),
+        "{}",
+        lost.datasource
     );
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::wait::PATIENCE;
+use super::wait::{PATIENCE, wait_for};
 use super::{Host, Output, Place, Running};
 
 const TOPOLOGY: &str = "/run/warren/topology.toml";
@@ -141,6 +141,34 @@ impl Daemon {
         let argv: Vec<&str> =
             [&[env!("CARGO_BIN_EXE_warren")], args, &["--socket", SOCKET]].concat();
         self.machine.run(&argv)
+    }
+
+    /// The answer of one of its `--json` commands: `["status"]`, `["show", "network", "blue"]`.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+        let text = self.warren(&[args, &["--json"]].concat()).ok();
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{args:?}: {e}\n{text}"))
+    }
+
+    /// The bridge on which a network's instances are plugged.
+    #[track_caller]
+    pub fn bridge(&self, network: &str) -> String {
+        let view = self.json(&["show", "network", network]);
+        let bridge = view["bridge"].as_str();
+        bridge
+            .unwrap_or_else(|| panic!("network {network} has no bridge: {view:#}"))
+            .to_owned()
+    }
+
+    /// Waits until the kernel is what the daemon wants everywhere.
+    #[track_caller]
+    pub fn converged(&self) {
+        wait_for("all targets to converge", PATIENCE, || {
+            let status = self.json(&["status"]);
+            let targets = status["targets"].as_array()?;
+            let all = targets.iter().all(|target| target["state"] == "converged");
+            (all && status["pending"] == 0).then_some(())
+        });
     }
 
     /// The path of its topology file on the host, for `warren check` and `warren plan`.

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use super::holder::{Holder, peers};
 use super::host::tap;
 use super::lease::{Client, DhcpClient, Lease};
-use super::{Host, Output, Pinging, Place, Wire};
+use super::{Host, HttpAnswer, Output, Pinging, Place, Wire};
 
 /// What the hooks of the clients need, and who reads it.
 const PEERS: [(&str, &str); 6] = [
@@ -38,7 +38,7 @@ pub struct Guest {
 impl Guest {
     /// Without any interface but `lo`.
     pub(super) fn boot(host: &Host, name: &str) -> Self {
-        let command = host.machine().command(&[
+        let mut command = host.machine().command(&[
             "unshare".as_ref(),
             "--mount".as_ref(),
             "--net".as_ref(),
@@ -55,6 +55,7 @@ impl Guest {
             name.as_ref(),
             peers().as_os_str(),
         ]);
+        command.env("product_name", "OpenStack Nova");
         let holder = Holder::start(command, 2);
         let place = Place {
             pid: holder.pid(),
@@ -222,54 +223,6 @@ impl Deref for Guest {
     type Target = Place;
     fn deref(&self) -> &Place {
         &self.place
-    }
-}
-
-/// An answer as curl got it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpAnswer {
-    pub status: u16,
-    /// In order, as they came.
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-}
-
-impl HttpAnswer {
-    /// The first header of this name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(have, _)| have.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-}
-
-impl FromStr for HttpAnswer {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // Interim answers (100 Continue) come before the real one.
-        let mut rest = text;
-        loop {
-            let (head, body) = rest.split_once("\r\n\r\n").ok_or(text)?;
-            let mut lines = head.lines();
-            let status = lines
-                .next()
-                .and_then(|line| line.split(' ').nth(1)?.parse().ok());
-            let status: u16 = status.ok_or(text)?;
-            if status < 200 {
-                rest = body;
-                continue;
-            }
-            return Ok(Self {
-                status,
-                headers: lines
-                    .filter_map(|line| line.split_once(':'))
-                    .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-                    .collect(),
-                body: body.to_owned(),
-            });
-        }
     }
 }
 

@@ -14,6 +14,11 @@ mount -t sysfs sys sys
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
 mkdir -p run/lease
+# What tells cloud-init that this is OpenStack; where the machine has no SMBIOS, PID 1's environment says it.
+if [ -d sys/class/dmi/id ]; then
+  mount -t tmpfs -o mode=755 dmi sys/class/dmi/id
+  echo "OpenStack Nova" >sys/class/dmi/id/product_name
+fi
 echo "$1" >etc/hostname
 echo "127.0.0.1 localhost" >etc/hosts
 : >etc/resolv.conf

@@ -14,8 +14,10 @@
 //! | the host: bridges, links to another host, the daemon's files | `host.rs` |
 //! | the daemon: start, stop, kill -9, its log | `daemon.rs` |
 //! | an instance: ping, curl, dig, addresses | `guest.rs` |
+//! | cloud-init, stage by stage | `cloud.rs` |
 //! | DHCP clients and what they got | `lease.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
+//! | what curl got, and a stub server (Nova's, say) | `http.rs` |
 //! | crafted frames, and what is on the wire | `wire.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file system that `tests/peers/rootfs.sh` builds.
@@ -32,20 +34,24 @@
     reason = "in a test a panic is the report, and a call that reads well beats a saved copy"
 )]
 
+mod cloud;
 mod daemon;
 mod flow;
 mod guest;
 mod holder;
 mod host;
+mod http;
 mod lease;
 mod place;
 mod wait;
 mod wire;
 
+pub use cloud::CloudInit;
 pub use daemon::Daemon;
 pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
-pub use guest::{DigAnswer, Guest, HttpAnswer};
+pub use guest::{DigAnswer, Guest};
 pub use host::Host;
+pub use http::{HttpAnswer, HttpRequest, HttpStub};
 pub use lease::{Client, DhcpClient, Lease, Record};
 pub use place::{Output, Place, Running};
 pub use wait::{PATIENCE, wait_for, wait_until};

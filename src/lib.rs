@@ -1,0 +1,49 @@
+//! warren: DHCP, DNS, routing and metadata for tenant networks, in one daemon.
+//!
+//! One road for everything that happens:
+//!
+//! ```text
+//! topology file ─> Event ─> model::State ─> Target ─> plan (pure) ─┬─> netns: observe, diff, apply ─> kernel
+//!                              └─> store (disk)                    └─> snapshots of the servers: dhcp dns metadata
+//! ```
+//!
+//! A restart, a file change and an operator's stray `ip link del` all end as "this target, again".
+//!
+//! | looking for | open |
+//! |---|---|
+//! | what a key of the topology file means, or its check | `topology/` |
+//! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
+//! | when something is looked at, retried, removed | `reconcile/` |
+//! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
+//! | what is kept over a restart | `store.rs` |
+//! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
+//!
+//! Arrows point one way: `main -> cli -> app -> topology -> model`, `app -> reconcile -> plan -> model`,
+//! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
+#![forbid(unsafe_code)]
+
+// pub mod app;
+// pub mod cli;
+// pub mod dhcp;
+// pub mod dns;
+// pub mod metadata;
+pub mod model;
+pub mod plan;
+// pub mod reconcile;
+pub mod status;
+pub mod store;
+// pub mod topology;
+
+/// An error and all that caused it, in one line: "do X: because Y: because Z".
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    // Some errors repeat their cause in their own text.
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}

@@ -44,6 +44,7 @@ pub mod socket;
 pub mod spec;
 mod stay;
 mod step;
+mod survey;
 mod sysctl;
 mod watch;
 mod wire;

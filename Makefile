@@ -1,0 +1,56 @@
+# What people and CI type. `make demo` and `make test` each do all of their own set-up on a Debian 12 with root and a
+# Rust toolchain; what is there already is not touched again, and then no network is needed.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# Everything is fetched by the target `fetch`; after it no cargo command has a reason to go out.
+cargo := CARGO_NET_OFFLINE=true cargo
+
+.PHONY: help build demo test bench lint clean setup toolchain machine fetch peers root
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: toolchain machine fetch ## the daemon, optimised: target/release/warren
+	$(cargo) build --locked --release
+
+demo: root setup ## the main job end to end, in a sandbox that leaves nothing behind
+	@$(cargo) test --locked --quiet --test demo
+
+test: root setup ## every test (formatting and lints: make lint)
+	WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace
+
+bench: root setup ## the figures of the README, as ratios against the peers
+	$(cargo) bench --locked --workspace
+
+lint: toolchain fetch ## formatting, clippy, licences and advisories
+	cargo fmt --all --check
+	$(cargo) clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --workspace check; \
+	else echo "lint: cargo-deny is not installed, so licences and advisories were not checked (cargo install cargo-deny)"; fi
+
+clean: ## what was built here (the peers' root file system stays: $WARREN_CACHE, by default /var/cache/warren)
+	cargo clean
+
+# The parts of the set-up, each of which does nothing when there is nothing to do.
+setup: toolchain machine fetch peers ## all that demo, test and bench need
+
+toolchain:
+	@tests/peers/toolchain.sh
+
+machine:
+	@tests/peers/machine.sh
+
+fetch: toolchain
+	@cargo fetch --locked --offline --quiet --target $(HOST) 2>/dev/null || { \
+	  echo "setup: fetching the Rust crates that Cargo.lock names"; \
+	  cargo fetch --locked --target $(HOST); }
+
+peers: machine ## the root file system with the tests' DHCP clients, dnsmasq, cloud-init ...
+	@tests/peers/rootfs.sh >/dev/null
+
+root:
+	@[ "$$(id -u)" = 0 ] || { \
+	  echo "This makes network namespaces, and so needs root: sudo --preserve-env=HOME env PATH=\"\$$PATH\" make $(MAKECMDGOALS)" >&2; exit 1; }

@@ -1,0 +1,27 @@
+//! `warren check`: every mistake of a topology file at once.
+
+use std::process::ExitCode;
+
+use super::{print, print_json};
+use crate::topology::{self, Mistake};
+
+pub(super) fn run(arguments: &super::Check) -> ExitCode {
+    match topology::check_file(&arguments.topology.topology) {
+        Ok(summary) => print(&summary),
+        Err(mistakes) => tell(&mistakes, arguments.json.json),
+    }
+}
+
+/// Prints them where they belong; answers status 1.
+pub(super) fn tell(mistakes: &[Mistake], json: bool) -> ExitCode {
+    if json {
+        print_json(&mistakes);
+    } else {
+        for mistake in mistakes {
+            eprintln!("{mistake}");
+        }
+        let number = mistakes.len();
+        eprintln!("{number} mistake{}", if number == 1 { "" } else { "s" });
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,27 @@
+//! What a cloud's networking is made of, in Neutron's nouns. Values only: no clock, no file, no socket, no kernel.
+//!
+//! A source (`topology/`, later `neutron/`) emits [`Event`]s; [`State`] is what they add up to; a [`Target`] is
+//! one thing to converge. Text from outside became a type before it came here.
+
+mod dhcp_option;
+mod event;
+mod ids;
+mod instance;
+mod network;
+mod port;
+mod router;
+mod state;
+
+pub use dhcp_option::{DhcpOption, OptionError, Tag};
+pub use event::{Event, Target};
+pub use ids::{FloatingIpId, InstanceId, NetworkId, PortId, ProjectId, RouterId, SubnetId};
+pub use instance::{Instance, PublicKey};
+pub use network::{Attachment, HostRoute, Network, Subnet, Vxlan};
+pub use port::{DeviceOwner, DnsAssignment, FixedIp, Port};
+pub use router::{
+    FloatingIp, Forwarding, Gateway, PortForwarding, Protocol, Router, RouterPort, RouterSubnet,
+};
+pub use state::State;
+
+pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+pub use netns::{DevName, MacAddr, NsName};

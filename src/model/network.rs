@@ -1,0 +1,118 @@
+//! Networks and subnets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{DevName, NetworkId, Port, PortId, ProjectId, SubnetId};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    pub id: NetworkId,
+    pub name: String,
+    pub project: ProjectId,
+    pub admin_state_up: bool,
+    /// Bytes.
+    pub mtu: u32,
+    pub external: bool,
+    /// Without trailing dot; empty: bare names only.
+    pub dns_domain: String,
+    pub attachment: Attachment,
+    pub subnets: Vec<Subnet>,
+    /// Our own DHCP port (owner `network:dhcp`); `None` while there is none.
+    pub dhcp_port: Option<Arc<Port>>,
+    /// Every other port.
+    pub ports: BTreeMap<PortId, Arc<Port>>,
+}
+
+/// How the network's bridge on this host reaches the rest of its layer 2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attachment {
+    /// Ports are plugged where someone else (Neutron's L2 agent) takes them up.
+    Foreign,
+    /// Only this host.
+    Local {
+        bridge: DevName,
+    },
+    /// Untagged on a physical device.
+    Flat {
+        bridge: DevName,
+        device: DevName,
+    },
+    /// 802.1Q, 1 to 4094.
+    Vlan {
+        bridge: DevName,
+        device: DevName,
+        tag: u16,
+    },
+    Vxlan {
+        bridge: DevName,
+        vxlan: Vxlan,
+    },
+}
+
+/// A VXLAN segment's underlay (RFC 7348).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vxlan {
+    pub vni: u32,
+    pub local: Option<IpAddr>,
+    pub device: Option<DevName>,
+    pub group: Option<IpAddr>,
+    pub remotes: BTreeSet<IpAddr>,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subnet {
+    pub id: SubnetId,
+    pub name: String,
+    pub cidr: IpNet,
+    pub gateway_ip: Option<IpAddr>,
+    pub enable_dhcp: bool,
+    /// Handed to clients (option 6) instead of our own address; exactly `0.0.0.0`: no DNS at all.
+    pub dns_nameservers: Vec<IpAddr>,
+    /// Where our DNS forwards, asked from inside the network's namespace; empty: the host's resolvers, asked from the host.
+    pub dns_forwarders: Vec<IpAddr>,
+    /// Option 42.
+    pub ntp_servers: Vec<IpAddr>,
+    pub host_routes: Vec<HostRoute>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostRoute {
+    pub destination: IpNet,
+    pub nexthop: IpAddr,
+}
+
+impl fmt::Display for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("by another agent"),
+            Self::Local { .. } => f.write_str("local"),
+            Self::Flat { device, .. } => write!(f, "flat on {device}"),
+            Self::Vlan { device, tag, .. } => write!(f, "VLAN {tag} on {device}"),
+            Self::Vxlan { vxlan, .. } => write!(f, "VXLAN {}", vxlan.vni),
+        }
+    }
+}
+
+impl Network {
+    /// The bridge on this host, where we have one of our own.
+    pub fn bridge(&self) -> Option<&DevName> {
+        match &self.attachment {
+            Attachment::Foreign => None,
+            Attachment::Local { bridge }
+            | Attachment::Flat { bridge, .. }
+            | Attachment::Vlan { bridge, .. }
+            | Attachment::Vxlan { bridge, .. } => Some(bridge),
+        }
+    }
+
+    pub fn subnet(&self, id: SubnetId) -> Option<&Subnet> {
+        self.subnets.iter().find(|subnet| subnet.id == id)
+    }
+}

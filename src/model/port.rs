@@ -1,0 +1,56 @@
+//! Ports: who has which addresses on a network.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DhcpOption, InstanceId, MacAddr, NetworkId, PortId, ProjectId, SubnetId};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Port {
+    pub id: PortId,
+    pub name: String,
+    pub network: NetworkId,
+    pub project: ProjectId,
+    pub mac: MacAddr,
+    pub admin_state_up: bool,
+    pub fixed_ips: Vec<FixedIp>,
+    pub owner: DeviceOwner,
+    /// Neutron's `device_id` for a machine's port.
+    pub instance: Option<InstanceId>,
+    pub extra_dhcp_opts: Vec<DhcpOption>,
+    /// Client id (option 61 as on the wire) that takes the place of the MAC in finding this port.
+    pub client_id: Option<Vec<u8>>,
+    pub dns: Vec<DnsAssignment>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedIp {
+    pub subnet: SubnetId,
+    pub ip: IpAddr,
+}
+
+/// Neutron's `device_owner`, as far as it decides anything here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceOwner {
+    /// `compute:*`, and whatever else is a client.
+    Machine,
+    /// `network:dhcp`
+    Dhcp,
+    /// `network:router_interface` and its HA and distributed kinds.
+    RouterInterface,
+    /// `network:router_gateway`
+    RouterGateway,
+    /// `network:floatingip`
+    FloatingIp,
+    /// Other owners that need no DHCP.
+    Service,
+}
+
+/// The name of one address. Lower case, no trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsAssignment {
+    pub ip: IpAddr,
+    pub hostname: String,
+    pub fqdn: String,
+}

@@ -1,0 +1,97 @@
+//! Routers, floating IPs and port forwardings.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::{FloatingIpId, HostRoute, MacAddr, NetworkId, PortId, ProjectId, RouterId, SubnetId};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Router {
+    pub id: RouterId,
+    pub name: String,
+    pub project: ProjectId,
+    pub admin_state_up: bool,
+    pub interfaces: Vec<RouterPort>,
+    pub gateway: Option<Gateway>,
+    /// Extra routes; several of one destination: multipath.
+    pub routes: Vec<HostRoute>,
+    pub floating_ips: Vec<FloatingIp>,
+    pub port_forwardings: Vec<PortForwarding>,
+}
+
+/// A router's leg in a network (`qr-` or `qg-`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouterPort {
+    pub port: PortId,
+    pub network: NetworkId,
+    pub mac: MacAddr,
+    pub admin_state_up: bool,
+    /// Bytes.
+    pub mtu: u32,
+    /// Own addresses, each with its subnet's prefix length.
+    pub addresses: Vec<IpNet>,
+    /// Subnets that it has an address in.
+    pub subnets: Vec<RouterSubnet>,
+    /// The network's other subnets: on-link at a gateway.
+    pub extra_subnets: Vec<RouterSubnet>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouterSubnet {
+    pub id: SubnetId,
+    pub cidr: IpNet,
+    pub gateway_ip: Option<IpAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gateway {
+    pub port: RouterPort,
+    pub enable_snat: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FloatingIp {
+    pub id: FloatingIpId,
+    pub floating_ip: Ipv4Addr,
+    /// `None`: not associated; the address is not set.
+    pub fixed_ip: Option<Ipv4Addr>,
+}
+
+/// Ports of a floating IP that go to an internal address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortForwarding {
+    pub floating_ip: Ipv4Addr,
+    pub protocol: Protocol,
+    pub internal_ip: Ipv4Addr,
+    pub ports: Forwarding,
+}
+
+/// Inclusive ranges: the k-th external port goes to the k-th internal one; a smaller internal range wraps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarding {
+    pub external: (u16, u16),
+    pub internal: (u16, u16),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+    Dccp,
+}
+
+impl Protocol {
+    /// IANA protocol number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Dccp => 33,
+            Self::Sctp => 132,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! A network's namespace `qdhcp-<id>`, and what DHCP serves in it (Neutron: `agent/linux/dhcp.py`).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+use netns::Spec;
+use netns::spec::{Link, Place, Route};
+
+use super::scope::{DhcpClient, DhcpScope, DhcpSubnet};
+use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
+use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, Target};
+
+/// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
+pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {
+    if !network.admin_state_up {
+        return None;
+    }
+    let mut host = bridge::bridge(network);
+    let port = own_port(network);
+    if let Some(port) = port {
+        bridge::plug(&mut host, port.id, Some(network), network.mtu);
+    }
+    let inside = port.map(|port| inside(network, port, settings));
+    Some(Plan { inside, host })
+}
+
+fn inside(network: &Network, port: &Port, settings: &Settings) -> Spec {
+    let mut spec = Spec {
+        ownership: ownership_inside(),
+        ..Spec::default()
+    };
+    let device = names::dhcp_device(port.id);
+    let own = own_addresses(network, port).map(|(_, address)| address);
+    let link = Link::veth(names::tap_device(port.id), Place::Home)
+        .mac(port.mac)
+        .mtu(network.mtu)
+        .addrs(own.chain(metadata::address_wanted(settings)));
+    spec.links.insert(names::loopback(), Link::existing());
+    spec.links.insert(device.clone(), link);
+    spec.routes.extend(default_route(network, port, &device));
+    // No tenant's advertisement configures us; and we may listen on an address before it is set.
+    spec.sysctls
+        .insert("net/ipv6/conf/default/accept_ra".into(), "0".into());
+    spec.sysctls
+        .insert("net/ipv4/ip_nonlocal_bind".into(), "1".into());
+    spec
+}
+
+/// What is served; `None` without an own port.
+pub(super) fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
+    let port = own_port(network).filter(|_| network.admin_state_up)?;
+    let subnets: Vec<DhcpSubnet> = served(network)
+        .map(|(subnet, cidr)| of_subnet(network, port, subnet, cidr, settings))
+        .collect();
+    let (mut clients, mut by_client_id) =
+        (HashMap::with_capacity(network.ports.len()), HashMap::new());
+    for client in network.ports.values().filter(|port| needs_data(port)) {
+        let Some(known) = of_port(client, &subnets) else {
+            continue;
+        };
+        match &client.client_id {
+            Some(id) => by_client_id.insert(id.clone(), Arc::new(known)),
+            None => clients.insert(client.mac, Arc::new(known)),
+        };
+    }
+    Some(DhcpScope {
+        network: network.id,
+        device: names::dhcp_device(port.id),
+        mac: port.mac,
+        lease: settings.lease,
+        renewal: settings.renewal,
+        rebinding: settings.rebinding,
+        mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
+        domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
+        broadcast_reply: settings.broadcast_reply,
+        subnets,
+        clients,
+        by_client_id,
+    })
+}
+
+/// The port that the network is served from, if any subnet wants that.
+pub(super) fn own_port(network: &Network) -> Option<&Arc<Port>> {
+    network
+        .dhcp_port
+        .as_ref()
+        .filter(|_| network.subnets.iter().any(|subnet| subnet.enable_dhcp))
+}
+
+/// Own addresses on subnets with DHCP, with their prefix length.
+pub(super) fn own_addresses<'a>(
+    network: &'a Network,
+    port: &'a Port,
+) -> impl Iterator<Item = (&'a Subnet, IpNet)> {
+    let enabled = |fixed: &crate::model::FixedIp| {
+        network
+            .subnet(fixed.subnet)
+            .filter(|subnet| subnet.enable_dhcp)
+    };
+    port.fixed_ips.iter().filter_map(move |fixed| {
+        let subnet = enabled(fixed)?;
+        Some((subnet, IpNet::new(fixed.ip, subnet.cidr.prefix_len()).ok()?))
+    })
+}
+
+/// All but these owners (`dhcp.py: _iter_hosts`).
+pub(super) fn needs_data(port: &Port) -> bool {
+    match port.owner {
+        DeviceOwner::Machine | DeviceOwner::RouterInterface | DeviceOwner::RouterGateway => true,
+        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => false,
+    }
+}
+
+/// No router port has the subnet's gateway address (`dhcp.py: get_isolated_subnets`).
+pub(super) fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
+    let at_gateway = |port: &&Arc<Port>| {
+        let has_it = |fixed: &crate::model::FixedIp| {
+            fixed.subnet == subnet.id && Some(fixed.ip) == subnet.gateway_ip
+        };
+        port.owner == DeviceOwner::RouterInterface && port.fixed_ips.iter().any(has_it)
+    };
+    !network.ports.values().any(|port| at_gateway(&port))
+}
+
+/// IPv4 subnets with DHCP, in the network's order.
+fn served(network: &Network) -> impl Iterator<Item = (&Subnet, Ipv4Net)> {
+    let enabled = network.subnets.iter().filter(|subnet| subnet.enable_dhcp);
+    enabled.filter_map(|subnet| match subnet.cidr {
+        IpNet::V4(cidr) => Some((subnet, cidr)),
+        IpNet::V6(_) => None,
+    })
+}
+
+fn of_subnet(
+    network: &Network,
+    port: &Port,
+    subnet: &Subnet,
+    cidr: Ipv4Net,
+    settings: &Settings,
+) -> DhcpSubnet {
+    let server = v4(own_addresses(network, port)
+        .find(|(of, _)| of.id == subnet.id)
+        .map(|(_, address)| address.addr()));
+    let nameservers: Vec<Ipv4Addr> = subnet
+        .dns_nameservers
+        .iter()
+        .filter_map(|ip| v4(Some(*ip)))
+        .collect();
+    let dns = match nameservers.as_slice() {
+        [] => server.into_iter().collect(),
+        [Ipv4Addr::UNSPECIFIED] => Vec::new(),
+        given => given.to_vec(),
+    };
+    DhcpSubnet {
+        id: subnet.id,
+        cidr,
+        server,
+        router: gateway(subnet),
+        dns,
+        ntp: subnet
+            .ntp_servers
+            .iter()
+            .filter_map(|ip| v4(Some(*ip)))
+            .collect(),
+        classless_routes: classless_routes(network, subnet, server, settings),
+    }
+}
+
+/// Options 121 and 249 (RFC 3442): on-link subnets, host routes, the way to metadata, and the default route
+/// once more, for a client that takes these ignores option 3 (`dhcp.py: _generate_opts_per_subnet`).
+fn classless_routes(
+    network: &Network,
+    subnet: &Subnet,
+    server: Option<Ipv4Addr>,
+    settings: &Settings,
+) -> Vec<(Ipv4Net, Ipv4Addr)> {
+    let gateway = gateway(subnet);
+    let others = network
+        .subnets
+        .iter()
+        .rev()
+        .filter(|other| other.cidr != subnet.cidr);
+    let mut routes: Vec<_> = others
+        .filter_map(|other| Some((v4_net(other.cidr)?, Ipv4Addr::UNSPECIFIED)))
+        .collect();
+    let host_routes = subnet
+        .host_routes
+        .iter()
+        .filter(|route| route.destination.prefix_len() > 0);
+    routes.extend(
+        host_routes
+            .filter_map(|route| Some((v4_net(route.destination)?, v4(Some(route.nexthop))?))),
+    );
+    let isolated = is_isolated(network, subnet);
+    let to_metadata = if settings.metadata.force || (isolated && settings.metadata.isolated) {
+        server
+    } else {
+        gateway.filter(|_| !isolated)
+    };
+    routes.extend(to_metadata.map(|via| (metadata::V4_NET, via)));
+    if !routes.is_empty() {
+        routes.extend(gateway.map(|via| (Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0), via)));
+    }
+    routes
+}
+
+/// `gateway_ip`, else the next hop of the first default among the host routes.
+fn gateway(subnet: &Subnet) -> Option<Ipv4Addr> {
+    let default = || {
+        subnet
+            .host_routes
+            .iter()
+            .find(|route| route.destination.prefix_len() == 0)
+    };
+    v4(subnet.gateway_ip).or_else(|| v4(default().map(|route| route.nexthop)))
+}
+
+fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<DhcpClient> {
+    let index =
+        |fixed: &crate::model::FixedIp| subnets.iter().position(|subnet| subnet.id == fixed.subnet);
+    let addresses: Vec<_> = port
+        .fixed_ips
+        .iter()
+        .filter_map(|fixed| Some((index(fixed)?, v4(Some(fixed.ip))?)))
+        .collect();
+    let (_, last) = addresses.last()?;
+    let name = port.dns.iter().find(|name| name.ip == IpAddr::V4(*last));
+    Some(DhcpClient {
+        port: port.id,
+        mac: port.mac,
+        hostname: name.map(|name| name.hostname.clone()),
+        fqdn: name.map(|name| name.fqdn.clone()),
+        options: port
+            .extra_dhcp_opts
+            .iter()
+            .filter(|option| option.ip_version == 4)
+            .cloned()
+            .collect(),
+        addresses,
+    })
+}
+
+/// Through the gateway of the first subnet that has one: DNS forwards that way (`dhcp.py: _set_default_route`).
+fn default_route(network: &Network, port: &Port, device: &DevName) -> Option<Route> {
+    let mut with_gateway = own_addresses(network, port)
+        .filter_map(|(subnet, _)| Some((subnet, v4(subnet.gateway_ip)?)));
+    let (subnet, gateway) = with_gateway.next()?;
+    // Our own address as gateway would be a route to ourselves.
+    if port
+        .fixed_ips
+        .iter()
+        .any(|fixed| fixed.ip == IpAddr::V4(gateway))
+    {
+        return None;
+    }
+    let mut route = Route::default_v4().via(gateway.into()).dev(device.clone());
+    route.onlink = !subnet.cidr.contains(&IpAddr::V4(gateway));
+    Some(route)
+}
+
+fn v4(ip: Option<IpAddr>) -> Option<Ipv4Addr> {
+    match ip? {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn v4_net(net: IpNet) -> Option<Ipv4Net> {
+    match net {
+        IpNet::V4(net) => Some(net),
+        IpNet::V6(_) => None,
+    }
+}

@@ -1,0 +1,106 @@
+//! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
+//!
+//! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
+//! and its DHCP | `dns`, `metadata` what else is served | `router`, `nat` a router's namespace | `scope` the served values
+
+mod bridge;
+mod dhcp;
+mod dns;
+mod metadata;
+mod names;
+mod nat;
+mod router;
+pub mod scope;
+mod settings;
+
+use std::sync::Arc;
+
+use netns::Spec;
+use netns::spec::Ownership;
+
+use crate::model::{State, Target};
+
+pub use dns::zone;
+pub use metadata::residents;
+pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
+pub use nat::leads_inside;
+pub use settings::{Metadata, Settings};
+
+/// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
+pub const MARK: &str = "warren";
+
+/// What one target wants of the kernel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// All of ours in the target's namespace; `None`: there should be no namespace.
+    pub inside: Option<Spec>,
+    /// The target's part of the host's namespace: bridges and the far ends of its devices.
+    pub host: Spec,
+}
+
+/// `None`: nothing of the target should exist (unknown, admin down).
+pub fn plan(state: &State, target: Target, settings: &Settings) -> Option<Plan> {
+    match target {
+        Target::Network(id) => dhcp::plan(state.networks.get(&id)?, settings),
+        Target::Router(id) => router::plan(state, state.routers.get(&id)?, settings),
+    }
+}
+
+/// What a target's namespace serves; `known` gives the values that several namespaces share.
+pub fn services(
+    state: &State,
+    target: Target,
+    settings: &Settings,
+    known: &impl Shared,
+) -> scope::Services {
+    match target {
+        Target::Network(id) => match state.networks.get(&id) {
+            Some(network) => scope::Services {
+                dhcp: dhcp::scope(network, settings).map(Arc::new),
+                dns: dns::scope(state, network, settings, known).map(Arc::new),
+                metadata: metadata::of_network(network, settings, known).map(Arc::new),
+            },
+            None => scope::Services::default(),
+        },
+        Target::Router(id) => scope::Services {
+            metadata: state
+                .routers
+                .get(&id)
+                .and_then(|router| metadata::of_router(router, settings, known))
+                .map(Arc::new),
+            ..scope::Services::default()
+        },
+    }
+}
+
+/// Values per network that more than one namespace serves: made once, shared.
+pub trait Shared {
+    fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
+    fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
+}
+
+/// What is ours inside a namespace of ours.
+fn ownership_inside() -> Ownership {
+    let prefixes = names::DEVICE_PREFIXES
+        .iter()
+        .map(|&prefix| prefix.to_owned())
+        .collect();
+    Ownership {
+        prefixes,
+        ..ownership_on_host()
+    }
+}
+
+/// On the host only what we name is ours, and only if it carries our mark.
+fn ownership_on_host() -> Ownership {
+    // Static, as Neutron writes its routes: tools and a later reference agent expect that.
+    Ownership {
+        prefixes: [].into(),
+        protocol: 4,
+        table: MARK.into(),
+        alias: MARK.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,418 @@
+//! A router's nftables table: the packet path of a legacy router (Neutron: `router_info.py`, `port_forwarding.py`).
+//!
+//! What grows with the number of floating IPs and forwardings is in maps; the rules are the same few for every router.
+//! The low half of the packet mark means what it means in Neutron: 1 asked for metadata, 2 came from outside.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use netns::ruleset::{Element, ElementType, Map, Ruleset};
+use nftables::expr::{
+    BinaryOperation, CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField,
+};
+use nftables::schema::{Chain, NfListObject, Rule};
+use nftables::stmt::{Mangle, Match, NAT, NATFamily, NATFlag, Operator, Statement};
+use nftables::types::{NfChainType, NfFamily, NfHook};
+
+use super::{MARK, Settings, metadata, names};
+use crate::model::{PortForwarding, Router};
+
+const ASKED_METADATA: u32 = 0x1;
+const CAME_FROM_OUTSIDE: u32 = 0x2;
+const LOW_HALF: u32 = 0xffff;
+
+type Expr = Expression<'static>;
+type Stmt = Statement<'static>;
+
+/// Floating -> fixed, fixed -> floating, and a forwarded port's two halves.
+const TO_FIXED: &str = "floating_to_fixed";
+const TO_FLOATING: &str = "fixed_to_floating";
+const FORWARD_ADDRESS: &str = "forward_to_address";
+const FORWARD_PORT: &str = "forward_to_port";
+
+/// Maps whose keys are reached from outside: a key's removal ends its connections.
+pub fn leads_inside(map: &str) -> bool {
+    map == TO_FIXED || map == FORWARD_ADDRESS
+}
+
+pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
+    let gateway = router.gateway.as_ref().and_then(|gateway| {
+        let first_v4 = gateway
+            .port
+            .addresses
+            .iter()
+            .find_map(|address| match address.addr() {
+                IpAddr::V4(ip) => Some(ip),
+                IpAddr::V6(_) => None,
+            })?;
+        Some((
+            names::gateway_device(gateway.port.port).to_string(),
+            first_v4,
+            gateway.enable_snat,
+        ))
+    });
+    let mut table = Table::default();
+    mark(
+        &mut table,
+        gateway.as_ref().map(|(device, ..)| device.as_str()),
+    );
+    dnat(&mut table, settings);
+    filter(&mut table, settings);
+    if let Some((device, address, snat)) = &gateway {
+        postrouting(&mut table, device, *address, *snat, settings);
+    }
+    Ruleset {
+        objects: table.0,
+        maps: maps(router),
+    }
+}
+
+fn mark(table: &mut Table, gateway: Option<&str>) {
+    table.chain("mark", NfChainType::Filter, NfHook::Prerouting, -150);
+    table.rule(
+        "mark",
+        [
+            from("qr-*"),
+            to(metadata::V4),
+            tcp_port(80),
+            set_mark(ASKED_METADATA),
+        ],
+    );
+    if let Some(device) = gateway {
+        table.rule("mark", [from(device), is_v4(), set_mark(CAME_FROM_OUTSIDE)]);
+    }
+}
+
+fn dnat(table: &mut Table, settings: &Settings) {
+    table.chain("prerouting", NfChainType::NAT, NfHook::Prerouting, -100);
+    if settings.metadata.routed {
+        let to_us = Statement::Redirect(Some(NAT {
+            port: Some(number(settings.metadata.port)),
+            ..nat()
+        }));
+        table.rule(
+            "prerouting",
+            [from("qr-*"), to(metadata::V4), tcp_port(80), to_us],
+        );
+    }
+    let key = || {
+        concat([
+            meta(MetaKey::L4proto),
+            payload("ip", "daddr"),
+            payload("th", "dport"),
+        ])
+    };
+    let forward = NAT {
+        addr: Some(look_up(key(), FORWARD_ADDRESS)),
+        port: Some(look_up(key(), FORWARD_PORT)),
+        ..nat_v4()
+    };
+    table.rule(
+        "prerouting",
+        [is_v4(), Statement::DNAT(Some(forward.clone()))],
+    );
+    let to_fixed = || {
+        Statement::DNAT(Some(NAT {
+            addr: Some(look_up(payload("ip", "daddr"), TO_FIXED)),
+            ..nat_v4()
+        }))
+    };
+    table.rule("prerouting", [is_v4(), to_fixed()]);
+    // The router's own traffic takes the same way.
+    table.chain("output", NfChainType::NAT, NfHook::Output, -100);
+    table.rule("output", [is_v4(), Statement::DNAT(Some(forward))]);
+    table.rule("output", [is_v4(), to_fixed()]);
+}
+
+/// The metadata proxy is reached by the redirect only, and metadata is never routed onwards.
+fn filter(table: &mut Table, settings: &Settings) {
+    table.chain("input", NfChainType::Filter, NfHook::Input, 0);
+    if settings.metadata.routed {
+        table.rule(
+            "input",
+            [
+                marked(ASKED_METADATA, Operator::EQ),
+                Statement::Accept(None),
+            ],
+        );
+        table.rule(
+            "input",
+            [tcp_port(settings.metadata.port), Statement::Drop(None)],
+        );
+    }
+    table.chain("forward", NfChainType::Filter, NfHook::Forward, 0);
+    table.rule(
+        "forward",
+        [marked(ASKED_METADATA, Operator::EQ), Statement::Drop(None)],
+    );
+}
+
+fn postrouting(
+    table: &mut Table,
+    device: &str,
+    address: Ipv4Addr,
+    snat: bool,
+    settings: &Settings,
+) {
+    table.chain("postrouting", NfChainType::NAT, NfHook::Postrouting, 100);
+    table.rule(
+        "postrouting",
+        [
+            compare(meta(MetaKey::Oifname), Operator::NEQ, text(device)),
+            dnated(Operator::EQ),
+            Statement::Accept(None),
+        ],
+    );
+    let to_floating = NAT {
+        addr: Some(look_up(payload("ip", "saddr"), TO_FLOATING)),
+        ..nat_v4()
+    };
+    table.rule("postrouting", [is_v4(), Statement::SNAT(Some(to_floating))]);
+    let flags = settings
+        .random_fully
+        .then(|| HashSet::from([NATFlag::FullyRandom]));
+    let to_gateway = || {
+        Statement::SNAT(Some(NAT {
+            addr: Some(text(address.to_string())),
+            flags: flags.clone(),
+            ..nat_v4()
+        }))
+    };
+    if snat {
+        table.rule(
+            "postrouting",
+            [
+                compare(meta(MetaKey::Oifname), Operator::EQ, text(device)),
+                is_v4(),
+                to_gateway(),
+            ],
+        );
+    }
+    // Hairpin: who was reached through a floating IP from inside must answer through us.
+    table.rule(
+        "postrouting",
+        [
+            marked(CAME_FROM_OUTSIDE, Operator::NEQ),
+            dnated(Operator::NEQ),
+            is_v4(),
+            to_gateway(),
+        ],
+    );
+}
+
+fn maps(router: &Router) -> BTreeMap<String, Map> {
+    let ip = |address: Ipv4Addr| Element::Ipv4(address);
+    let associated = || {
+        router
+            .floating_ips
+            .iter()
+            .filter_map(|floating| Some((floating.floating_ip, floating.fixed_ip?)))
+    };
+    let to_fixed = associated()
+        .map(|(floating, fixed)| (vec![ip(floating)], Some(ip(fixed))))
+        .collect();
+    let to_floating = associated()
+        .map(|(floating, fixed)| (vec![ip(fixed)], Some(ip(floating))))
+        .collect();
+    let ports = || router.port_forwardings.iter().flat_map(forwarded_ports);
+    let address = ports()
+        .map(|(key, address, _)| (key, Some(ip(address))))
+        .collect();
+    let port = ports()
+        .map(|(key, _, port)| (key, Some(Element::Port(port))))
+        .collect();
+    let map = |key: &[ElementType], data, elements| Map {
+        key: key.to_vec(),
+        data: Some(data),
+        interval: false,
+        elements,
+    };
+    let forward_key = [ElementType::Protocol, ElementType::Ipv4, ElementType::Port];
+    // A map whose data is "address . port" would be one look-up, but crashes nft 1.0.6.
+    BTreeMap::from([
+        (
+            TO_FIXED.to_owned(),
+            map(&[ElementType::Ipv4], ElementType::Ipv4, to_fixed),
+        ),
+        (
+            TO_FLOATING.to_owned(),
+            map(&[ElementType::Ipv4], ElementType::Ipv4, to_floating),
+        ),
+        (
+            FORWARD_ADDRESS.to_owned(),
+            map(&forward_key, ElementType::Ipv4, address),
+        ),
+        (
+            FORWARD_PORT.to_owned(),
+            map(&forward_key, ElementType::Port, port),
+        ),
+    ])
+}
+
+/// Each external port of a forwarding, with where it goes.
+fn forwarded_ports(
+    forwarding: &PortForwarding,
+) -> impl Iterator<Item = (Vec<Element>, Ipv4Addr, u16)> + use<> {
+    let (first, last) = forwarding.ports.external;
+    let (inner_first, inner_last) = forwarding.ports.internal;
+    let inner = u32::from(inner_last.saturating_sub(inner_first)) + 1;
+    let (floating, protocol, internal) = (
+        forwarding.floating_ip,
+        forwarding.protocol.number(),
+        forwarding.internal_ip,
+    );
+    (first..=last).zip(0u32..).map(move |(external, k)| {
+        let wrapped = u16::try_from(k % inner).unwrap_or(0);
+        let key = vec![
+            Element::Protocol(protocol),
+            Element::Ipv4(floating),
+            Element::Port(external),
+        ];
+        (key, internal, inner_first.saturating_add(wrapped))
+    })
+}
+
+/// Chains and rules in the order in which they are loaded.
+#[derive(Default)]
+struct Table(Vec<NfListObject<'static>>);
+
+impl Table {
+    fn chain(&mut self, name: &'static str, kind: NfChainType, hook: NfHook, priority: i32) {
+        let chain = Chain {
+            _type: Some(kind),
+            hook: Some(hook),
+            prio: Some(priority),
+            ..Chain::default()
+        };
+        let place = Chain {
+            family: NfFamily::INet,
+            table: MARK.into(),
+            name: name.into(),
+            ..chain
+        };
+        self.0.push(NfListObject::Chain(place));
+    }
+
+    fn rule<const N: usize>(&mut self, chain: &'static str, statements: [Stmt; N]) {
+        let expr = Cow::Owned(Vec::from(statements));
+        let rule = Rule {
+            family: NfFamily::INet,
+            table: MARK.into(),
+            chain: chain.into(),
+            expr,
+            ..Rule::default()
+        };
+        self.0.push(NfListObject::Rule(rule));
+    }
+}
+
+fn from(device: &str) -> Stmt {
+    compare(meta(MetaKey::Iifname), Operator::EQ, text(device))
+}
+
+fn to(address: Ipv4Addr) -> Stmt {
+    compare(
+        payload("ip", "daddr"),
+        Operator::EQ,
+        text(address.to_string()),
+    )
+}
+
+fn tcp_port(port: u16) -> Stmt {
+    compare(payload("tcp", "dport"), Operator::EQ, number(port))
+}
+
+fn is_v4() -> Stmt {
+    compare(meta(MetaKey::Nfproto), Operator::EQ, text("ipv4"))
+}
+
+/// The low half of the mark is (or is not) this.
+fn marked(value: u32, operator: Operator) -> Stmt {
+    let low = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(LOW_HALF));
+    compare(
+        Expression::BinaryOperation(Box::new(low)),
+        operator,
+        Expression::Number(value),
+    )
+}
+
+/// Sets the low half of the mark and keeps the high one, which is for address scopes.
+fn set_mark(value: u32) -> Stmt {
+    let high = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(!LOW_HALF));
+    let both = BinaryOperation::OR(vec![
+        Expression::BinaryOperation(Box::new(high)),
+        Expression::Number(value),
+    ]);
+    Statement::Mangle(Mangle {
+        key: meta(MetaKey::Mark),
+        value: Expression::BinaryOperation(Box::new(both)),
+    })
+}
+
+/// `EQ`: the connection's destination was not translated; `NEQ`: it was.
+fn dnated(compared_with_none: Operator) -> Stmt {
+    let status = Expression::Named(NamedExpression::CT(CT {
+        key: "status".into(),
+        family: None,
+        dir: None,
+    }));
+    let dnat = BinaryOperation::AND(status, text("dnat"));
+    compare(
+        Expression::BinaryOperation(Box::new(dnat)),
+        compared_with_none,
+        Expression::Number(0),
+    )
+}
+
+fn compare(left: Expr, op: Operator, right: Expr) -> Stmt {
+    Statement::Match(Match { left, right, op })
+}
+
+fn look_up(key: Expr, map: &'static str) -> Expr {
+    let data = text(format!("@{map}"));
+    Expression::Named(NamedExpression::Map(Box::new(nftables::expr::Map {
+        key,
+        data,
+    })))
+}
+
+fn concat<const N: usize>(parts: [Expr; N]) -> Expr {
+    Expression::Named(NamedExpression::Concat(Vec::from(parts)))
+}
+
+fn payload(protocol: &'static str, field: &'static str) -> Expr {
+    let field = PayloadField {
+        protocol: protocol.into(),
+        field: field.into(),
+    };
+    Expression::Named(NamedExpression::Payload(Payload::PayloadField(field)))
+}
+
+fn meta(key: MetaKey) -> Expr {
+    Expression::Named(NamedExpression::Meta(Meta { key }))
+}
+
+fn text(value: impl Into<String>) -> Expr {
+    Expression::String(Cow::Owned(value.into()))
+}
+
+fn number(value: u16) -> Expr {
+    Expression::Number(value.into())
+}
+
+fn nat() -> NAT<'static> {
+    NAT {
+        addr: None,
+        family: None,
+        port: None,
+        flags: None,
+    }
+}
+
+fn nat_v4() -> NAT<'static> {
+    NAT {
+        family: Some(NATFamily::IP),
+        ..nat()
+    }
+}

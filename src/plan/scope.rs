@@ -1,0 +1,126 @@
+//! The data that the servers serve: one immutable value per namespace and service, swapped whole.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::model::{DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SubnetId};
+
+/// What a namespace serves.
+#[derive(Debug, Clone, Default)]
+pub struct Services {
+    pub dhcp: Option<Arc<DhcpScope>>,
+    pub dns: Option<Arc<DnsScope>>,
+    pub metadata: Option<Arc<MetadataScope>>,
+}
+
+/// What DHCP (v4) knows of one network.
+#[derive(Debug, Clone)]
+pub struct DhcpScope {
+    pub network: NetworkId,
+    /// Where it is served.
+    pub device: DevName,
+    pub mac: MacAddr,
+    /// Seconds; `u32::MAX` is for ever.
+    pub lease: u32,
+    /// T1 and T2 in seconds where set; else 1/2 and 7/8 of the lease.
+    pub renewal: Option<u32>,
+    pub rebinding: Option<u32>,
+    pub mtu: Option<u16>,
+    /// Option 15, and 119 with the same.
+    pub domain: Option<String>,
+    /// Every reply as broadcast, asked for or not.
+    pub broadcast_reply: bool,
+    pub subnets: Vec<DhcpSubnet>,
+    /// By MAC. A port with a client id of its own is only in `by_client_id`.
+    pub clients: HashMap<MacAddr, Arc<DhcpClient>>,
+    pub by_client_id: HashMap<Vec<u8>, Arc<DhcpClient>>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DhcpSubnet {
+    pub id: SubnetId,
+    pub cidr: Ipv4Net,
+    /// Our own address there: server id, default DNS. `None`: a subnet of elsewhere, served to relays only.
+    pub server: Option<Ipv4Addr>,
+    pub router: Option<Ipv4Addr>,
+    pub dns: Vec<Ipv4Addr>,
+    pub ntp: Vec<Ipv4Addr>,
+    /// Content of options 121 and 249, in order; next hop `0.0.0.0` is on-link.
+    pub classless_routes: Vec<(Ipv4Net, Ipv4Addr)>,
+}
+
+/// A port as DHCP sees it.
+#[derive(Debug, Clone)]
+pub struct DhcpClient {
+    pub port: PortId,
+    pub mac: MacAddr,
+    /// (index into [`DhcpScope::subnets`], address). Of those on one link the last wins.
+    pub addresses: Vec<(usize, Ipv4Addr)>,
+    /// Option 12: without domain.
+    pub hostname: Option<String>,
+    pub fqdn: Option<String>,
+    /// Version 4 only, in the port's order.
+    pub options: Vec<DhcpOption>,
+}
+
+/// The names of one network. Keys are lower case without trailing dot.
+#[derive(Debug, Clone, Default)]
+pub struct Zone {
+    /// Own domain; empty: none.
+    pub domain: String,
+    /// Names below `domain` that nobody has do not exist (NXDOMAIN), instead of being forwarded.
+    pub authoritative: bool,
+    /// Fully qualified and bare names.
+    pub names: HashMap<Arc<str>, Vec<IpAddr>>,
+    /// Address -> fully qualified name.
+    pub pointers: HashMap<IpAddr, Arc<str>>,
+}
+
+/// What DNS answers in one namespace.
+#[derive(Debug, Clone)]
+pub struct DnsScope {
+    pub network: NetworkId,
+    pub device: DevName,
+    /// Own addresses, port 53, UDP and TCP.
+    pub listen: Vec<IpAddr>,
+    /// Own zone first; then those of networks that a router joins to this one.
+    pub zones: Vec<Arc<Zone>>,
+    /// Tried in order.
+    pub forwarders: Vec<Forwarder>,
+    /// Only these sources are answered (dnsmasq's `local-service`).
+    pub clients: Vec<IpNet>,
+}
+
+/// A resolver, and the side it is asked from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Forwarder {
+    pub address: SocketAddr,
+    pub from: Side,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// From inside the network's namespace, through its default route.
+    Namespace,
+    /// From the host.
+    Host,
+}
+
+/// Who may ask for metadata in one namespace, and where the listener is.
+#[derive(Debug, Clone)]
+pub struct MetadataScope {
+    /// `169.254.169.254:80` in a DHCP namespace, `0.0.0.0:9697` in a router's.
+    pub listen: SocketAddr,
+    /// The networks whose ports ask here: one in a DHCP namespace, those of its interfaces in a router's.
+    pub residents: Vec<Arc<Residents>>,
+}
+
+/// Who lives at which address of a network.
+#[derive(Debug, Clone)]
+pub struct Residents {
+    pub network: NetworkId,
+    pub by_address: HashMap<IpAddr, Arc<Port>>,
+}

@@ -1,0 +1,57 @@
+//! What the operator chose, checked: the same for every network and router of this daemon.
+
+use std::net::SocketAddr;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Seconds; `u32::MAX` is for ever (Neutron: `dhcp_lease_duration`).
+    pub lease: u32,
+    /// T1 and T2 in seconds; `None`: 1/2 and 7/8 of the lease.
+    pub renewal: Option<u32>,
+    pub rebinding: Option<u32>,
+    /// Every DHCP reply as broadcast (`dhcp_broadcast_reply`).
+    pub broadcast_reply: bool,
+    /// Resolvers of the host, asked from the host, for subnets without forwarders of their own.
+    pub host_resolvers: Vec<SocketAddr>,
+    /// Unknown names of a network's own domain do not exist, instead of being asked elsewhere.
+    pub authoritative_dns: bool,
+    /// Networks that a router joins see each other's names.
+    pub joined_names: bool,
+    pub metadata: Metadata,
+    /// Source ports of SNAT are drawn at random (`use_random_fully`).
+    pub random_fully: bool,
+}
+
+/// Where the metadata service is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metadata {
+    /// In router namespaces (`enable_metadata_proxy`).
+    pub routed: bool,
+    /// In the DHCP namespace of networks without a router (`enable_isolated_metadata`).
+    pub isolated: bool,
+    /// In every DHCP namespace (`force_metadata`).
+    pub force: bool,
+    /// Where router namespaces listen (`metadata_port`).
+    pub port: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease: 86_400,
+            renewal: None,
+            rebinding: None,
+            broadcast_reply: false,
+            host_resolvers: Vec::new(),
+            authoritative_dns: true,
+            joined_names: true,
+            metadata: Metadata {
+                routed: true,
+                isolated: true,
+                force: false,
+                port: 9697,
+            },
+            random_fully: true,
+        }
+    }
+}

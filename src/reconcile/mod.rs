@@ -1,0 +1,468 @@
+//! The loop: what the source said and what moved in the kernel become targets; targets become what their plan says.
+//!
+//! `queue` who is next | `converge` one target | `aftermath` flows and neighbours | `services` its servers | `known` values that namespaces share |
+//! `sweep` what no target wants any more | `answer` what an operator sees
+//!
+//! One owner: this loop holds the model and every target's entry. A converging target works on copies in a task of
+//! its own, and comes back as an [`Outcome`]; it never waits for the loop.
+
+mod aftermath;
+mod answer;
+mod converge;
+mod known;
+mod queue;
+mod services;
+pub mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use netns::spec::Place;
+use netns::{Namespace, Spec, Watcher};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::{error, info, warn};
+
+use crate::chain;
+use crate::model::{Event, NetworkId, State, Target};
+use crate::plan::{self, Plan, Settings};
+use crate::status::{Convergence, SourceView, socket};
+use crate::store::{Dirty, Store};
+
+use converge::{ConvergeError, Converged, Kernel};
+use known::Known;
+use queue::{Queue, Urgency};
+pub use services::Rooms;
+use services::Served;
+
+/// Namespaces worked on at once: enough to keep every core busy while another waits for the kernel's locks.
+const PARALLEL: usize = 8;
+/// Changes of the model are gathered this long before they are written.
+const SAVE_AFTER: Duration = Duration::from_secs(1);
+/// A moved thing on the host is looked at after this, so that a burst is one look.
+const HOST_LOOK_AFTER: Duration = Duration::from_millis(500);
+/// Every namespace is looked at this often even if nothing was heard: a lost event heals.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What the loop is told. The channel is bounded: a source that is faster waits.
+#[derive(Debug)]
+pub enum Word {
+    Events(Vec<Event>),
+    /// Settings changed: every plan is made anew.
+    Settings(Box<Settings>),
+    Source(SourceView),
+}
+
+#[derive(Debug)]
+pub struct Reconciler {
+    state: State,
+    /// The same for the servers that look things up in it.
+    shared_state: Arc<ArcSwap<State>>,
+    settings: Settings,
+    known: Known,
+    queue: Queue,
+    entries: BTreeMap<Target, Entry>,
+    kernel: Kernel,
+    rooms: Rooms,
+    store: Arc<Store>,
+    dirty: Dirty,
+    source: SourceView,
+    started: Instant,
+    /// The source has said everything once: what no target wants may be removed.
+    complete: bool,
+    sweep_due: bool,
+    host_look_due: Option<Instant>,
+    save_due: Option<Instant>,
+    tasks: JoinSet<Outcome>,
+    converging: usize,
+    host_busy: bool,
+    ready: Option<oneshot::Sender<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    plan: Option<Arc<Plan>>,
+    served: Served,
+    convergence: Convergence,
+    announcing: Option<AbortHandle>,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Converged(Target, Arc<Plan>, Result<Box<Converged>, ConvergeError>),
+    Removed(Target, Result<(), ConvergeError>),
+    Host(Result<usize, netns::Error>),
+    Swept,
+    Saved(Dirty),
+    Announced,
+}
+
+/// What the loop is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: Arc<Store>,
+    pub settings: Settings,
+    pub rooms: Rooms,
+    pub shared_state: Arc<ArcSwap<State>>,
+    /// Told once everything known at start has been tried.
+    pub ready: oneshot::Sender<()>,
+}
+
+impl Reconciler {
+    /// Starts from the last known state.
+    pub fn new(parts: Parts, state: State) -> Result<Self, netns::Error> {
+        let mut reconciler = Self {
+            shared_state: parts.shared_state,
+            settings: parts.settings,
+            known: Known::default(),
+            queue: Queue::default(),
+            entries: BTreeMap::new(),
+            kernel: Kernel { home: Namespace::home()?, host_turn: Arc::default() },
+            rooms: parts.rooms,
+            store: parts.store,
+            dirty: Dirty::default(),
+            source: SourceView::default(),
+            started: Instant::now(),
+            complete: false,
+            sweep_due: false,
+            host_look_due: None,
+            save_due: None,
+            tasks: JoinSet::new(),
+            converging: 0,
+            host_busy: false,
+            ready: Some(parts.ready),
+            state,
+        };
+        reconciler.shared_state.store(Arc::new(reconciler.state.clone()));
+        reconciler.replan_all();
+        Ok(reconciler)
+    }
+
+    /// Runs until `words` closes; the data plane stays, the servers stop.
+    pub async fn run(mut self, mut words: mpsc::Receiver<Word>, mut asked: mpsc::Receiver<socket::Asked>) {
+        let (watcher, mut moved) = Watcher::new();
+        watcher.watch(&self.kernel.home).await;
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.reset();
+        loop {
+            self.start_due(&watcher);
+            let wake = self.next_wake();
+            tokio::select! {
+                word = words.recv() => match word {
+                    Some(word) => self.hear(word),
+                    None => break,
+                },
+                Some((question, reply)) = asked.recv() => {
+                    // Who asked may have gone: then nobody misses the answer.
+                    drop(reply.send(self.answer(&question)));
+                }
+                Some(place) = moved.recv() => self.moved(&place),
+                Some(outcome) = self.tasks.join_next() => match outcome {
+                    Ok(outcome) => self.finished(outcome, &watcher).await,
+                    Err(error) if error.is_cancelled() => {}
+                    Err(error) => error!(%error, "a task of the loop broke; its target is looked at again within a minute"),
+                },
+                () = tokio::time::sleep_until(wake.into()) => {}
+                _ = look.tick() => self.look_at_all(),
+            }
+        }
+        self.save_now();
+        info!("stopped; the data plane stays");
+    }
+
+    fn hear(&mut self, word: Word) {
+        match word {
+            Word::Events(events) => self.take_in(&events),
+            Word::Settings(settings) => {
+                if *settings != self.settings {
+                    self.settings = *settings;
+                    self.known.clear();
+                    self.replan_all();
+                }
+            }
+            Word::Source(source) => self.source = source,
+        }
+    }
+
+    fn take_in(&mut self, events: &[Event]) {
+        let mut touched = BTreeSet::new();
+        for event in events {
+            self.dirty.note(event);
+            if matches!(event, Event::Complete) {
+                self.complete = true;
+                self.sweep_due = true;
+            }
+            touched.append(&mut self.state.apply(event));
+        }
+        if !self.dirty.is_empty() {
+            self.save_due.get_or_insert_with(|| Instant::now() + SAVE_AFTER);
+        }
+        self.shared_state.store(Arc::new(self.state.clone()));
+        self.refresh_known(&touched);
+        for target in touched {
+            self.replan(target, Urgency::Now);
+        }
+    }
+
+    fn replan_all(&mut self) {
+        let networks = self.state.networks.keys().map(|id| Target::Network(*id));
+        let routers = self.state.routers.keys().map(|id| Target::Router(*id));
+        let all: BTreeSet<Target> = networks.chain(routers).collect();
+        self.refresh_known(&all);
+        for target in all {
+            self.replan(target, Urgency::Sync);
+        }
+    }
+
+    fn refresh_known(&mut self, targets: &BTreeSet<Target>) {
+        for target in targets {
+            if let Target::Network(id) = target {
+                self.known.refresh(&self.state, *id, &self.settings);
+            }
+        }
+    }
+
+    /// New data reaches running servers at once; the kernel is looked at only if its part of the plan changed.
+    fn replan(&mut self, target: Target, urgency: Urgency) {
+        let plan = plan::plan(&self.state, target, &self.settings);
+        if let Some(entry) = self.entries.get_mut(&target) {
+            let services = plan::services(&self.state, target, &self.settings, &self.known);
+            entry.served.update(&services);
+            let same = plan.as_ref().is_some_and(|plan| entry.plan.as_deref() == Some(plan));
+            if same && entry.convergence == Convergence::Converged && entry.served.serves(&services) {
+                return;
+            }
+        } else if plan.is_none() {
+            return;
+        }
+        let entry = self.entries.entry(target).or_default();
+        if entry.convergence == Convergence::Converged {
+            entry.convergence = Convergence::Pending;
+        }
+        self.queue.push(target, urgency, Instant::now());
+    }
+
+    fn start_due(&mut self, watcher: &Watcher) {
+        let now = Instant::now();
+        while self.converging < PARALLEL {
+            let Some(target) = self.queue.pop(now) else { break };
+            self.converging += 1;
+            self.start(target, watcher);
+        }
+        if !self.queue.is_settled() {
+            return;
+        }
+        if let Some(ready) = self.ready.take() {
+            drop(ready.send(())); // nobody waits: then readiness was not asked for
+        }
+        if self.sweep_due {
+            self.sweep_due = false;
+            self.start_sweep();
+        }
+        if self.host_look_due.is_some_and(|due| due <= now) && !self.host_busy {
+            self.host_look_due = None;
+            self.start_host_look();
+        }
+        if self.save_due.is_some_and(|due| due <= now) {
+            self.save_due = None;
+            self.start_save();
+        }
+    }
+
+    fn start(&mut self, target: Target, watcher: &Watcher) {
+        match plan::plan(&self.state, target, &self.settings) {
+            Some(plan) => {
+                let services = plan::services(&self.state, target, &self.settings, &self.known);
+                let served = self.entries.entry(target).or_default().served.clone();
+                let (kernel, rooms, plan) = (self.kernel.clone(), self.rooms.clone(), Arc::new(plan));
+                self.tasks.spawn(async move {
+                    let outcome = converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
+                    Outcome::Converged(target, plan, outcome.map(Box::new))
+                });
+            }
+            None => {
+                let namespace = plan::namespace(target);
+                watcher.unwatch(&Place::Named(namespace.clone()));
+                let old = self.entries.get_mut(&target).and_then(|entry| {
+                    entry.served = Served::default();
+                    entry.plan.take()
+                });
+                let host = self.host_leftovers(old.as_deref());
+                let kernel = self.kernel.clone();
+                self.tasks.spawn(async move {
+                    Outcome::Removed(target, converge::remove(&kernel, target, &namespace, &host).await)
+                });
+            }
+        }
+    }
+
+    async fn finished(&mut self, outcome: Outcome, watcher: &Watcher) {
+        match outcome {
+            Outcome::Converged(target, plan, Ok(converged)) => {
+                self.converging -= 1;
+                self.queue.done(target);
+                watcher.watch(&converged.namespace).await;
+                let announcement = converged.announcement;
+                if let Some(entry) = self.entries.get_mut(&target) {
+                    entry.plan = Some(plan);
+                    entry.served = converged.served;
+                    entry.convergence = Convergence::Converged;
+                    if let Some(announcement) = announcement {
+                        let announcing = self.tasks.spawn(async move {
+                            announcement.send().await;
+                            Outcome::Announced
+                        });
+                        // A newer announcement speaks for the older one too.
+                        if let Some(older) = entry.announcing.replace(announcing) {
+                            older.abort();
+                        }
+                    }
+                }
+                // Word that came while it ran may have been about data only.
+                self.replan(target, Urgency::Now);
+            }
+            Outcome::Converged(target, _, Err(error)) => self.failed(target, &error),
+            Outcome::Removed(target, Ok(())) => {
+                self.converging -= 1;
+                self.queue.done(target);
+                if plan::plan(&self.state, target, &self.settings).is_some() {
+                    self.replan(target, Urgency::Now);
+                } else {
+                    self.entries.remove(&target);
+                }
+            }
+            Outcome::Removed(target, Err(error)) => self.failed(target, &error),
+            Outcome::Host(result) => {
+                self.host_busy = false;
+                match result {
+                    Ok(0) => {}
+                    Ok(steps) => warn!(steps, "something of ours on the host had changed; repaired"),
+                    // Most often a far end whose pair is being made again: its target will say what it needs.
+                    Err(error) => {
+                        warn!(error = %chain(&error), "the host's part could not be repaired; every target is looked at");
+                        self.look_at_all();
+                    }
+                }
+            }
+            Outcome::Saved(mut dirty) => {
+                self.dirty.append(&mut dirty);
+                if !self.dirty.is_empty() {
+                    self.save_due.get_or_insert_with(|| Instant::now() + 10 * SAVE_AFTER);
+                }
+            }
+            Outcome::Swept | Outcome::Announced => {}
+        }
+    }
+
+    fn failed(&mut self, target: Target, error: &ConvergeError) {
+        self.converging -= 1;
+        let (delay, failures) = self.queue.failed(target, Instant::now());
+        let error = chain(error);
+        // Said when it is new; a repeated failure is for `warren status`.
+        let entry = self.entries.entry(target).or_default();
+        let repeated = matches!(&entry.convergence, Convergence::Failed { error: known, .. } if *known == error);
+        if !repeated {
+            error!(%target, %error, retry_ms = delay.as_millis(), "failed; it is tried again, others go on");
+        }
+        entry.convergence = Convergence::Failed { error, failures };
+    }
+
+    fn moved(&mut self, place: &Place) {
+        match place {
+            Place::Home => {
+                self.host_look_due.get_or_insert_with(|| Instant::now() + HOST_LOOK_AFTER);
+            }
+            Place::Named(name) => {
+                if let Some(target) = plan::is_ours(name).filter(|target| self.entries.contains_key(target)) {
+                    self.queue.push(target, Urgency::Look, Instant::now());
+                }
+            }
+        }
+    }
+
+    fn look_at_all(&mut self) {
+        for target in self.entries.keys() {
+            self.queue.push(*target, Urgency::Sync, Instant::now());
+        }
+    }
+
+    /// All targets' parts of the host in one, once they stand: far ends of pairs that are still to come are not missed.
+    fn start_host_look(&mut self) {
+        let mut whole: Option<Spec> = None;
+        let converged = self.entries.values().filter(|entry| entry.convergence == Convergence::Converged);
+        for plan in converged.filter_map(|entry| entry.plan.as_deref()) {
+            match &mut whole {
+                None => whole = Some(plan.host.clone()),
+                Some(spec) => {
+                    spec.links.extend(plan.host.links.clone());
+                    spec.sysctls.extend(plan.host.sysctls.clone());
+                }
+            }
+        }
+        let Some(whole) = whole else { return };
+        let kernel = self.kernel.clone();
+        self.host_busy = true;
+        self.tasks.spawn(async move {
+            let _turn = kernel.host_turn.lock().await;
+            let applied = netns::converge(&kernel.home, &whole).await;
+            Outcome::Host(applied.map(|applied| applied.steps.len()))
+        });
+    }
+
+    /// What the host holds for a removed plan, without what another target still wants.
+    fn host_leftovers(&self, old: Option<&Plan>) -> Spec {
+        let mut spec = Spec::default();
+        if let Some(old) = old {
+            spec.ownership = old.host.ownership.clone();
+            let wanted = |device| self.entries.values().filter_map(|entry| entry.plan.as_deref()).any(|plan| plan.host.links.contains_key(device));
+            spec.absent = old.host.links.keys().filter(|device| !wanted(device)).cloned().collect();
+        }
+        spec
+    }
+
+    fn start_sweep(&mut self) {
+        if !self.complete {
+            return;
+        }
+        let wanted = sweep::Wanted::of(&self.state, &self.settings);
+        let kernel = self.kernel.clone();
+        self.tasks.spawn(async move {
+            let _turn = kernel.host_turn.lock().await;
+            for error in sweep::sweep(&kernel.home, &wanted).await {
+                error!(error = %chain(&error), "a leftover could not be removed");
+            }
+            Outcome::Swept
+        });
+    }
+
+    fn start_save(&mut self) {
+        let (store, state, mut dirty) = (Arc::clone(&self.store), self.state.clone(), std::mem::take(&mut self.dirty));
+        self.tasks.spawn_blocking(move || {
+            for error in store.save(&state, &mut dirty) {
+                error!(error = %chain(&error), "state not kept; it is tried again");
+            }
+            Outcome::Saved(dirty)
+        });
+    }
+
+    fn save_now(&mut self) {
+        for error in self.store.save(&self.state, &mut self.dirty) {
+            error!(error = %chain(&error), "state not kept");
+        }
+    }
+
+    fn next_wake(&self) -> Instant {
+        let far = Instant::now() + LOOK_EVERY;
+        let due = if self.converging < PARALLEL { self.queue.next_due() } else { None };
+        // The rest waits until nothing runs, and a task's end wakes the loop anyway.
+        let settled = self.queue.is_settled();
+        let quiet = [self.host_look_due.filter(|_| !self.host_busy), self.save_due].into_iter().flatten().filter(|_| settled);
+        quiet.chain(due).fold(far, Instant::min)
+    }
+
+    fn network_name(&self, id: NetworkId) -> String {
+        self.state.networks.get(&id).map_or_else(|| id.to_string(), |network| network.name.clone())
+    }
+}

@@ -1,0 +1,144 @@
+//! The servers of one namespace: started, given new data, or started anew where their ground changed.
+
+use std::sync::Arc;
+
+use netns::Namespace;
+
+use crate::plan::scope::{DhcpScope, DnsScope, MetadataScope, Services};
+use crate::{dhcp, dns, metadata};
+
+/// The process-wide part of each kind of server.
+#[derive(Debug, Clone)]
+pub struct Rooms {
+    pub dhcp: Arc<dhcp::Shared>,
+    pub dns: Arc<dns::Shared>,
+    pub metadata: Arc<metadata::Shared>,
+}
+
+/// What runs in a namespace. Clones share the servers; the last one stops them.
+#[derive(Debug, Clone, Default)]
+pub struct Served {
+    /// Namespace (inode) and device (index) that the servers' sockets were born in and bound to.
+    ground: Option<Ground>,
+    dhcp: Option<(Arc<dhcp::Server>, Arc<DhcpScope>)>,
+    dns: Option<(Arc<dns::Server>, Arc<DnsScope>)>,
+    metadata: Option<(Arc<metadata::Server>, Arc<MetadataScope>)>,
+}
+
+/// Sockets bound to a device are lost with it: a new index means new sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ground {
+    pub namespace: u64,
+    pub device: Option<u32>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("serve DHCP")]
+    Dhcp(#[source] dhcp::Error),
+    #[error("serve DNS")]
+    Dns(#[source] dns::Error),
+    #[error("serve metadata")]
+    Metadata(#[source] metadata::Error),
+}
+
+impl Served {
+    /// New data for servers that run; what has to start or stop waits for [`Served::settle`].
+    pub fn update(&mut self, wanted: &Services) {
+        if let (Some((server, scope)), Some(new)) = (&mut self.dhcp, &wanted.dhcp)
+            && scope.device == new.device
+        {
+            server.update(Arc::clone(new));
+            *scope = Arc::clone(new);
+        }
+        if let (Some((server, scope)), Some(new)) = (&mut self.dns, &wanted.dns)
+            && (&scope.device, &scope.listen) == (&new.device, &new.listen)
+        {
+            server.update(Arc::clone(new));
+            *scope = Arc::clone(new);
+        }
+        if let (Some((server, scope)), Some(new)) = (&mut self.metadata, &wanted.metadata)
+            && scope.listen == new.listen
+        {
+            server.update(Arc::clone(new));
+            *scope = Arc::clone(new);
+        }
+    }
+
+    /// Exactly the wanted servers run, on this ground. A server that can't start leaves the others running;
+    /// the first error is returned.
+    pub async fn settle(&mut self, ns: &Namespace, ground: Ground, wanted: &Services, rooms: &Rooms) -> Result<(), ServeError> {
+        if self.ground != Some(ground) {
+            *self = Self { ground: Some(ground), ..Self::default() };
+        }
+        self.update(wanted);
+        let dhcp = self.settle_dhcp(ns, wanted, rooms).await.map_err(ServeError::Dhcp);
+        let dns = self.settle_dns(ns, wanted, rooms).await.map_err(ServeError::Dns);
+        let metadata = self.settle_metadata(ns, wanted, rooms).await.map_err(ServeError::Metadata);
+        dhcp.and(dns).and(metadata)
+    }
+
+    /// After [`Served::update`]: are exactly the wanted servers running?
+    pub fn serves(&self, wanted: &Services) -> bool {
+        is_current(self.dhcp.as_ref().map(|(_, scope)| scope), wanted.dhcp.as_ref())
+            && is_current(self.dns.as_ref().map(|(_, scope)| scope), wanted.dns.as_ref())
+            && is_current(self.metadata.as_ref().map(|(_, scope)| scope), wanted.metadata.as_ref())
+    }
+
+    pub fn dhcp(&self) -> Option<&dhcp::Server> {
+        self.dhcp.as_ref().map(|(server, _)| &**server)
+    }
+
+    pub fn dns(&self) -> Option<&dns::Server> {
+        self.dns.as_ref().map(|(server, _)| &**server)
+    }
+
+    pub fn metadata(&self) -> Option<&metadata::Server> {
+        self.metadata.as_ref().map(|(server, _)| &**server)
+    }
+
+    async fn settle_dhcp(&mut self, ns: &Namespace, wanted: &Services, rooms: &Rooms) -> Result<(), dhcp::Error> {
+        if is_current(self.dhcp.as_ref().map(|(_, scope)| scope), wanted.dhcp.as_ref()) {
+            return Ok(());
+        }
+        self.dhcp = None;
+        if let Some(scope) = &wanted.dhcp {
+            let server = dhcp::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
+            self.dhcp = Some((Arc::new(server), Arc::clone(scope)));
+        }
+        Ok(())
+    }
+
+    async fn settle_dns(&mut self, ns: &Namespace, wanted: &Services, rooms: &Rooms) -> Result<(), dns::Error> {
+        if is_current(self.dns.as_ref().map(|(_, scope)| scope), wanted.dns.as_ref()) {
+            return Ok(());
+        }
+        self.dns = None;
+        if let Some(scope) = &wanted.dns {
+            let server = dns::Server::start(ns, Arc::clone(scope), &rooms.dns).await?;
+            self.dns = Some((Arc::new(server), Arc::clone(scope)));
+        }
+        Ok(())
+    }
+
+    async fn settle_metadata(&mut self, ns: &Namespace, wanted: &Services, rooms: &Rooms) -> Result<(), metadata::Error> {
+        if is_current(self.metadata.as_ref().map(|(_, scope)| scope), wanted.metadata.as_ref()) {
+            return Ok(());
+        }
+        self.metadata = None;
+        if let Some(scope) = &wanted.metadata {
+            let server = metadata::Server::start(ns, Arc::clone(scope), &rooms.metadata).await?;
+            self.metadata = Some((Arc::new(server), Arc::clone(scope)));
+        }
+        Ok(())
+    }
+}
+
+/// After [`Served::update`] a running server has the wanted scope itself, or needs other sockets.
+fn is_current<T>(running: Option<&Arc<T>>, wanted: Option<&Arc<T>>) -> bool {
+    match (running, wanted) {
+        (Some(running), Some(wanted)) => Arc::ptr_eq(running, wanted),
+        (None, None) => true,
+        _ => false,
+    }
+}

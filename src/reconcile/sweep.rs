@@ -1,0 +1,83 @@
+//! What warren made and no target wants any more: after the source has said everything, and for `warren cleanup`.
+
+use std::collections::BTreeSet;
+
+use netns::{Namespace, Spec};
+use tracing::info;
+
+use crate::model::{DevName, NsName, State, Target};
+use crate::plan::{self, MARK, Settings};
+
+/// Names that must stay.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub namespaces: BTreeSet<NsName>,
+    pub devices: BTreeSet<DevName>,
+}
+
+/// Things of ours on this host.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    pub namespaces: BTreeSet<NsName>,
+    /// On the host.
+    pub devices: BTreeSet<DevName>,
+}
+
+impl Wanted {
+    pub fn of(state: &State, settings: &Settings) -> Self {
+        let networks = state.networks.keys().map(|id| Target::Network(*id));
+        let routers = state.routers.keys().map(|id| Target::Router(*id));
+        let mut wanted = Self::default();
+        for plan in networks.chain(routers).filter_map(|target| plan::plan(state, target, settings)) {
+            wanted.namespaces.insert(plan.namespace);
+            wanted.devices.extend(plan.host.links.into_keys());
+        }
+        wanted
+    }
+}
+
+/// Looks: namespaces of our names that carry our mark, and the host's devices that carry it.
+pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, netns::Error> {
+    let mut found = Leftovers::default();
+    let ours = Namespace::list()?.into_iter().filter(|name| plan::is_ours(name).is_some());
+    for name in ours.filter(|name| !wanted.namespaces.contains(name)) {
+        let marked = match Namespace::open(&name)? {
+            Some(namespace) => netns::is_marked(&namespace, MARK).await?,
+            // Half-deleted: an empty file with a name of our kind.
+            None => true,
+        };
+        if marked {
+            found.namespaces.insert(name);
+        }
+    }
+    let devices = netns::links_with_alias(home, MARK).await?;
+    found.devices = devices.difference(&wanted.devices).cloned().collect();
+    Ok(found)
+}
+
+/// Removes them; goes on after an error, and returns all.
+pub async fn remove(home: &Namespace, leftovers: &Leftovers) -> Vec<netns::Error> {
+    let mut errors = Vec::new();
+    for name in &leftovers.namespaces {
+        match Namespace::delete(name) {
+            Ok(_) => info!(ns = %name, "removed a namespace that nothing wants"),
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut gone = Spec { absent: leftovers.devices.clone(), ..Spec::default() };
+    gone.ownership.alias = MARK.into();
+    match netns::converge(home, &gone).await {
+        Ok(applied) if !applied.steps.is_empty() => info!(devices = applied.steps.len(), "removed devices that nothing wants"),
+        Ok(_) => {}
+        Err(error) => errors.push(error),
+    }
+    errors
+}
+
+/// Looks and removes.
+pub async fn sweep(home: &Namespace, wanted: &Wanted) -> Vec<netns::Error> {
+    match leftovers(home, wanted).await {
+        Ok(leftovers) => remove(home, &leftovers).await,
+        Err(error) => vec![error],
+    }
+}

@@ -1,0 +1,9 @@
+//! What an operator may ask of the running daemon: the words, and the socket they go over.
+
+pub mod socket;
+mod view;
+
+pub use view::{
+    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortView, Reply, RouterView,
+    SourceView, Status, SubnetView, TargetView,
+};

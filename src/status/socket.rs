@@ -1,0 +1,126 @@
+//! The unix socket: one question and one answer per connection, each one line of JSON. Owner and group may connect.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::debug;
+
+use super::{Ask, Reply};
+
+/// Where a question goes: the one who knows answers by the sender.
+pub type Asked = (Ask, oneshot::Sender<Reply>);
+
+/// A question is short; a longer line is refused.
+const LONGEST_QUESTION: u64 = 4096;
+/// Who asks and does not read is dropped after this.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// At once; more wait in the listen queue.
+const CONNECTIONS: usize = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error(
+        "listen on {path} for status questions: {source}; is the directory there and writable?"
+    )]
+    Listen { path: PathBuf, source: io::Error },
+    #[error(
+        "ask the daemon at {path}: {source}; does `warren run` run here? (--socket names another place)"
+    )]
+    Ask { path: PathBuf, source: io::Error },
+    #[error("understand the daemon's answer at {path}: {reason}; are both of one version?")]
+    Answer { path: PathBuf, reason: String },
+}
+
+/// Takes the path, a stale socket in its place is removed: the state directory's lock says that we are alone.
+pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+    let failed = |source| SocketError::Listen {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(failed)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Answers for ever; ends by being dropped.
+pub async fn serve(listener: UnixListener, asked: mpsc::Sender<Asked>) {
+    let places = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                debug!(%error, "status connection not accepted");
+                // Out of descriptors, most likely: a moment later there may be one.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let asked = asked.clone();
+        tokio::spawn(async move {
+            match tokio::time::timeout(PATIENCE, answer(stream, asked)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => debug!(%error, "status question broke off"),
+                Err(_) => debug!("status question took too long"),
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(LONGEST_QUESTION))
+        .read_line(&mut line)
+        .await?;
+    let reply = match serde_json::from_str::<Ask>(&line) {
+        Ok(ask) => {
+            let (sender, receiver) = oneshot::channel();
+            let sent = asked.send((ask, sender)).await.is_ok();
+            let answered = if sent { receiver.await.ok() } else { None };
+            answered.unwrap_or_else(|| Reply::Refused {
+                reason: "the daemon is stopping".into(),
+            })
+        }
+        Err(error) => Reply::Refused {
+            reason: error.to_string(),
+        },
+    };
+    let mut text = serde_json::to_vec(&reply)?;
+    text.push(b'\n');
+    write.write_all(&text).await?;
+    write.shutdown().await
+}
+
+/// Asks a running daemon.
+pub async fn ask(path: &Path, question: &Ask) -> Result<Reply, SocketError> {
+    let failed = |source| SocketError::Ask {
+        path: path.to_owned(),
+        source,
+    };
+    let mut stream = UnixStream::connect(path).await.map_err(failed)?;
+    let mut text = serde_json::to_vec(question).map_err(|error| failed(error.into()))?;
+    text.push(b'\n');
+    stream.write_all(&text).await.map_err(failed)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.map_err(failed)?;
+    serde_json::from_slice(&answer).map_err(|error| SocketError::Answer {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,257 @@
+//! Last known state on disk: one JSON file per network, router and instance, so that a broken file costs one object.
+//!
+//!     <state-dir>/lock  networks/<id>.json  routers/<id>.json  instances/<id>.json
+//!
+//! Written aside and renamed; the newest content wins, bursts are gathered by the caller. Read at start, before
+//! the source: what it says is served until the source has spoken.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::{Event, State};
+
+const KINDS: [&str; 3] = ["networks", "routers", "instances"];
+
+/// The state directory, held by one daemon at a time.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    _lock: Flock<File>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("use {dir} as state directory: {source}; create it, or name another with --state-dir")]
+    Dir { dir: PathBuf, source: io::Error },
+    #[error(
+        "use {dir} as state directory: the warren with pid {pid} uses it; stop that one, or name another with --state-dir"
+    )]
+    Taken { dir: PathBuf, pid: String },
+    #[error(
+        "read the stored object {path}: {reason}; it was put aside as {path}.broken, and its object waits for the source"
+    )]
+    Broken { path: String, reason: String },
+    #[error("write the stored object {path}: {source}; is the disk full?")]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// What changed since it was last written.
+#[derive(Debug, Default)]
+pub struct Dirty(BTreeSet<(&'static str, String)>);
+
+impl Dirty {
+    pub fn note(&mut self, event: &Event) {
+        let [networks, routers, instances] = KINDS;
+        let object = match event {
+            Event::Network(network) => (networks, network.id.to_string()),
+            Event::NetworkGone(id) | Event::PortGone(id, _) => (networks, id.to_string()),
+            Event::Port(port) => (networks, port.network.to_string()),
+            Event::Router(router) => (routers, router.id.to_string()),
+            Event::RouterGone(id) => (routers, id.to_string()),
+            Event::Instance(instance) => (instances, instance.id.to_string()),
+            Event::InstanceGone(id) => (instances, id.to_string()),
+            Event::Complete => return,
+        };
+        self.0.insert(object);
+    }
+
+    pub fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Store {
+    /// Takes the directory; it is made, readable by us alone, if it is not there.
+    ///
+    /// # Errors
+    /// It can't be made or locked, or another daemon holds it.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Dir {
+            dir: dir.to_owned(),
+            source,
+        };
+        for kind in KINDS {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir.join(kind))
+                .map_err(failed)?;
+        }
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .clone();
+        let file = options.open(dir.join("lock")).map_err(failed)?;
+        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(failed)?;
+                return Err(StoreError::Taken {
+                    dir: dir.to_owned(),
+                    pid: pid.trim().to_owned(),
+                });
+            }
+            Err((_, errno)) => return Err(failed(errno.into())),
+        };
+        lock.set_len(0)
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .map_err(failed)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// All that can be read, and what can't. A broken file is put aside, so that it is reported once.
+    pub fn load(&self) -> (State, Vec<StoreError>) {
+        let mut errors = Vec::new();
+        let [networks, routers, instances] = KINDS;
+        let state = State {
+            networks: self.load_kind(networks, &mut errors, |network: &crate::model::Network| {
+                network.id
+            }),
+            routers: self.load_kind(routers, &mut errors, |router: &crate::model::Router| {
+                router.id
+            }),
+            instances: self.load_kind(
+                instances,
+                &mut errors,
+                |instance: &crate::model::Instance| instance.id.clone(),
+            ),
+        };
+        (state, errors)
+    }
+
+    /// Brings the files of what changed up to `state`. What could not be written stays dirty.
+    pub fn save(&self, state: &State, dirty: &mut Dirty) -> Vec<StoreError> {
+        let mut errors = Vec::new();
+        dirty
+            .0
+            .retain(|(kind, id)| match self.save_one(state, kind, id) {
+                Ok(()) => false,
+                Err(error) => {
+                    errors.push(error);
+                    true
+                }
+            });
+        errors
+    }
+
+    /// Removes every stored object, for `warren cleanup --all`.
+    pub fn forget(&self) -> Vec<StoreError> {
+        let remove = |kind: &&str| {
+            let dir = self.dir.join(kind);
+            fs::remove_dir_all(&dir)
+                .err()
+                .map(|source| StoreError::Dir { dir, source })
+        };
+        KINDS.iter().filter_map(remove).collect()
+    }
+
+    fn load_kind<K: Ord, T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        errors: &mut Vec<StoreError>,
+        id: impl Fn(&T) -> K,
+    ) -> BTreeMap<K, Arc<T>> {
+        let dir = self.dir.join(kind);
+        let files = match fs::read_dir(&dir) {
+            Ok(files) => files,
+            Err(source) => {
+                errors.push(StoreError::Dir { dir, source });
+                return BTreeMap::new();
+            }
+        };
+        let paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut objects = BTreeMap::new();
+        for path in paths.filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        }) {
+            match read_object::<T>(&path) {
+                Ok(object) => {
+                    objects.insert(id(&object), Arc::new(object));
+                }
+                Err(reason) => {
+                    let path = path.display().to_string();
+                    // Failing to put it aside only means that it is reported again next time.
+                    drop(fs::rename(&path, format!("{path}.broken")));
+                    errors.push(StoreError::Broken { path, reason });
+                }
+            }
+        }
+        objects
+    }
+
+    fn save_one(&self, state: &State, kind: &'static str, id: &str) -> Result<(), StoreError> {
+        let path = self.dir.join(kind).join(file_name(id));
+        let written = match (kind, id.parse::<uuid::Uuid>()) {
+            ("networks", Ok(id)) => put(&path, state.networks.get(&crate::model::NetworkId(id))),
+            ("routers", Ok(id)) => put(&path, state.routers.get(&crate::model::RouterId(id))),
+            _ => put(
+                &path,
+                state
+                    .instances
+                    .get(&crate::model::InstanceId(id.to_owned())),
+            ),
+        };
+        written.map_err(|source| StoreError::Write { path, source })
+    }
+}
+
+/// Instance ids are text of the source: anything but a plain name is written as its bytes.
+fn file_name(id: &str) -> String {
+    let plain = id
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let stem = if plain && !id.is_empty() && id.len() <= 64 {
+        id.to_owned()
+    } else {
+        format!("x{}", hex::encode(id))
+    };
+    stem.chars().take(200).chain(".json".chars()).collect()
+}
+
+fn read_object<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+}
+
+/// Written aside and renamed: a crash leaves the old file or the new one. `None` removes it.
+fn put<T: Serialize>(path: &Path, object: Option<&Arc<T>>) -> io::Result<()> {
+    let Some(object) = object else {
+        return match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        };
+    };
+    let aside = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&aside)?;
+    file.write_all(&serde_json::to_vec(&**object)?)?;
+    fs::rename(&aside, path)
+}

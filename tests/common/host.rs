@@ -1,0 +1,191 @@
+//! The host: what a machine that runs warren is, in namespaces of its own.
+
+use std::ffi::OsStr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::holder::{Holder, may_make_namespaces, peers};
+use super::wait::{PATIENCE, wait_for};
+use super::{Daemon, Guest, Output, Place, Running};
+
+/// A sandboxed host. Dropping it ends every process, mount and namespace in it.
+#[derive(Debug)]
+pub struct Host {
+    holder: Holder,
+    name: String,
+}
+
+impl Host {
+    /// `None`, with a word about it, where this process may not make namespaces.
+    pub fn new(name: &str) -> Option<Self> {
+        if !may_make_namespaces() {
+            return None;
+        }
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                "--mount",
+                "--net",
+                "--pid",
+                "--uts",
+                "--fork",
+                "--kill-child",
+            ])
+            .args(["--mount-proc", "--propagation=private", "--"])
+            .args(["bash", "-c", include_str!("host.sh"), "host", &unique])
+            .arg(peers())
+            .current_dir("/");
+        Some(Self {
+            holder: Holder::start(command, 1),
+            name: unique,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The host with the machine's own files: where the daemon runs.
+    pub fn machine(&self) -> Place {
+        Place {
+            pid: self.holder.pid(),
+            root: "/",
+        }
+    }
+
+    /// The host as an operator with all tools sees it: the same namespaces (and /run/netns), the peers' files.
+    pub fn place(&self) -> Place {
+        Place {
+            pid: self.holder.pid(),
+            root: "/run/peers",
+        }
+    }
+
+    /// Runs one of the peers' tools (ip, nft, conntrack, ss ...) on the host.
+    pub fn run<S: AsRef<OsStr>>(&self, argv: &[S]) -> Output {
+        self.place().run(argv)
+    }
+
+    /// The same in one of the host's named namespaces, say `qrouter-...`.
+    pub fn run_in<S: AsRef<OsStr>>(&self, namespace: &str, argv: &[S]) -> Output {
+        let entered: Vec<&OsStr> = ["ip", "netns", "exec", namespace]
+            .into_iter()
+            .map(OsStr::new)
+            .chain(argv.iter().map(AsRef::as_ref))
+            .collect();
+        self.place().run(&entered)
+    }
+
+    /// Starts one of the peers' daemons (dnsmasq, kea, haproxy ...) on the host.
+    pub fn spawn<S: AsRef<OsStr>>(&self, argv: &[S]) -> Running {
+        self.place().spawn(argv)
+    }
+
+    #[track_caller]
+    pub fn ip(&self, lines: &str) {
+        self.place().ip(lines);
+    }
+
+    /// Named namespaces on this host, sorted.
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(self.machine().path("/run/netns"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Runs `warren` with these arguments, in /run/warren of the host.
+    pub fn warren<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
+        let argv: Vec<&OsStr> = [env!("CARGO_BIN_EXE_warren")]
+            .iter()
+            .map(OsStr::new)
+            .chain(args.iter().map(AsRef::as_ref))
+            .collect();
+        self.machine().run(&argv)
+    }
+
+    /// Starts the daemon on this topology and waits until it is ready.
+    #[track_caller]
+    pub fn warren_run(&self, topology: &str) -> Daemon {
+        let mut daemon = Daemon::new(self, topology);
+        daemon.start();
+        daemon
+    }
+
+    /// A bridge that nobody but the test made.
+    pub fn bridge(&self, name: &str) {
+        self.ip(&format!(
+            "link add {name} type bridge forward_delay 0\nlink set {name} up"
+        ));
+    }
+
+    /// An instance: a namespace with its own files, and its `eth0` with this MAC on the network's bridge.
+    #[track_caller]
+    pub fn guest(&self, name: &str, bridge: &str, mac: &str) -> Guest {
+        let guest = Guest::boot(self, name);
+        self.plug(&guest, "eth0", bridge, mac);
+        guest
+    }
+
+    /// Someone on the external network with a fixed address: the world outside.
+    #[track_caller]
+    pub fn world(&self, bridge: &str, cidr: &str) -> Guest {
+        let world = self.guest("world", bridge, "02:00:00:00:ff:01");
+        world.ip(&format!("addr add {cidr} dev eth0"));
+        world
+    }
+
+    /// One more interface for a guest. On the host its other end is called `<guest>.<device>`.
+    #[track_caller]
+    pub fn plug(&self, guest: &Guest, device: &str, bridge: &str, mac: &str) {
+        let tap = tap(guest.name(), device);
+        wait_for(&format!("bridge {bridge}"), PATIENCE, || {
+            self.machine()
+                .path(&format!("/sys/class/net/{bridge}/bridge"))
+                .exists()
+                .then_some(())
+        });
+        self.ip(&format!(
+            "link add {tap} type veth peer name {device} address {mac} netns {}\n\
+             link set {tap} master {bridge} up",
+            guest.pid_on_host()
+        ));
+        guest.ip(&format!("link set {device} up"));
+    }
+
+    /// A cable to another host: `device` at both ends, with these addresses.
+    #[track_caller]
+    pub fn link(&self, other: &Self, device: &str, here: &str, there: &str) {
+        // From the test's own PID namespace, where both hosts' holders have a number.
+        let output = Command::new("nsenter")
+            .arg(format!("--net=/proc/{}/ns/net", self.holder.pid()))
+            .arg("chroot")
+            .arg(peers())
+            .args([
+                "ip", "link", "add", device, "type", "veth", "peer", "name", device,
+            ])
+            .args(["netns", &other.holder.pid().to_string()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "link hosts: {output:?}");
+        for (host, cidr) in [(self, here), (other, there)] {
+            host.ip(&format!(
+                "addr add {cidr} dev {device}\nlink set {device} up"
+            ));
+        }
+    }
+}
+
+/// The name of the host's end of a guest's interface.
+pub(super) fn tap(guest: &str, device: &str) -> String {
+    let name = format!("{guest}.{device}");
+    assert!(
+        name.len() <= 15,
+        "interface names have 15 letters, {name} has more: call the guest something shorter"
+    );
+    name
+}

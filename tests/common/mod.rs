@@ -1,0 +1,58 @@
+//! The sandbox and its vocabulary: a machine of its own for each test, with instances on it, real clients in the instances,
+//! and the daemon under test between them.
+//!
+//!     let Some(host) = Host::new("lease") else { return };      // prints "skipped: needs namespaces"
+//!     let daemon = host.warren_run(TOPOLOGY);
+//!     let vm = host.guest("vm1", "brq1234", "fa:16:3e:00:00:01");
+//!     let lease = vm.dhclient();
+//!     assert!(vm.ping("10.0.0.1"));
+//!
+//! | looking for | open |
+//! |---|---|
+//! | namespaces that end with the test, however it ends | `holder.rs` |
+//! | running a command in one of them, now or in the background | `place.rs` |
+//! | the host: bridges, links to another host, the daemon's files | `host.rs` |
+//! | the daemon: start, stop, kill -9, its log | `daemon.rs` |
+//! | an instance: ping, curl, dig, addresses | `guest.rs` |
+//! | cloud-init, stage by stage | `cloud.rs` |
+//! | DHCP clients and what they got | `lease.rs` |
+//! | traffic that must not break while something else happens | `flow.rs` |
+//! | what curl got, and a stub server (Nova's, say) | `http.rs` |
+//! | crafted frames, and what is on the wire | `wire.rs` |
+//!
+//! The peers (clients, dnsmasq, ip, nft ...) come from the root file system that `tests/peers/rootfs.sh` builds.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test file is a crate that compiles all of this vocabulary and speaks some of it"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    reason = "in a test a panic is the report, and a call that reads well beats a saved copy"
+)]
+
+mod cloud;
+mod daemon;
+mod flow;
+mod guest;
+mod holder;
+mod host;
+mod http;
+mod lease;
+mod place;
+mod wait;
+mod wire;
+
+pub use cloud::CloudInit;
+pub use daemon::Daemon;
+pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
+pub use guest::{DigAnswer, Guest};
+pub use host::Host;
+pub use http::{HttpAnswer, HttpRequest, HttpStub};
+pub use lease::{Client, DhcpClient, Lease, Record};
+pub use place::{Output, Place, Running};
+pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wire::{Udp, Wire, udp_frame};

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# The peers' root file system: a minimal Debian 12 with every client and server that tests and benches need.
+# It is built once into the cache and then only read; tests lay their own writable layer over it. The machine itself
+# is not touched: no service is started, no configuration written.
+#
+#   rootfs.sh           builds it unless it is there; prints its path on the last line of stdout
+#   rootfs.sh --path    prints where it is, or fails if it was not built yet
+#
+# WARREN_CACHE says where caches live (default /var/cache/warren). Sources, keys and proxies are the machine's own.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+suite=bookworm
+cache=${WARREN_CACHE:-/var/cache/warren}
+layout=1 # count up when what this script does to the packages changes
+digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$here/packages"; } | sha256sum | cut -c1-12)
+root=$cache/peers-$digest
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "peers: $1"; exit 1; }
+
+if [ -d "$root" ]; then
+  echo "$root"
+  exit 0
+fi
+[ "${1:-}" != --path ] || fail "the peers' root file system $root is not built; run: make peers"
+[ "$(id -u)" = 0 ] || fail "building $root needs root; run: sudo make peers"
+command -v mmdebstrap >/dev/null || fail "mmdebstrap is missing; run: make setup (it installs it)"
+
+mkdir -p "$cache"
+exec 9>"$cache/peers.lock"
+flock -n 9 || { say "peers: somebody else is building the peers' root file system; waiting"; flock 9; }
+if [ -d "$root" ]; then
+  echo "$root"
+  exit 0
+fi
+
+packages=$(sed 's/#.*//' "$here/packages" | xargs | tr ' ' ',')
+say "peers: building a Debian $suite root file system for the tests' peers (about 300 MB, once): $root"
+say "peers: it will hold ${packages//,/ }"
+say "peers: nothing of this is installed on the machine itself"
+
+# Only one builder passes the lock, so what lies aside is a leftover of one that was killed.
+rm -rf --one-file-system "$cache"/peers-*.building
+work=$root.building
+settings=$(mktemp -d "$cache/peers-settings.XXXXXX")
+trap 'rm -rf --one-file-system "$work" "$settings"' EXIT
+
+# The machine's own mirrors and proxies; `indextargets` knows them in whatever format they were written. Debian's "main" only.
+# (The origin is known once lists were fetched; before that its place stays a literal "$(ORIGIN)".)
+apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+  awk -v suite="$suite" '($1 == "Debian" || $1 == "$(ORIGIN)") && index($2, suite) == 1 && $3 == "main" { print "deb", $4, $2, $3 }' |
+  sort -u >"$settings/sources.list" || true
+apt-config dump 2>/dev/null |
+  grep -E '^Acquire::(http|https|ftp|Retries|Check-Date|Check-Valid-Until|Max-ValidTime|ForceIPv4|ForceIPv6)\b' >"$settings/apt.conf" || true
+mirror=("$settings/sources.list")
+[ -s "$settings/sources.list" ] || mirror=() # not a Debian 12 with its lists: mmdebstrap's own default
+
+# Debian's own way to say "install, but start nothing", before any package's scripts run.
+policy='mkdir -p "$1/usr/sbin"; printf "#!/bin/sh\nexit 101\n" >"$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"'
+
+# A machine's AppArmor profiles go by path and would keep these from files that a test gives them.
+aside='for p in dhclient dhcpcd dnsmasq kea-dhcp4 haproxy tcpdump; do cp "$(PATH=$1/usr/sbin:$1/usr/bin command -v $p)" "$1/usr/local/sbin/"; done'
+
+# A mount and a PID namespace of its own: whatever a package's script starts or mounts ends with the build.
+unshare --mount --pid --fork --mount-proc --propagation private --kill-child \
+  mmdebstrap --mode=root --variant=minbase --format=directory --quiet \
+  --aptopt="$settings/apt.conf" \
+  --aptopt='Acquire::Languages "none"' \
+  --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+  --include="$packages" \
+  --essential-hook="$policy" \
+  --customize-hook="$aside" \
+  --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \
+  --customize-hook='rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/machine-id"; : >"$1/etc/machine-id"' \
+  "$suite" "$work" ${mirror[@]+"${mirror[@]}"} >&2 || fail "mmdebstrap could not build $root; see its message above (is the Debian mirror reachable?)"
+
+mv "$work" "$root"
+say "peers: ready: $root"
+echo "$root"

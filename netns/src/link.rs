@@ -105,11 +105,11 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(DevName, LinkSeen)>, Refusal>
         match attribute {
             LinkAttribute::IfName(found) => name = DevName::new(found.as_str()).ok(),
             LinkAttribute::Address(bytes) => {
-                seen.mac = bytes.as_slice().try_into().ok().map(MacAddr)
+                seen.mac = bytes.as_slice().try_into().ok().map(MacAddr);
             }
             LinkAttribute::Mtu(mtu) => seen.mtu = *mtu,
             LinkAttribute::Controller(index) => {
-                seen.master = Some(*index).filter(|index| *index != 0)
+                seen.master = Some(*index).filter(|index| *index != 0);
             }
             LinkAttribute::IfAlias(alias) => seen.alias = Some(alias.clone()),
             LinkAttribute::Link(index) => below = Some(*index).filter(|index| *index != 0),

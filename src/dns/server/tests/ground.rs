@@ -1,13 +1,14 @@
 //! Where the server's tests take place: a network, somebody who asks, and forwarders that do as they are told.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use netns::{Namespace, NsName};
+use ipnet::IpNet;
+use netns::spec::{Link, Place, Route};
+use netns::{Namespace, NsName, Spec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinHandle};
@@ -26,11 +27,12 @@ pub(super) fn sandboxed(name: &str, test: impl Future<Output = ()>) {
     if std::env::var_os(INSIDE).is_some() {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-        lay_out();
-        return runtime.block_on(test);
+        return runtime.block_on(async {
+            lay_out().await;
+            test.await;
+        });
     }
-    let script =
-        "mount -t tmpfs run /run && mkdir /run/netns && ip link set lo up && exec \"$0\" \"$@\"";
+    let script = "mount -t tmpfs run /run && mkdir /run/netns && exec \"$0\" \"$@\"";
     let output = Command::new("unshare")
         .args([
             "--mount",
@@ -93,15 +95,9 @@ impl Ground {
         answer: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
         common: &Stub,
     ) -> Self {
-        let guest = format!("{name}-guest");
-        ip(&[
-            &format!("netns add {name}"),
-            &format!("netns add {guest}"),
-            &format!("link add eth0 netns {guest} type veth peer name tap0 netns {name}"),
-        ]);
-        ip_in(&guest, &[GUEST]);
-        ip_in(name, &[SERVER]);
-        let guest = open(&guest);
+        let guest = named(&format!("{name}-guest"));
+        let (guest, _) = Namespace::ensure(&guest).await.unwrap();
+        cable(&guest, name, &[]).await;
         let bind = "10.0.0.9:5300".parse().unwrap();
         let socket = netns::socket::udp(&guest, bind, None).await.unwrap();
         let stub = Stub::on(socket, None, answer);
@@ -167,16 +163,14 @@ async fn start(name: &str, forwarders: &[Forward], settings: Settings) -> Server
 }
 
 fn open(name: &str) -> Namespace {
-    Namespace::open(&NsName::new(name).unwrap())
-        .unwrap()
-        .unwrap()
+    Namespace::open(&named(name)).unwrap().unwrap()
 }
 
 pub(super) fn scope(forwarders: &[Forward]) -> DnsScope {
     let parse = |text: &&str| text.parse().unwrap();
     DnsScope {
         network: NetworkId(uuid::Uuid::nil()),
-        device: DevName::new("tap0").unwrap(),
+        device: device("tap0"),
         listen: ["10.0.0.2", "fd00::2"].iter().map(parse).collect(),
         zones: vec![zone("web", "10.0.0.5")],
         forwarders: forwarders.to_vec(),
@@ -398,44 +392,41 @@ pub(super) fn refusal(query: &[u8], code: u8) -> Vec<u8> {
 }
 
 /// The network that most tests need, with those who ask on the host itself. 10.99.0.9 is a stranger's address.
-fn lay_out() {
-    ip(&[
-        "netns add one",
-        "link add eth0 type veth peer name tap0 netns one",
-        GUEST,
-        "addr add 10.99.0.9/24 dev eth0",
-    ]);
-    ip_in("one", &[SERVER, "route add 10.99.0.0/24 dev tap0"]);
+async fn lay_out() {
+    let home = Namespace::home().unwrap();
+    let stranger = "10.99.0.9/24";
+    cable(&home, "one", &[stranger]).await;
+    let back = Route::to("10.99.0.0/24".parse().unwrap()).dev(device("tap0"));
+    let mut spec = Spec::default();
+    spec.routes.insert(back);
+    netns::converge(&open("one"), &spec).await.unwrap();
 }
 
-const GUEST: &str = "addr add 10.0.0.9/24 dev eth0
-addr add 10.0.0.10/24 dev eth0
-addr add fd00::9/64 dev eth0 nodad
-link set eth0 up";
-
-const SERVER: &str = "addr add 10.0.0.2/24 dev tap0
-addr add fd00::2/64 dev tap0 nodad
-link set tap0 up";
-
-fn ip(lines: &[&str]) {
-    batch(Command::new("ip").args(["-batch", "-"]), lines);
+/// Makes the namespace `name` with the server's addresses, and ties it to `guest`.
+async fn cable(guest: &Namespace, name: &str, more: &[&str]) {
+    let addresses = |texts: &[&str]| -> Vec<IpNet> {
+        let nets = texts.iter().map(|text| text.parse().unwrap());
+        nets.collect()
+    };
+    let (inside, _) = Namespace::ensure(&named(name)).await.unwrap();
+    let own = [&["10.0.0.9/24", "10.0.0.10/24", "fd00::9/64"], more].concat();
+    let mut spec = Spec::default();
+    spec.links.insert(device("lo"), Link::existing());
+    let pair = Link::veth(device("tap0"), Place::Named(named(name)));
+    spec.links
+        .insert(device("eth0"), pair.addrs(addresses(&own)));
+    netns::converge(guest, &spec).await.unwrap();
+    let mut spec = Spec::default();
+    let served = addresses(&["10.0.0.2/24", "fd00::2/64"]);
+    spec.links
+        .insert(device("tap0"), Link::existing().addrs(served));
+    netns::converge(&inside, &spec).await.unwrap();
 }
 
-fn ip_in(namespace: &str, lines: &[&str]) {
-    batch(
-        Command::new("ip").args(["-n", namespace, "-batch", "-"]),
-        lines,
-    );
+fn device(name: &str) -> DevName {
+    DevName::new(name).unwrap()
 }
 
-fn batch(command: &mut Command, lines: &[&str]) {
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let text = lines.join("\n");
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    assert!(child.wait().unwrap().success(), "{text}");
+fn named(name: &str) -> NsName {
+    NsName::new(name).unwrap()
 }

@@ -25,7 +25,7 @@
 // pub mod app;
 // pub mod cli;
 // pub mod dhcp;
-// pub mod dns;
+pub mod dns;
 // pub mod metadata;
 pub mod model;
 pub mod plan;

@@ -26,7 +26,7 @@
 // pub mod cli;
 // pub mod dhcp;
 // pub mod dns;
-// pub mod metadata;
+pub mod metadata;
 pub mod model;
 pub mod plan;
 // pub mod reconcile;

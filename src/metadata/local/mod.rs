@@ -55,7 +55,11 @@ const TEXT: &str = "text/plain";
 const JSON: &str = "application/json";
 
 /// Answers one request. `seed` is asked for 512 random bytes where the answer holds some.
-pub(super) fn answer(question: Question<'_>, view: View<'_>, seed: impl FnOnce() -> [u8; 512]) -> Answer {
+pub(super) fn answer(
+    question: Question<'_>,
+    view: View<'_>,
+    seed: impl FnOnce() -> [u8; 512],
+) -> Answer {
     let Some(names) = path::names(question.path) else {
         return refuse(StatusCode::NOT_FOUND);
     };

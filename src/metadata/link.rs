@@ -56,17 +56,17 @@ struct Kept {
 /// Why Nova gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("connect to {host}:{port}; check that Nova's metadata API runs there")]
+    #[error("connect to {host}:{port} (see whether Nova's metadata API runs there)")]
     Connect {
         host: String,
         port: u16,
         #[source]
         source: io::Error,
     },
-    #[error("get an HTTP answer; see Nova's log")]
+    #[error("get an HTTP answer (see Nova's log)")]
     Exchange(#[source] hyper::Error),
     #[error(
-        "use the answer {0}: it is none; set the address where Nova's metadata API answers itself"
+        "use the answer {0}: it is none (set the address where Nova's metadata API answers itself)"
     )]
     Redirect(StatusCode),
 }

@@ -18,15 +18,15 @@ pub struct Secret(Box<[u8]>);
 /// Why a file is not taken as a secret. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("read the shared secret from {path}; give a file that warren may read", path = path.display())]
+    #[error("read the shared secret from {path} (give a file that warren may read)", path = path.display())]
     Read {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    #[error("take {path} as the shared secret: other users may read or write it (mode {mode:04o}); run: chmod o-rwx {path}", path = path.display())]
+    #[error("take {path} as the shared secret: other users may read or write it (mode {mode:04o}; run: chmod o-rwx {path})", path = path.display())]
     Open { path: PathBuf, mode: u32 },
-    #[error("take {path} as the shared secret: {reason}; put Nova's metadata_proxy_shared_secret in it, and nothing else", path = path.display())]
+    #[error("take {path} as the shared secret: {reason} (put Nova's metadata_proxy_shared_secret in it, and nothing else)", path = path.display())]
     Unfit { path: PathBuf, reason: &'static str },
 }
 

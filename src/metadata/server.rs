@@ -1,7 +1,6 @@
 //! The listener of one namespace, and its guests' connections.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,11 +45,7 @@ impl Server {
     ) -> Result<Self, Error> {
         let listener = netns::socket::tcp_listener(ns, scope.listen, None)
             .await
-            .map_err(|source| Error::Listen {
-                ns: ns.name().clone(),
-                listen: scope.listen,
-                source,
-            })?;
+            .map_err(Error::Listen)?;
         Ok(Self::serve(listener, scope, shared))
     }
 

@@ -9,8 +9,7 @@ use nix::unistd::Pid;
 
 use super::holder::{Holder, peers};
 use super::host::tap;
-use super::lease::{Client, DhcpClient, Lease};
-use super::{Host, HttpAnswer, Output, Pinging, Place, Wire};
+use super::{Client, DhcpClient, Host, HttpAnswer, Lease, Output, Pinging, Place, Wire};
 
 /// What the hooks of the clients need, and who reads it.
 const PEERS: [(&str, &str); 6] = [
@@ -126,12 +125,22 @@ impl Guest {
 
     /// Starts a client on `eth0` that the test then steers.
     pub fn dhcp(&self, client: Client) -> DhcpClient {
-        self.dhcp_with(client, &[], "")
+        self.dhcp_with(client, &[])
     }
 
-    /// The same with more arguments, and more lines for its configuration file (dhclient and dhcpcd).
-    pub fn dhcp_with(&self, client: Client, args: &[&str], configuration: &str) -> DhcpClient {
-        DhcpClient::start(&self.place, client, "eth0", args, configuration)
+    /// The same with more arguments.
+    pub fn dhcp_with(&self, client: Client, args: &[&str]) -> DhcpClient {
+        DhcpClient::start(&self.place, client, false, args)
+    }
+
+    /// The same, where the client looks for another holder of an address before it takes it (RFC 2131 section 2.2).
+    pub fn dhcp_probing(&self, client: Client) -> DhcpClient {
+        DhcpClient::start(&self.place, client, true, &[])
+    }
+
+    /// More lines for the configuration file of dhclient or dhcpcd.
+    pub fn configure(&self, client: Client, lines: &str) {
+        DhcpClient::configure(&self.place, client, lines);
     }
 
     /// Whether one of three pings is answered.

@@ -15,10 +15,10 @@
 //! | the daemon: start, stop, kill -9, its log | `daemon.rs` |
 //! | an instance: ping, curl, dig, addresses | `guest.rs` |
 //! | cloud-init, stage by stage | `cloud.rs` |
-//! | DHCP clients and what they got | `lease.rs` |
+//! | DHCP clients, and what they got | `client.rs`, `lease.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
-//! | crafted frames, and what is on the wire | `wire.rs` |
+//! | crafted frames, and what is on the wire | `wire.rs`; as DHCP `dhcp.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file system that `tests/peers/rootfs.sh` builds.
 #![allow(
@@ -34,8 +34,10 @@
     reason = "in a test a panic is the report, and a call that reads well beats a saved copy"
 )]
 
+mod client;
 mod cloud;
 mod daemon;
+mod dhcp;
 mod flow;
 mod guest;
 mod holder;
@@ -46,13 +48,15 @@ mod place;
 mod wait;
 mod wire;
 
+pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
 pub use daemon::Daemon;
+pub use dhcp::Dhcp;
 pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::Host;
 pub use http::{HttpAnswer, HttpRequest, HttpStub};
-pub use lease::{Client, DhcpClient, Lease, Record};
+pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
 pub use wait::{PATIENCE, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};

@@ -1,0 +1,233 @@
+//! One namespace's DNS server: its sockets, and who is answered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use netns::Namespace;
+use tokio::task::JoinSet;
+
+use super::forward::{Forwarding, Outcome};
+use super::places::{NoPlace, Place, Places};
+use super::query::{Carrier, Query};
+use super::reply::{Rcode, Reply};
+use super::shared::{Counters, Settings, Shared, Tally};
+use super::sockets::Sockets;
+use super::zone::{Verdict, answer};
+use super::{tcp, udp};
+use crate::model::{DevName, NetworkId};
+use crate::plan::scope::DnsScope;
+
+#[cfg(test)]
+mod tests;
+
+const PORT: u16 = 53;
+
+/// The longest query that is read. One question and its OPT record need a tenth of it.
+pub(super) const LONGEST_QUERY: usize = 4096;
+
+/// How long a loop rests after an error that may repeat at once (too many open files, say).
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why there is no server. The text reads after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "serve the names of network {network} by {by} on {device}, {address} port {PORT} (the address must be on the device, and no other name server on the port)"
+    )]
+    Listen {
+        network: NetworkId,
+        device: DevName,
+        address: IpAddr,
+        by: &'static str,
+        source: netns::Error,
+    },
+}
+
+/// Serves one scope in one namespace, by UDP and TCP, until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    serving: Arc<Serving>,
+    /// Aborted on drop.
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Opens every socket, or none.
+    pub async fn start(
+        namespace: &Namespace,
+        scope: Arc<DnsScope>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Error> {
+        let serving = Arc::new(Serving::new(namespace, Arc::clone(&scope), shared));
+        let mut tasks = JoinSet::new();
+        let device = Some(&scope.device);
+        for address in &scope.listen {
+            let failed = |by| {
+                let scope = Arc::clone(&scope);
+                move |source| Error::Listen {
+                    network: scope.network,
+                    device: scope.device.clone(),
+                    address: *address,
+                    by,
+                    source,
+                }
+            };
+            // One socket per address: a reply leaves from the address that was asked.
+            let bind = SocketAddr::new(*address, PORT);
+            let socket = netns::socket::udp(namespace, bind, device).await;
+            let socket = Arc::new(socket.map_err(failed("UDP"))?);
+            tasks.spawn(udp::serve(Arc::clone(&serving), socket));
+            let listener = netns::socket::tcp_listener(namespace, bind, device).await;
+            let listener = listener.map_err(failed("TCP"))?;
+            tasks.spawn(tcp::serve(Arc::clone(&serving), listener));
+        }
+        Ok(Self { serving, tasks })
+    }
+
+    /// Serves `scope` from now on. Its device and addresses must be those that the server was started with.
+    pub fn update(&self, scope: Arc<DnsScope>) {
+        self.serving.forwarding.update(&scope);
+        self.serving.scope.store(scope);
+    }
+
+    /// Ends, and waits until its sockets are closed. After a mere drop they are so a moment later, and until then no
+    /// other server can be started on the same addresses.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.serving.tally.read()
+    }
+}
+
+/// What all tasks of one server work with.
+#[derive(Debug)]
+pub(super) struct Serving {
+    scope: ArcSwap<DnsScope>,
+    forwarding: Forwarding,
+    waiting: Arc<Places>,
+    pub(super) connections: Arc<Places>,
+    pub(super) settings: Settings,
+    pub(super) tally: Tally,
+}
+
+/// What is due for a message at once.
+pub(super) enum Due {
+    /// The reply is written.
+    Reply,
+    /// A forwarder has to be asked; the place is for the time that takes.
+    Ask(Place),
+    Nothing,
+}
+
+impl Serving {
+    fn new(namespace: &Namespace, scope: Arc<DnsScope>, shared: &Shared) -> Self {
+        let sockets = Sockets::new(namespace.clone());
+        Self {
+            forwarding: Forwarding::new(sockets, &scope, shared.settings),
+            scope: ArcSwap::new(scope),
+            waiting: Arc::new(shared.waiting()),
+            connections: Arc::new(shared.connections()),
+            settings: shared.settings,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Whether `source` is one of those that are served; counts it if not.
+    pub(super) fn serves(&self, source: IpAddr) -> bool {
+        let served = self
+            .scope
+            .load()
+            .clients
+            .iter()
+            .any(|net| net.contains(&source));
+        if !served {
+            self.tally.strangers.add();
+        }
+        served
+    }
+
+    /// Answers, refuses, or finds a place to ask a forwarder. Never waits.
+    pub(super) fn receive(
+        &self,
+        message: &[u8],
+        client: SocketAddr,
+        carrier: Carrier,
+        reply: &mut Vec<u8>,
+    ) -> Due {
+        let tally = &self.tally;
+        tally.queries.add();
+        let query = match answer(&self.scope.load(), message, carrier, reply) {
+            Verdict::Reply(rcode) => {
+                match rcode {
+                    Rcode::NoError => tally.answered.add(),
+                    Rcode::NxDomain => tally.denied.add(),
+                    _ => tally.malformed.add(),
+                }
+                return Due::Reply;
+            }
+            Verdict::Silent => {
+                tally.malformed.add();
+                return Due::Nothing;
+            }
+            Verdict::Forward(query) => query,
+        };
+        if self.forwarding.is_nowhere() {
+            tally.forward_nowhere.add();
+            Reply::to(&query, reply).fail(Rcode::Refused);
+            return Due::Reply;
+        }
+        match self
+            .waiting
+            .take(client.ip(), repeats_as(&query, client.port()))
+        {
+            Ok(place) => {
+                tally.forwarded.add();
+                Due::Ask(place)
+            }
+            Err(NoPlace::Repeated) => {
+                tally.forward_repeated.add();
+                Due::Nothing
+            }
+            Err(NoPlace::Full) => {
+                tally.forward_full.add();
+                Reply::to(&query, reply).fail(Rcode::ServFail);
+                Due::Reply
+            }
+        }
+    }
+
+    /// The reply to a message that [`Serving::receive`] had a place for.
+    pub(super) async fn ask(&self, message: &[u8], carrier: Carrier, _place: Place) -> Vec<u8> {
+        let mut reply = Vec::new();
+        let Some(query) = Query::read(message) else {
+            return reply; // cannot be: it was read before
+        };
+        match self.forwarding.ask(&query, carrier, &self.tally).await {
+            Outcome::Answer(answer) => {
+                self.tally.forward_answered.add();
+                return answer;
+            }
+            Outcome::TooLong => {
+                self.tally.forward_answered.add();
+                Reply::to(&query, &mut reply).truncated();
+            }
+            Outcome::Failed => {
+                self.tally.forward_failed.add();
+                Reply::to(&query, &mut reply).fail(Rcode::ServFail);
+            }
+        }
+        reply
+    }
+}
+
+/// The same for a query that a client sends again because it was not answered yet.
+fn repeats_as(query: &Query<'_>, port: u16) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (port, query.head()).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,522 @@
+//! The server with real sockets, in namespaces of its own: each test starts this program again inside `unshare`.
+
+#![allow(clippy::unwrap_used)] // a test may panic
+
+mod ground;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ground::{Asker, Forward, Ground, Stub, question, record, refusal, sandboxed};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::super::shared::Bound;
+use super::*;
+use crate::plan::scope::Side;
+
+/// Answers arrive well before this, and what never arrives is not waited for longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[test]
+fn answers_by_udp_and_tcp_on_each_address() {
+    sandboxed("answers_by_udp_and_tcp_on_each_address", async {
+        let ground = Ground::new(&[]).await;
+        for server in ["10.0.0.2:53", "[fd00::2]:53"] {
+            let server: SocketAddr = server.parse().unwrap();
+            let asker = Asker::new(server).await;
+            // The asker is connected: it hears nothing that leaves from another address.
+            let reply = asker.ask(&question(7, "Web.demo")).await.unwrap();
+            assert_eq!(reply[..2], [0, 7]);
+            assert!(reply.ends_with(&[10, 0, 0, 5]), "{reply:x?}");
+            let reply = ground::by_tcp(server, &question(8, "web.demo"))
+                .await
+                .unwrap();
+            assert_eq!(reply[..2], [0, 8]);
+            assert!(reply.ends_with(&[10, 0, 0, 5]), "{reply:x?}");
+        }
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        assert_eq!(
+            asker.code(&question(1, "nobody.demo")).await,
+            Some(3),
+            "NXDOMAIN"
+        );
+        assert_eq!(
+            asker.code(&question(1, "example.org")).await,
+            Some(5),
+            "REFUSED"
+        );
+        let counters = ground.server.counters();
+        assert_eq!(counters.answered, 4);
+        assert_eq!((counters.denied, counters.forward_nowhere), (1, 1));
+        assert_eq!((counters.queries, counters.connections), (6, 2));
+    });
+}
+
+#[test]
+fn strangers_are_not_answered() {
+    sandboxed("strangers_are_not_answered", async {
+        let ground = Ground::new(&[]).await;
+        let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+        let asker = Asker::from("10.99.0.9", server).await;
+        assert_eq!(asker.code_within(&question(1, "web.demo"), 300).await, None);
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("10.99.0.9:0".parse().unwrap()).unwrap();
+        let mut stream = socket.connect(server).await.unwrap();
+        assert!(closed(&mut stream).await);
+        assert_eq!(ground.server.counters().strangers, 2);
+        assert_eq!(ground.server.counters().queries, 0);
+    });
+}
+
+#[test]
+fn an_update_is_served_at_once() {
+    sandboxed("an_update_is_served_at_once", async {
+        let ground = Ground::new(&[]).await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        assert_eq!(asker.code(&question(1, "new.demo")).await, Some(3));
+        let stub = Stub::at("127.0.0.1", |query| vec![record(query, 1)]).await;
+        let mut scope = ground::scope(&[stub.from(Side::Host)]);
+        scope.zones = vec![ground::zone("new", "10.0.0.6")];
+        ground.server.update(Arc::new(scope));
+        assert_eq!(asker.code(&question(2, "new.demo")).await, Some(0));
+        assert_eq!(asker.code(&question(2, "web.demo")).await, Some(3));
+        assert_eq!(asker.code(&question(2, "example.org")).await, Some(0));
+    });
+}
+
+#[test]
+fn forwards_from_the_right_side_with_the_clients_bits() {
+    sandboxed(
+        "forwards_from_the_right_side_with_the_clients_bits",
+        async {
+            // Both are addresses of the host; only one can be reached from inside.
+            for (address, side) in [("10.0.0.9", Side::Namespace), ("127.0.0.1", Side::Host)] {
+                let stub = Stub::at(address, |query| vec![record(query, 1)]).await;
+                let ground = Ground::new(&[stub.from(side)]).await;
+                let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+                let mut query = question(0x1234, "wWw.example.org");
+                query[3] |= 0x10; // CD
+                query[11] = 1;
+                query.extend(b"\0\0\x29\x10\0\0\0\x80\0\0\x04\xfd\xe9\0\0"); // OPT, DO, an option
+                let reply = asker.ask(&query).await.unwrap();
+                assert_eq!(reply[..2], [0x12, 0x34], "the client's id");
+                let (heard, from) = stub.heard().pop().unwrap();
+                assert_eq!(heard[2..], query[2..], "all but the id");
+                let inside: IpAddr = "10.0.0.2".parse().unwrap();
+                assert_eq!(from.ip() == inside, side == Side::Namespace, "from {from}");
+                ground.stop().await;
+            }
+        },
+    );
+}
+
+#[test]
+fn the_next_forwarder_is_asked() {
+    sandboxed("the_next_forwarder_is_asked", async {
+        let silent = Stub::at("127.0.0.1", |_| vec![]).await;
+        let refuses = Stub::at("127.0.0.1", |query| vec![refusal(query, 5)]).await;
+        let fails = Stub::at("127.0.0.1", |query| vec![refusal(query, 2)]).await;
+        let good = Stub::at("127.0.0.1", |query| vec![record(query, 1)]).await;
+        let nobody = Forward {
+            address: "127.0.0.1:9".parse().unwrap(), // no one listens: ICMP says so
+            from: Side::Host,
+        };
+        let [silent_, refuses_, fails_, good_] =
+            [&silent, &refuses, &fails, &good].map(|stub| stub.from(Side::Host));
+        for (case, forwarders, want) in [
+            ("the first is good", vec![good_, silent_], Some(0)),
+            ("silence", vec![silent_, good_], Some(0)),
+            ("REFUSED", vec![refuses_, good_], Some(0)),
+            ("SERVFAIL", vec![fails_, good_], Some(0)),
+            ("nobody there", vec![nobody, good_], Some(0)),
+            ("all three", vec![silent_, refuses_, nobody, good_], Some(0)),
+            ("nobody better", vec![refuses_], Some(5)),
+            (
+                "nobody better than the last",
+                vec![fails_, refuses_],
+                Some(5),
+            ),
+            ("nobody there at all", vec![nobody], Some(2)),
+            ("silence everywhere", vec![silent_], Some(2)),
+        ] {
+            let ground = Ground::new(&forwarders).await;
+            let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+            assert_eq!(
+                asker.code(&question(3, "example.org")).await,
+                want,
+                "{case}"
+            );
+            let counters = ground.server.counters();
+            assert_eq!(counters.forwarded, 1, "{case}");
+            let failed = u64::from(case.contains("at all") || case.contains("everywhere"));
+            assert_eq!(counters.forward_failed, failed, "{case}");
+            ground.stop().await;
+        }
+
+        // Who was silent is asked last for a while, so that only one question waited for it.
+        let _ground = Ground::new(&[silent_, good_]).await;
+        let before = silent.heard().len();
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        for id in 0..5 {
+            assert_eq!(asker.code(&question(id, "example.org")).await, Some(0));
+        }
+        assert_eq!(silent.heard().len() - before, 1);
+    });
+}
+
+#[test]
+fn a_forwarder_that_lost_a_packet_is_asked_again() {
+    sandboxed("a_forwarder_that_lost_a_packet_is_asked_again", async {
+        let count = std::sync::atomic::AtomicU32::new(0);
+        let stub = Stub::at("127.0.0.1", move |query| {
+            let first = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            if first {
+                vec![]
+            } else {
+                vec![record(query, 1)]
+            }
+        })
+        .await;
+        let _ground = Ground::new(&[stub.from(Side::Host)]).await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        assert_eq!(asker.code(&question(3, "example.org")).await, Some(0));
+        let heard = stub.heard();
+        assert_eq!(heard.len(), 2);
+        assert_ne!(heard[0].0[..2], heard[1].0[..2], "another id");
+        assert_ne!(heard[0].1, heard[1].1, "another port");
+    });
+}
+
+#[test]
+fn spoofed_answers_are_not_taken() {
+    sandboxed("spoofed_answers_are_not_taken", async {
+        let stub = Stub::with_rival("127.0.0.1", |query| {
+            let wrong = |edit: &dyn Fn(&mut Vec<u8>)| {
+                let mut answer = record(query, 66);
+                edit(&mut answer);
+                answer
+            };
+            vec![
+                wrong(&|answer| answer[1] ^= 1),    // another id
+                wrong(&|answer| answer[13] = b'x'), // another name
+                wrong(&|answer| answer[2] = 0),     // no response
+                wrong(&|answer| answer.truncate(9)),
+                record(query, 1),
+            ]
+        })
+        .await;
+        let ground = Ground::new(&[stub.from(Side::Host)]).await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        let reply = asker.ask(&question(3, "example.org")).await.unwrap();
+        assert!(reply.ends_with(&[192, 0, 2, 1]), "{reply:x?}");
+        assert_eq!(ground.server.counters().spoofed, 4);
+    });
+}
+
+#[test]
+fn ids_and_ports_cannot_be_guessed() {
+    sandboxed("ids_and_ports_cannot_be_guessed", async {
+        let stub = Stub::at("10.0.0.9", |query| vec![record(query, 1)]).await;
+        let _ground = Ground::new(&[stub.from(Side::Namespace)]).await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        for id in 0..200 {
+            asker.ask(&question(id, "example.org")).await.unwrap();
+        }
+        let heard = stub.heard();
+        let ids: HashSet<_> = heard
+            .iter()
+            .map(|(query, _)| [query[0], query[1]])
+            .collect();
+        let ports: HashSet<_> = heard.iter().map(|(_, from)| from.port()).collect();
+        assert!(ids.len() > 190, "{} ids of 200", ids.len());
+        assert!(ports.len() > 190, "{} ports of 200", ports.len());
+        let rising = heard
+            .windows(2)
+            .filter(|two| two[0].1.port() < two[1].1.port())
+            .count();
+        assert!((50..150).contains(&rising), "{rising} of 199 ports rise");
+    });
+}
+
+#[test]
+fn what_is_too_long_for_udp_comes_by_tcp() {
+    sandboxed("what_is_too_long_for_udp_comes_by_tcp", async {
+        for (case, long) in [("says TC", 0), ("sends too much", 900)] {
+            let stub = Stub::at("10.0.0.9", move |query| {
+                let mut answer = record(query, 1);
+                answer.resize(answer.len() + long, 0);
+                answer[2] |= u8::from(long == 0) << 1;
+                vec![answer]
+            })
+            .await;
+            stub.answers_by_tcp(|query| record(query, 2)).await;
+            let ground = Ground::new(&[stub.from(Side::Namespace)]).await;
+            let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+            let reply = Asker::new(server)
+                .await
+                .ask(&question(1, "example.org"))
+                .await
+                .unwrap();
+            assert_eq!(reply[2] & 2, 2, "{case}: TC for who asked by UDP");
+            assert!(reply.len() <= 512, "{case}");
+            let reply = ground::by_tcp(server, &question(9, "example.org"))
+                .await
+                .unwrap();
+            assert_eq!(reply[..2], [0, 9], "{case}");
+            assert_eq!(reply[2] & 2, 0, "{case}: whole for who asked by TCP");
+            assert!(reply.ends_with(&[192, 0, 2, 2]), "{case}: {reply:x?}");
+            ground.stop().await;
+        }
+    });
+}
+
+#[test]
+fn no_more_wait_than_may() {
+    sandboxed("no_more_wait_than_may", async {
+        let silent = Stub::at("127.0.0.1", |_| vec![]).await;
+        let ground = Ground::with(&[silent.from(Side::Host)], |settings| {
+            settings.waiting = Bound {
+                per_client: 3,
+                per_namespace: 5,
+                in_all: 100,
+            };
+        })
+        .await;
+        let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+        let (one, two) = (
+            Asker::new(server).await,
+            Asker::from("10.0.0.10", server).await,
+        );
+        for id in 0..3 {
+            one.send(&question(id, "example.org")).await;
+            one.send(&question(id, "example.org")).await; // asks again: not forwarded again
+        }
+        let start = Instant::now();
+        assert_eq!(
+            one.code(&question(9, "example.org")).await,
+            Some(2),
+            "the client's bound"
+        );
+        assert_eq!(
+            one.code(&question(9, "web.demo")).await,
+            Some(0),
+            "own names go on"
+        );
+        two.send(&question(1, "example.org")).await;
+        two.send(&question(2, "example.org")).await;
+        assert_eq!(
+            two.code(&question(9, "example.org")).await,
+            Some(2),
+            "the namespace's"
+        );
+        assert!(start.elapsed() < Duration::from_millis(300), "at once");
+        let counters = ground.server.counters();
+        assert_eq!((counters.forwarded, counters.forward_repeated), (5, 3));
+        assert_eq!(counters.forward_full, 2);
+        // The places come back.
+        for _ in 0..3 {
+            assert_eq!(
+                one.receive().await.unwrap()[3] & 15,
+                2,
+                "SERVFAIL in the end"
+            );
+        }
+        one.send(&question(20, "example.org")).await;
+        assert_eq!(one.receive().await.unwrap()[..2], [0, 20]);
+        assert_eq!(ground.server.counters().forwarded, 6);
+    });
+}
+
+#[test]
+fn connections_are_bounded_in_number_and_time() {
+    sandboxed("connections_are_bounded_in_number_and_time", async {
+        let ground = Ground::with(&[], |settings| {
+            settings.idle = Duration::from_millis(400);
+            settings.connections.per_namespace = 6;
+        })
+        .await;
+        let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            open.push(TcpStream::connect(server).await.unwrap());
+        }
+        for stream in &mut open {
+            // Each is really served, so each was taken before the fifth comes.
+            assert!(
+                ground::ask_on(stream, &question(1, "web.demo"))
+                    .await
+                    .is_some()
+            );
+        }
+        assert!(
+            closed(&mut TcpStream::connect(server).await.unwrap()).await,
+            "a fifth"
+        );
+        let start = Instant::now();
+        for mut stream in open {
+            assert!(closed(&mut stream).await, "an idle one");
+        }
+        assert!(start.elapsed() < Duration::from_secs(2));
+        let mut again = TcpStream::connect(server).await.unwrap();
+        assert!(
+            ground::ask_on(&mut again, &question(1, "web.demo"))
+                .await
+                .is_some()
+        );
+
+        // A byte now and then is idle too.
+        again.write_all(&[0]).await.unwrap();
+        for _ in 0..10 {
+            sleep(Duration::from_millis(100)).await;
+            let _closed_meanwhile = again.write_all(&[12]).await;
+        }
+        assert!(closed(&mut again).await);
+        let counters = ground.server.counters();
+        assert_eq!((counters.connections, counters.connections_full), (5, 1));
+    });
+}
+
+#[test]
+fn a_connection_keeps_to_the_format() {
+    sandboxed("a_connection_keeps_to_the_format", async {
+        let ground = Ground::new(&[]).await;
+        let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+        for (case, bytes) in [
+            ("nothing", &b"\0\0"[..]),
+            ("less than a header", b"\0\x0b"),
+            ("more than a query has", b"\xff\xff"),
+        ] {
+            let mut stream = TcpStream::connect(server).await.unwrap();
+            stream.write_all(bytes).await.unwrap();
+            assert!(closed(&mut stream).await, "{case}");
+        }
+        assert_eq!(ground.server.counters().queries, 0);
+    });
+}
+
+#[test]
+fn a_connection_carries_many_questions_at_once() {
+    sandboxed("a_connection_carries_many_questions_at_once", async {
+        let silent = Stub::at("127.0.0.1", |_| vec![]).await;
+        let ground = Ground::new(&[silent.from(Side::Host)]).await;
+        let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        let mut sent = Vec::new();
+        for id in 0..1000 {
+            let name = if id == 0 { "example.org" } else { "web.demo" };
+            let question = question(id, name);
+            sent.extend(u16::try_from(question.len()).unwrap().to_be_bytes());
+            sent.extend(question);
+        }
+        let (mut read, mut write) = stream.split();
+        let (_, replies) = tokio::join!(
+            async {
+                for part in sent.chunks(997) {
+                    write.write_all(part).await.unwrap();
+                }
+                write.shutdown().await.unwrap();
+            },
+            async {
+                let mut all = Vec::new();
+                timeout(PATIENCE, read.read_to_end(&mut all))
+                    .await
+                    .unwrap()
+                    .unwrap();
+                all
+            }
+        );
+        let mut ids = Vec::new();
+        let mut rest = &replies[..];
+        while let [high, low, after @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            ids.push(u16::from_be_bytes([after[0], after[1]]));
+            rest = &after[length..];
+        }
+        assert_eq!(ids.len(), 1000);
+        assert_eq!(
+            ids.last(),
+            Some(&0),
+            "the one that waited holds up no other"
+        );
+        assert_eq!(ground.server.counters().answered, 999);
+    });
+}
+
+#[test]
+fn who_does_not_read_harms_nobody() {
+    sandboxed("who_does_not_read_harms_nobody", async {
+        let ground = Ground::with(&[], |settings| {
+            settings.idle = Duration::from_millis(500);
+        })
+        .await;
+        let server: SocketAddr = "10.0.0.2:53".parse().unwrap();
+        let mut stream = TcpStream::connect(server).await.unwrap();
+        let asked = question(1, "web.demo");
+        let framed = [&[0, u8::try_from(asked.len()).unwrap()][..], &asked].concat();
+        let flood = framed.repeat(1000);
+        // Writes until neither side's buffers take more, then until the server has had enough.
+        let flooding = async { while stream.write_all(&flood).await.is_ok() {} };
+        let asking = async {
+            let asker = Asker::new(server).await;
+            for id in 0..100 {
+                assert_eq!(asker.code(&question(id, "web.demo")).await, Some(0));
+            }
+        };
+        let (ended, ()) = tokio::join!(timeout(PATIENCE * 2, flooding), asking);
+        assert!(ended.is_ok(), "the connection was ended");
+        drop(ground);
+    });
+}
+
+#[test]
+fn networks_with_the_same_addresses_never_meet() {
+    sandboxed("networks_with_the_same_addresses_never_meet", async {
+        // Twice 10.0.0.0/24 with a forwarder at 10.0.0.9, and one more on the host that both use.
+        let common = Stub::at("127.0.0.1", |query| vec![record(query, 9)]).await;
+        let red = Ground::elsewhere("red", |query| vec![record(query, 1)], &common).await;
+        let blue = Ground::elsewhere("blue", |query| vec![record(query, 2)], &common).await;
+        for id in 0..50 {
+            let (of_red, of_blue) = tokio::join!(
+                red.asks(question(id, "example.org")),
+                blue.asks(question(id, "example.org"))
+            );
+            assert!(of_red.ends_with(&[192, 0, 2, 1]), "{of_red:x?}");
+            assert!(of_blue.ends_with(&[192, 0, 2, 2]), "{of_blue:x?}");
+        }
+        assert_eq!(red.server.counters().forward_answered, 50);
+        assert_eq!(blue.server.counters().spoofed, 0);
+        assert!(common.heard().is_empty());
+    });
+}
+
+#[test]
+fn a_flooded_network_leaves_others_their_turn() {
+    sandboxed("a_flooded_network_leaves_others_their_turn", async {
+        let silent = Stub::at("127.0.0.1", |_| vec![]).await;
+        let red = Ground::elsewhere("red", |_| vec![], &silent).await;
+        let blue = Ground::elsewhere("blue", |_| vec![], &silent).await;
+        blue.asks(question(0, "web.demo")).await; // neighbours have found each other
+        let flood = red.flood(question(1, "web.demo")).await;
+        let mut slowest = Duration::ZERO;
+        for id in 0..200 {
+            let start = Instant::now();
+            let reply = blue.asks(question(id, "web.demo")).await;
+            assert_eq!(reply[3] & 15, 0);
+            slowest = slowest.max(start.elapsed());
+        }
+        drop(flood);
+        assert!(red.server.counters().queries > 1000, "it was a flood");
+        assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    });
+}
+
+/// The other side ended the connection, without a word.
+async fn closed(stream: &mut TcpStream) -> bool {
+    matches!(
+        timeout(PATIENCE, stream.read(&mut [0; 16])).await,
+        Ok(Ok(0) | Err(_))
+    )
+}

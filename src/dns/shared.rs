@@ -1,0 +1,155 @@
+//! What all DNS servers of the process share: their bounds. And what each counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::places::Places;
+
+/// How much may be open, and how long. Nothing is ever queued beyond these: it is turned away, and counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Queries that wait for a forwarder. As many as dnsmasq allows, now per network.
+    pub waiting: Bound,
+    /// TCP connections.
+    pub connections: Bound,
+    /// How long one forwarder is waited for.
+    pub per_forwarder: Duration,
+    /// How long a query is tried for in all, after which the client hears SERVFAIL.
+    pub in_all: Duration,
+    /// How long a forwarder that did not answer is asked last.
+    pub rest: Duration,
+    /// How long a TCP connection may take for its next query, or to take a reply.
+    pub idle: Duration,
+}
+
+/// One bound at three places, each of which must have room.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// In one namespace, for one address.
+    pub per_client: usize,
+    pub per_namespace: usize,
+    /// In the process: its file descriptors and memory.
+    pub in_all: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            waiting: Bound {
+                per_client: 50,
+                per_namespace: 150,
+                in_all: 4096,
+            },
+            connections: Bound {
+                per_client: 4,
+                per_namespace: 20,
+                in_all: 1024,
+            },
+            per_forwarder: Duration::from_secs(2),
+            in_all: Duration::from_secs(5),
+            rest: Duration::from_secs(10),
+            idle: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The process-wide part of DNS.
+#[derive(Debug)]
+pub struct Shared {
+    pub(super) settings: Settings,
+    waiting: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            waiting: Arc::new(Semaphore::new(settings.waiting.in_all)),
+            connections: Arc::new(Semaphore::new(settings.connections.in_all)),
+            settings,
+        }
+    }
+
+    /// One namespace's places for queries that wait.
+    pub(super) fn waiting(&self) -> Places {
+        Places::new(self.settings.waiting, Arc::clone(&self.waiting))
+    }
+
+    /// One namespace's places for TCP connections.
+    pub(super) fn connections(&self) -> Places {
+        Places::new(self.settings.connections, Arc::clone(&self.connections))
+    }
+}
+
+/// Counts events; never goes down.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    pub(super) fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One list of names for the counters and what is shown of them.
+macro_rules! counters {
+    ($($(#[$text:meta])* $name:ident,)*) => {
+        /// What one server has done since it was started.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+        pub struct Counters {
+            $($(#[$text])* pub $name: u64,)*
+        }
+
+        #[derive(Debug, Default)]
+        pub(super) struct Tally {
+            $(pub(super) $name: Count,)*
+        }
+
+        impl Tally {
+            pub(super) fn read(&self) -> Counters {
+                Counters { $($name: self.$name.get(),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Messages from sources that are served.
+    queries,
+    /// Messages and connections from other sources; dropped.
+    strangers,
+    /// Answered from the network's own names, with or without data.
+    answered,
+    /// Own names that nobody has (NXDOMAIN).
+    denied,
+    /// No query that we take (FORMERR, NOTIMP, REFUSED, BADVERS), or none at all (dropped).
+    malformed,
+    /// Passed to a forwarder.
+    forwarded,
+    /// Of those: answered by one.
+    forward_answered,
+    /// Of those: no forwarder answered in time (SERVFAIL).
+    forward_failed,
+    /// Not forwarded, for there is no forwarder (REFUSED).
+    forward_nowhere,
+    /// Not forwarded, for too many wait already (SERVFAIL).
+    forward_full,
+    /// Not forwarded again, for the client repeated a query that waits.
+    forward_repeated,
+    /// Messages to our own upstream ports that answer no question of ours; dropped.
+    spoofed,
+    /// Replies that could not be sent.
+    unsent,
+    /// TCP connections taken.
+    connections,
+    /// TCP connections turned away, for there are too many.
+    connections_full,
+}

@@ -1,0 +1,176 @@
+//! One request of a guest, from its head to its answer.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use rand::Rng;
+use tokio::time::{Instant, timeout_at};
+
+use super::body::{Body, refuse};
+use super::counters::Tally;
+use super::limits::{Permit, Seat};
+use super::local::{self, Question, View};
+use super::nova::Order;
+use super::path;
+use super::route::{Asker, who};
+use super::shared::{Shared, Source};
+use crate::plan::scope::MetadataScope;
+
+/// Methods that have a meaning for a file tree; of the others (CONNECT, TRACE) nothing good is to be expected.
+const METHODS: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::PATCH,
+];
+
+/// A body too large is read on for so many times its limit: a guest that still sends would not see the answer.
+const OVERRUN: usize = 16;
+
+/// What a server's connections share.
+pub(super) struct House {
+    pub(super) scope: ArcSwap<MetadataScope>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) tally: Tally,
+}
+
+/// Always answers. Cancel-safe.
+pub(super) async fn answer(
+    house: &House,
+    seat: &Seat,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let response = match try_answer(house, seat, request).await {
+        Ok(response) => response,
+        Err(status) => refuse(status),
+    };
+    house.tally.answered(response.status());
+    response
+}
+
+async fn try_answer(
+    house: &House,
+    seat: &Seat,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, StatusCode> {
+    let (head, incoming) = request.into_parts();
+    if !METHODS.contains(&head.method) {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let target = path::canonical(&head.uri).ok_or(StatusCode::BAD_REQUEST)?;
+    // Looked up for each request: the address may have got another owner since the last.
+    let scope = house.scope.load_full();
+    let Some(asker) = who(&scope, seat.source()) else {
+        house.tally.unknown.up();
+        return Err(StatusCode::NOT_FOUND);
+    };
+    let shared = &*house.shared;
+    let deadline = Instant::now() + shared.limits.request;
+    let permit = begin(seat, deadline).await?;
+    let body = collect(incoming, shared.limits.body, deadline).await?;
+    let response = match &*shared.source.load_full() {
+        Source::Local => tell(shared, asker, &head.method, target.path(), &body)?,
+        Source::Nova(nova) => {
+            let order = Order {
+                method: head.method,
+                target,
+                body,
+                source: seat.source(),
+                asker,
+            };
+            nova.fetch(&order, deadline).await
+        }
+    };
+    Ok(response.map(|body| body.holding(permit)))
+}
+
+/// A place among this guest's requests, and among those of all.
+async fn begin(seat: &Seat, deadline: Instant) -> Result<Permit, StatusCode> {
+    if let Some(permit) = seat.try_begin() {
+        return Ok(permit);
+    }
+    timeout_at(deadline, seat.begin())
+        .await
+        .map_err(|_late| StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// The request's body, which Nova gets whole: a guest that sends slowly does not hold a connection there.
+async fn collect(
+    mut incoming: Incoming,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Bytes, StatusCode> {
+    if incoming.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let read = async {
+        let mut body = BytesMut::new();
+        let mut size = 0;
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|_broken| StatusCode::BAD_REQUEST)?;
+            // Trailers have nobody to go to.
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            size += piece.len();
+            if size <= limit {
+                body.extend_from_slice(&piece);
+            } else if size > limit.saturating_mul(OVERRUN) {
+                break;
+            }
+        }
+        if size > limit {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        Ok(body.freeze())
+    };
+    timeout_at(deadline, read)
+        .await
+        .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+}
+
+/// Asks the embedded source.
+fn tell(
+    shared: &Shared,
+    asker: Asker<'_>,
+    method: &Method,
+    path: &str,
+    body: &[u8],
+) -> Result<Response<Body>, StatusCode> {
+    let state = shared.state.load();
+    let instance = state.instances.get(asker.instance);
+    let instance = instance.ok_or(StatusCode::NOT_FOUND)?;
+    let password = shared.passwords.get(asker.instance);
+    let view = View {
+        state: &state,
+        port: asker.port,
+        instance,
+        password: password.as_deref(),
+    };
+    let answer = local::answer(Question { method, path, body }, view, random);
+    if let Some(password) = answer.password
+        && !shared.passwords.set(asker.instance, password, &state)
+    {
+        // Another request of the machine was faster.
+        return Err(StatusCode::CONFLICT);
+    }
+    let mut response = Response::new(Body::whole(answer.body));
+    *response.status_mut() = answer.status;
+    let content_type = HeaderValue::from_static(answer.content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
+fn random() -> [u8; 512] {
+    let mut seed = [0; 512];
+    rand::rng().fill(&mut seed[..]);
+    seed
+}

@@ -1,0 +1,260 @@
+//! Connections to Nova, kept open between requests.
+//!
+//! Who waits for an answer drives the connection itself: there is no task per connection, no channel on the way, and
+//! a guest that goes away takes its unfinished exchange with it. In the pool nobody drives; that a kept connection
+//! was closed meanwhile shows at its next use, which then takes a fresh one.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{Error, NovaProtocol, NovaSettings, tls};
+
+/// Kept longer, most would be found closed: Apache in front of Nova closes after 5 s.
+const KEEP: Duration = Duration::from_secs(4);
+/// Kept at once; each holds a thread of some Novas. Past that they are closed after their exchange.
+const KEPT: usize = 64;
+
+/// One connection to Nova.
+pub(super) struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    driver: http1::Connection<TokioIo<Wire>, Full<Bytes>>,
+    ended: bool,
+}
+
+/// Opens connections, and keeps those that may serve again.
+pub(super) struct Pool {
+    host: String,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The one used last is used next; so the others grow old.
+    links: Vec<(Instant, Link)>,
+    /// A task will close them when they are old.
+    swept: bool,
+}
+
+/// Why Nova gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("connect to {host}:{port} (see whether Nova's metadata API runs there)")]
+    Connect {
+        host: String,
+        port: u16,
+        #[source]
+        source: io::Error,
+    },
+    #[error("get an HTTP answer (see Nova's log)")]
+    Exchange(#[source] hyper::Error),
+    #[error(
+        "use the answer {0}: it is none (set the address where Nova's metadata API answers itself)"
+    )]
+    Redirect(StatusCode),
+}
+
+impl Pool {
+    /// # Errors
+    /// When the TLS files can't be used, or the host is no name.
+    pub(super) fn new(settings: &NovaSettings) -> Result<Arc<Self>, Error> {
+        let tls = match settings.protocol {
+            NovaProtocol::Http => None,
+            NovaProtocol::Https => {
+                let config = tls::client_config(settings)?;
+                let name = ServerName::try_from(settings.host.clone());
+                let name = name.map_err(|_| Error::Host {
+                    host: settings.host.clone(),
+                })?;
+                Some((TlsConnector::from(Arc::new(config)), name))
+            }
+        };
+        Ok(Arc::new(Self {
+            host: settings.host.clone(),
+            port: settings.port,
+            tls,
+            kept: Mutex::default(),
+        }))
+    }
+
+    /// The connection used last, if one is kept.
+    pub(super) fn take(&self) -> Option<Link> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.links.pop().map(|(_, link)| link)
+    }
+
+    /// Keeps a connection whose exchange is over, if it may serve again.
+    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
+        // Once more, to its rest; nobody is to be woken by it there.
+        link.drive(&mut Context::from_waker(Waker::noop()));
+        if link.ended || !link.sender.is_ready() {
+            return;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.links.len() >= KEPT {
+            return;
+        }
+        kept.links.push((Instant::now(), link));
+        if !std::mem::replace(&mut kept.swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+    }
+
+    /// A new connection. Cancel-safe.
+    pub(super) async fn open(&self) -> Result<Link, Failure> {
+        let wire = self.connect().await.map_err(|source| Failure::Connect {
+            host: self.host.clone(),
+            port: self.port,
+            source,
+        })?;
+        let (sender, driver) = http1::handshake(TokioIo::new(wire))
+            .await
+            .map_err(Failure::Exchange)?;
+        Ok(Link {
+            sender,
+            driver,
+            ended: false,
+        })
+    }
+
+    async fn connect(&self) -> io::Result<Wire> {
+        let tcp = match self.host.parse::<IpAddr>() {
+            Ok(address) => TcpStream::connect((address, self.port)).await?,
+            Err(_) => TcpStream::connect((self.host.as_str(), self.port)).await?,
+        };
+        tcp.set_nodelay(true)?;
+        match &self.tls {
+            None => Ok(Wire::Plain(tcp)),
+            Some((tls, name)) => {
+                let stream = tls.connect(name.clone(), tcp).await?;
+                Ok(Wire::Tls(Box::new(stream)))
+            }
+        }
+    }
+}
+
+/// Closes what grew old; ends with the last one, or with the pool.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(KEEP).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut kept = pool.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.links.retain(|(since, _)| since.elapsed() < KEEP);
+        if kept.links.is_empty() {
+            kept.swept = false;
+            return;
+        }
+    }
+}
+
+impl Link {
+    /// Sends a request and waits for the answer's head.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut answer = pin!(self.sender.send_request(request));
+        let answer = std::future::poll_fn(|cx| {
+            drive(&mut self.driver, &mut self.ended, cx);
+            answer.as_mut().poll(cx)
+        });
+        answer.await.map_err(Failure::Exchange)
+    }
+
+    /// Moves bytes. The answer's body can be polled for news after this.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        drive(&mut self.driver, &mut self.ended, cx);
+    }
+}
+
+/// The connection's own result is not looked at: an error shows in the exchange, and between two there is no loss.
+fn drive(
+    driver: &mut http1::Connection<TokioIo<Wire>, Full<Bytes>>,
+    ended: &mut bool,
+    cx: &mut Context<'_>,
+) {
+    if !*ended {
+        *ended = Pin::new(driver).poll(cx).is_ready();
+    }
+}
+
+/// What HTTP to Nova runs over.
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

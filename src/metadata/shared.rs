@@ -1,0 +1,68 @@
+//! What all namespaces' servers share: who knows the machines, and the budgets of all guests together.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::limits::Budgets;
+use super::nova::Nova;
+use super::passwords::Passwords;
+use super::{Error, Limits, MetadataSettings, Upstream};
+use crate::model::State;
+
+pub struct Shared {
+    pub(super) source: ArcSwap<Source>,
+    pub(super) limits: Limits,
+    pub(super) budgets: Arc<Budgets>,
+    /// The model that the embedded source tells from.
+    pub(super) state: Arc<ArcSwap<State>>,
+    pub(super) passwords: Passwords,
+}
+
+/// [`Upstream`], ready for use.
+pub(super) enum Source {
+    Local,
+    Nova(Nova),
+}
+
+impl Shared {
+    /// # Errors
+    /// When Nova's host is no name, or a certificate or key that the settings name can't be used.
+    pub fn new(settings: MetadataSettings, state: Arc<ArcSwap<State>>) -> Result<Arc<Self>, Error> {
+        let MetadataSettings { upstream, limits } = settings;
+        Ok(Arc::new(Self {
+            source: ArcSwap::from_pointee(Source::new(&upstream)?),
+            budgets: Budgets::new(&limits),
+            limits,
+            state,
+            passwords: Passwords::default(),
+        }))
+    }
+
+    /// Later requests go to this upstream; those under way end as they began. Its files are read anew.
+    ///
+    /// # Errors
+    /// As [`Shared::new`]; then all stays as it was.
+    pub fn set_upstream(&self, upstream: &Upstream) -> Result<(), Error> {
+        self.source.store(Arc::new(Source::new(upstream)?));
+        Ok(())
+    }
+}
+
+impl Source {
+    fn new(upstream: &Upstream) -> Result<Self, Error> {
+        Ok(match upstream {
+            Upstream::Local => Self::Local,
+            Upstream::Nova(settings) => Self::Nova(Nova::new(settings)?),
+        })
+    }
+}
+
+/// Its parts hold secrets and sockets: neither says anything in a log.
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -37,6 +37,23 @@ pub struct LinkSeen {
     pub floods: BTreeSet<IpAddr>,
 }
 
+impl LinkSeen {
+    /// As it is in a new namespace.
+    pub(crate) fn loopback() -> Self {
+        Self {
+            index: 1,
+            kind: KindSeen::Other(String::new()),
+            mac: Some(MacAddr([0; 6])),
+            mtu: 65536,
+            up: false,
+            master: None,
+            alias: None,
+            addrs: BTreeMap::new(),
+            floods: BTreeSet::new(),
+        }
+    }
+}
+
 /// What a device is. Other devices are named by index, as the kernel does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KindSeen {

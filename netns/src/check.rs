@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::error::Mistake;
 use crate::names::DevName;
-use crate::spec::{Link, LinkKind, Route, Spec, Vxlan};
+use crate::spec::{Link, LinkKind, Place, Route, Spec, Vxlan};
 use crate::{nft, sysctl};
 
 impl Spec {
@@ -52,6 +52,12 @@ impl Spec {
     /// A part of a namespace that belongs to others as well.
     pub(crate) fn is_shared(&self) -> bool {
         self.ownership.prefixes.is_empty()
+    }
+
+    /// True for the other end, in this same namespace `here`, of a pair that the Spec has.
+    pub(crate) fn is_far_end(&self, dev: &DevName, here: &Place) -> bool {
+        let ends = |link: &Link| matches!(&link.kind, LinkKind::Veth { peer, peer_in } if peer == dev && peer_in == here);
+        self.links.values().any(ends)
     }
 
     /// All devices that are named anywhere.

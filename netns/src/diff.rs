@@ -208,10 +208,7 @@ fn unwanted(spec: &Spec, actual: &Actual, dev: &DevName, seen: &LinkSeen) -> boo
     if spec.absent.contains(dev) {
         return !spec.is_shared() || is_ours(spec, dev, seen);
     }
-    let far_end = spec.links.values().any(
-        |link| matches!(&link.kind, LinkKind::Veth { peer, peer_in } if peer == dev && *peer_in == actual.place),
-    );
-    has_our_prefix(spec, dev) && !far_end
+    has_our_prefix(spec, dev) && !spec.is_far_end(dev, &actual.place)
 }
 
 fn is_ours(spec: &Spec, dev: &DevName, seen: &LinkSeen) -> bool {

@@ -9,7 +9,7 @@
 //! | running something inside of one | `enter.rs`; sockets: `socket.rs` |
 //! | what the kernel holds | `observe.rs` |
 //! | what is to be done, and in which order | `diff.rs`, `step.rs`; what stands in the way: `conflict.rs` |
-//! | doing it | `apply.rs` |
+//! | doing it | `apply.rs`, `work.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
@@ -49,6 +49,7 @@ mod survey;
 mod sysctl;
 mod watch;
 mod wire;
+mod work;
 
 pub use addr::AddrSeen;
 pub use announce::announce;

@@ -8,7 +8,7 @@
 //! | namespaces by name | `namespace.rs` |
 //! | running something inside of one | `enter.rs`; sockets: `socket.rs` |
 //! | what the kernel holds | `observe.rs` |
-//! | what is to be done, and in which order | `diff.rs`, `step.rs`; what stands in the way: `conflict.rs` |
+//! | what is to be done, and in which order | `diff.rs`, `fate.rs`, `routing.rs`, `step.rs`; what stands in the way: `conflict.rs` |
 //! | doing it | `apply.rs`, `work.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
@@ -31,6 +31,7 @@ mod diff;
 mod element;
 mod enter;
 mod error;
+mod fate;
 mod link;
 pub mod names;
 mod namespace;
@@ -39,6 +40,7 @@ mod nft;
 mod observe;
 mod reactor;
 mod route;
+mod routing;
 mod rule;
 pub mod ruleset;
 pub mod socket;

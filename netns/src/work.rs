@@ -7,7 +7,7 @@ use crate::error::{Error, Refusal};
 use crate::link::{self, LinkId};
 use crate::names::DevName;
 use crate::observe::Actual;
-use crate::spec::{Link, LinkKind, Place, Spec};
+use crate::spec::{Link, LinkKind, Place, Route, Spec};
 use crate::stay::Stay;
 use crate::step::Step;
 use crate::wire::{Answer, Request};
@@ -66,7 +66,7 @@ impl<'a> Work<'a> {
                 self.alone(step, |work| work.table(step));
             }
             Step::DeletePeer { dev, place } => {
-                self.alone(step, |work| work.delete_peer(dev, place))
+                self.alone(step, |work| work.delete_peer(dev, place));
             }
             _ => self.gather(step),
         }
@@ -115,7 +115,7 @@ impl<'a> Work<'a> {
 
     /// A step that is a request or two over this namespace's socket.
     fn gather(&mut self, step: &Step) {
-        for dev in needed(step) {
+        for dev in needed(step, self.spec) {
             if !self.is_there(dev) {
                 return self.without(step);
             }
@@ -169,10 +169,8 @@ impl<'a> Work<'a> {
             Step::DeleteRoute(seen) => route::delete(seen),
             Step::DeleteRule(seen) => rule::delete(seen),
             Step::AddRule(rule) => rule::add(rule, protocol),
-            Step::AddRoute(route) => route::add(route, protocol, route.dev.as_ref().and_then(at)),
-            Step::ReplaceRoute { route, .. } => {
-                route::replace(route, protocol, route.dev.as_ref().and_then(at))
-            }
+            Step::AddRoute(route) => route::add(route, &self.hops(route), protocol),
+            Step::ReplaceRoute { route, .. } => route::replace(route, &self.hops(route), protocol),
             Step::DeleteNeighbour(old) => neigh::delete(at(&old.dev)?, old),
             Step::SetNeighbour(new) => neigh::set(at(&new.dev)?, new, protocol),
             Step::DeleteAddress { dev, address } => {
@@ -205,6 +203,12 @@ impl<'a> Work<'a> {
             | Step::ChangeMaps { .. } => return None,
         };
         Some(vec![request])
+    }
+
+    fn hops(&self, route: &Route) -> Vec<route::Hop<u32>> {
+        let hops = self.spec.hops(route).into_iter();
+        hops.map(|(gateway, dev)| (gateway, dev.and_then(|dev| self.index(dev))))
+            .collect()
     }
 
     fn index(&self, dev: &DevName) -> Option<u32> {
@@ -310,9 +314,13 @@ impl<'a> Work<'a> {
 }
 
 /// Devices whose index the step's requests carry.
-fn needed(step: &Step) -> Vec<&DevName> {
+fn needed<'a>(step: &'a Step, spec: &'a Spec) -> Vec<&'a DevName> {
     match step {
-        Step::AddRoute(route) | Step::ReplaceRoute { route, .. } => route.dev.iter().collect(),
+        Step::AddRoute(route) | Step::ReplaceRoute { route, .. } => spec
+            .hops(route)
+            .into_iter()
+            .filter_map(|(_, dev)| dev)
+            .collect(),
         Step::DeleteNeighbour(neighbour) | Step::SetNeighbour(neighbour) => vec![&neighbour.dev],
         Step::SetMaster { dev, master } => [dev].into_iter().chain(master).collect(),
         Step::CreateLink { link, .. } => below(link).into_iter().collect(),

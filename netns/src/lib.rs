@@ -1,6 +1,8 @@
 //! Declarative network namespaces: say what a namespace should hold, and only what differs is changed.
 //!
-//!     Spec -> observe -> diff (pure) -> apply
+//! ```text
+//! Spec -> observe -> diff (pure) -> apply
+//! ```
 //!
 //! | looking for | open |
 //! |---|---|
@@ -11,7 +13,7 @@
 //! | what is to be done, and in which order | `diff.rs`, `fate.rs`, `routing.rs`, `step.rs`; what stands in the way: `conflict.rs` |
 //! | doing it | `apply.rs`, `work.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
-//! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
+//! | nftables | `nft.rs`, `load.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | whose a device is, without a Spec | `survey.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
@@ -33,6 +35,7 @@ mod enter;
 mod error;
 mod fate;
 mod link;
+mod load;
 pub mod names;
 mod namespace;
 mod neigh;
@@ -69,4 +72,5 @@ pub use rule::RuleSeen;
 pub use spec::{Place, Spec};
 pub use step::Step;
 pub use survey::marked_links;
+pub use sysctl::SysctlSeen;
 pub use watch::Watcher;

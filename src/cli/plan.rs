@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use netns::spec::LinkKind;
+use netns::spec::{LinkKind, Place};
 use netns::{Actual, Namespace, Spec, Step};
 use serde::Serialize;
 
@@ -57,17 +57,20 @@ async fn changes(state: &State, settings: &Settings) -> Result<Vec<Changes>, net
     let mut to_come = BTreeSet::new();
     for (target, of) in targets(state) {
         let Some(plan) = plan::plan(state, target, settings) else { continue };
-        let (steps, mut changes) = match Namespace::open(&plan.namespace)? {
-            Some(namespace) => {
-                let actual = netns::observe(&namespace, &plan.inside).await?;
-                (netns::diff(&plan.inside, &actual), Vec::new())
+        if let Some(inside) = &plan.inside {
+            let name = plan::namespace(target);
+            let (steps, mut changes) = match Namespace::open(&name)? {
+                Some(namespace) => {
+                    let actual = netns::observe(&namespace, inside).await?;
+                    (netns::diff(inside, &actual), Vec::new())
+                }
+                None => (netns::diff(inside, &Actual::nothing(Place::Named(name.clone()))), vec!["create namespace".to_owned()]),
+            };
+            to_come.extend(steps.iter().filter_map(far_end));
+            changes.extend(steps.iter().map(ToString::to_string));
+            if !changes.is_empty() {
+                all.push(Changes { place: name.to_string(), of, changes });
             }
-            None => (netns::diff(&plan.inside, &Actual::default()), vec!["create namespace".to_owned()]),
-        };
-        to_come.extend(steps.iter().filter_map(far_end));
-        changes.extend(steps.iter().map(ToString::to_string));
-        if !changes.is_empty() {
-            all.push(Changes { place: plan.namespace.to_string(), of, changes });
         }
         host.ownership = plan.host.ownership;
         host.links.extend(plan.host.links);

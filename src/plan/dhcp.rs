@@ -10,7 +10,7 @@ use netns::spec::{Link, Place, Route};
 
 use super::scope::{DhcpClient, DhcpScope, DhcpSubnet};
 use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
-use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, Target};
+use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
 pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {

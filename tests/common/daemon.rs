@@ -143,6 +143,14 @@ impl Daemon {
         self.machine.run(&argv)
     }
 
+    /// What `warren plan` says of the daemon's topology now.
+    #[track_caller]
+    pub fn plan(&self) -> String {
+        let plan = ["plan", "--topology", TOPOLOGY, "--state-dir", STATE];
+        let argv: Vec<&str> = [&[env!("CARGO_BIN_EXE_warren")][..], &plan].concat();
+        self.machine.run(&argv).ok()
+    }
+
     /// The answer of one of its `--json` commands: `["status"]`, `["show", "network", "blue"]`.
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> serde_json::Value {

@@ -107,7 +107,7 @@ fn list(wire: &mut Wire, address: Ipv4Addr, direction: Direction) -> Result<Vec<
     let mut body = header();
     attr::nest(&mut body, tuple, |tuple| {
         attr::nest(tuple, attribute::IP, |ip| {
-            attr::put(ip, attribute::IP_V4_DESTINATION, &address.octets())
+            attr::put(ip, attribute::IP_V4_DESTINATION, &address.octets());
         });
     });
     attr::nest(&mut body, attribute::FILTER, |flags| {

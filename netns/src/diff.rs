@@ -378,9 +378,9 @@ fn sysctls(spec: &Spec, actual: &Actual, fate: &Fate) -> (Vec<Step>, Vec<Step>) 
                 value: value.clone(),
             };
             if new {
-                late.push(step)
+                late.push(step);
             } else {
-                early.push(step)
+                early.push(step);
             }
         }
     }

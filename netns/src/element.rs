@@ -230,11 +230,11 @@ fn message(
         for (key, data) in elements {
             attr::nest(list, attribute::LIST_ELEM, |element| {
                 attr::nest(element, attribute::KEY, |value| {
-                    attr::put(value, attribute::VALUE, &key_bytes(key))
+                    attr::put(value, attribute::VALUE, &key_bytes(key));
                 });
                 if let Some(data) = data {
                     attr::nest(element, attribute::DATA, |value| {
-                        attr::put(value, attribute::VALUE, &bytes(data))
+                        attr::put(value, attribute::VALUE, &bytes(data));
                     });
                 }
             });

@@ -13,6 +13,7 @@
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
+//! | whose a device is, without a Spec | `survey.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
@@ -64,4 +65,5 @@ pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};
 pub use step::Step;
+pub use survey::marked_links;
 pub use watch::Watcher;

@@ -37,6 +37,23 @@ pub struct LinkSeen {
     pub floods: BTreeSet<IpAddr>,
 }
 
+impl LinkSeen {
+    /// As it is in a new namespace.
+    pub(crate) fn loopback() -> Self {
+        Self {
+            index: 1,
+            kind: KindSeen::Other(String::new()),
+            mac: Some(MacAddr([0; 6])),
+            mtu: 65536,
+            up: false,
+            master: None,
+            alias: None,
+            addrs: BTreeMap::new(),
+            floods: BTreeSet::new(),
+        }
+    }
+}
+
 /// What a device is. Other devices are named by index, as the kernel does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KindSeen {
@@ -105,11 +122,11 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(DevName, LinkSeen)>, Refusal>
         match attribute {
             LinkAttribute::IfName(found) => name = DevName::new(found.as_str()).ok(),
             LinkAttribute::Address(bytes) => {
-                seen.mac = bytes.as_slice().try_into().ok().map(MacAddr)
+                seen.mac = bytes.as_slice().try_into().ok().map(MacAddr);
             }
             LinkAttribute::Mtu(mtu) => seen.mtu = *mtu,
             LinkAttribute::Controller(index) => {
-                seen.master = Some(*index).filter(|index| *index != 0)
+                seen.master = Some(*index).filter(|index| *index != 0);
             }
             LinkAttribute::IfAlias(alias) => seen.alias = Some(alias.clone()),
             LinkAttribute::Link(index) => below = Some(*index).filter(|index| *index != 0),

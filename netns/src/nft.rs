@@ -222,7 +222,7 @@ fn expected(ruleset: &Ruleset) -> BTreeMap<String, ChainSeen> {
                 chains.entry(chain.name.to_string()).or_default().accepts = accepts;
             }
             NfListObject::Rule(rule) => {
-                chains.entry(rule.chain.to_string()).or_default().rules += 1
+                chains.entry(rule.chain.to_string()).or_default().rules += 1;
             }
             _ => {}
         }

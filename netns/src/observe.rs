@@ -55,6 +55,29 @@ pub async fn observe(ns: &Namespace, spec: &Spec) -> Result<Actual, Error> {
 }
 
 impl Actual {
+    /// What a namespace holds that was made this moment: the loopback, down. For the plan of one that is still to come.
+    pub fn empty(place: Place) -> Self {
+        let mut actual = Self::nothing(place);
+        if let Ok(lo) = DevName::new("lo") {
+            actual.links.insert(lo, LinkSeen::loopback());
+        }
+        actual
+    }
+
+    fn nothing(place: Place) -> Self {
+        Self {
+            place,
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            nowhere: BTreeSet::new(),
+            routes: Vec::new(),
+            rules: Vec::new(),
+            neighbours: BTreeSet::new(),
+            sysctls: BTreeMap::new(),
+            table: None,
+        }
+    }
+
     /// Names of the devices that were looked at, by index.
     pub(crate) fn names(&self) -> BTreeMap<u32, DevName> {
         self.links
@@ -65,17 +88,7 @@ impl Actual {
 }
 
 pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
-    let mut actual = Actual {
-        place: stay.place().clone(),
-        links: BTreeMap::new(),
-        peers: BTreeMap::new(),
-        nowhere: BTreeSet::new(),
-        routes: Vec::new(),
-        rules: Vec::new(),
-        neighbours: BTreeSet::new(),
-        sysctls: BTreeMap::new(),
-        table: None,
-    };
+    let mut actual = Actual::nothing(stay.place().clone());
     let shared = spec.is_shared();
     let place = actual.place.clone();
     let failed = |what| {

@@ -71,7 +71,7 @@ pub(crate) fn parse(
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(address) => {
-                destination = ip(address).unwrap_or(destination)
+                destination = ip(address).unwrap_or(destination);
             }
             RouteAttribute::PrefSource(address) => seen.route.source = ip(address),
             RouteAttribute::Priority(metric) => seen.route.metric = *metric,

@@ -18,6 +18,7 @@ const NOTIFY: &str = "/run/warren/notify.sock";
 #[derive(Debug)]
 pub struct Daemon {
     machine: Place,
+    topology: String,
     /// Where it says that it is ready, as to systemd.
     notify: UnixDatagram,
     running: Option<Running>,
@@ -28,8 +29,13 @@ pub struct Daemon {
 impl Daemon {
     /// Writes the topology, and starts nothing yet.
     pub fn new(host: &Host, topology: &str) -> Self {
+        host.machine().write(TOPOLOGY, topology);
+        Self::on_file(host, TOPOLOGY)
+    }
+
+    /// On a topology file of the machine's.
+    pub fn on_file(host: &Host, topology: &str) -> Self {
         let machine = host.machine();
-        machine.write(TOPOLOGY, topology);
         // A second daemon on the same host takes the socket's name over; the first has said its word by then.
         let _first = std::fs::remove_file(machine.path(NOTIFY));
         let notify = UnixDatagram::bind(machine.path(NOTIFY)).unwrap();
@@ -38,6 +44,7 @@ impl Daemon {
             .unwrap();
         Self {
             machine,
+            topology: topology.to_owned(),
             notify,
             running: None,
             past: String::new(),
@@ -59,7 +66,7 @@ impl Daemon {
             env!("CARGO_BIN_EXE_warren"),
             "run",
             "--topology",
-            TOPOLOGY,
+            &self.topology,
             "--state-dir",
             STATE,
             "--socket",
@@ -95,7 +102,7 @@ impl Daemon {
 
     /// Changes the topology file, whole; the daemon watches it.
     pub fn rewrite(&self, topology: &str) {
-        self.machine.write(TOPOLOGY, topology);
+        self.machine.write(&self.topology, topology);
     }
 
     /// SIGHUP.
@@ -180,8 +187,8 @@ impl Daemon {
     }
 
     /// The path of its topology file on the host, for `warren check` and `warren plan`.
-    pub fn topology(&self) -> &'static str {
-        TOPOLOGY
+    pub fn topology(&self) -> &str {
+        &self.topology
     }
 
     /// The path of its state directory on the host.

@@ -12,6 +12,7 @@
 //! | doing it | `apply.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
+//! | which parts of the kernel are missing | `probe.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | whose a device is, without a Spec | `survey.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
@@ -37,6 +38,7 @@ mod namespace;
 mod neigh;
 mod nft;
 mod observe;
+mod probe;
 mod reactor;
 mod route;
 mod rule;
@@ -61,6 +63,7 @@ pub use names::{DevName, MacAddr, NameError, NsName};
 pub use namespace::Namespace;
 pub use nft::{ChainSeen, TableSeen};
 pub use observe::{Actual, PeerSeen, observe};
+pub use probe::{Part, missing_parts};
 pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};

@@ -64,7 +64,7 @@ async fn changes(state: &State, settings: &Settings) -> Result<Vec<Changes>, net
                     let actual = netns::observe(&namespace, inside).await?;
                     (netns::diff(inside, &actual), Vec::new())
                 }
-                None => (netns::diff(inside, &Actual::nothing(Place::Named(name.clone()))), vec!["create namespace".to_owned()]),
+                None => (netns::diff(inside, &Actual::empty(Place::Named(name.clone()))), vec!["create namespace".to_owned()]),
             };
             to_come.extend(steps.iter().filter_map(far_end));
             changes.extend(steps.iter().map(ToString::to_string));

@@ -36,6 +36,7 @@ fn ask(path: &Path, question: &Ask, json: bool) -> ExitCode {
         Err(error) => return fail(&error),
     };
     match reply {
+        Reply::Alive => print("alive"),
         Reply::Status(view) if json => print_json(&view),
         Reply::Status(view) => print(&show_status(&view)),
         Reply::Network(view) if json => print_json(&view),

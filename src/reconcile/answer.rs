@@ -13,6 +13,7 @@ use crate::status::{
 impl Reconciler {
     pub(super) fn answer(&self, question: &Ask) -> Reply {
         match question {
+            Ask::Alive => Reply::Alive,
             Ask::Status => Reply::Status(Box::new(self.status())),
             Ask::Network(name) => {
                 let all = self.state.networks.values();

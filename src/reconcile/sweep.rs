@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use netns::{Actual, Namespace, Spec};
+use netns::{Namespace, Spec};
 use tracing::info;
 
 use crate::model::{DevName, NsName, State, Target};
@@ -57,8 +57,7 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
             found.namespaces.insert(name);
         }
     }
-    let host = netns::observe(home, &plan::everything_of_ours()).await?;
-    let devices = marked(&host).cloned().collect::<BTreeSet<_>>();
+    let devices = netns::marked_links(home, MARK).await?;
     found.devices = devices.difference(&wanted.devices).cloned().collect();
     Ok(found)
 }
@@ -66,14 +65,8 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
 /// A namespace of ours has a device or a table of ours; a reference agent's of the same name has neither.
 async fn is_marked(namespace: &Namespace) -> Result<bool, netns::Error> {
     let actual = netns::observe(namespace, &plan::everything_of_ours()).await?;
-    Ok(actual.table.is_some() || marked(&actual).next().is_some())
-}
-
-fn marked(actual: &Actual) -> impl Iterator<Item = &DevName> {
-    let links = actual.links.iter();
-    links
-        .filter(|(_, link)| link.alias.as_deref() == Some(MARK))
-        .map(|(name, _)| name)
+    let mut aliases = actual.links.values().map(|link| link.alias.as_deref());
+    Ok(actual.table.is_some() || aliases.any(|alias| alias == Some(MARK)))
 }
 
 /// Removes them; goes on after an error, and returns all.

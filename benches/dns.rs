@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::Pid;
-use warren::dns::{Server, Settings, Shared};
+use warren::dns::{Server, Shared};
 use warren::model::{DevName, NetworkId};
 use warren::plan::scope::{DnsScope, Zone};
 
@@ -253,7 +253,7 @@ async fn serve() {
         forwarders: Vec::new(),
         clients: vec!["10.0.0.0/16".parse().unwrap()],
     });
-    let shared = Arc::new(Shared::new(Settings::default()));
+    let shared = Shared::new();
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();
     std::future::pending().await

@@ -256,5 +256,5 @@ async fn serve() {
     let shared = Shared::new();
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -35,6 +35,10 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     // Some errors repeat their cause in their own text.
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
-        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+        if text.ends_with(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
     })
 }

@@ -9,7 +9,9 @@ const NAME: &[u8] = b"warren/one-per-host";
 
 #[derive(Debug, thiserror::Error)]
 pub enum AloneError {
-    #[error("be the only warren on this host: another one runs here, with another state directory; stop it, or put its topology and this one's into one file")]
+    #[error(
+        "be the only warren on this host: another one runs here, with another state directory; stop it, or put its topology and this one's into one file"
+    )]
     NotAlone,
     #[error("find out whether another warren runs on this host")]
     Unknown(#[source] io::Error),

@@ -13,7 +13,9 @@ pub(super) async fn report() {
                 warn!(%part, "missing in the kernel or on the host: {}", without(part));
             }
         }
-        Err(error) => error!(error = %chain(&error), "no namespace can be made here; which parts of the kernel are missing is unknown"),
+        Err(error) => {
+            error!(error = %chain(&error), "no namespace can be made here; which parts of the kernel are missing is unknown")
+        }
     }
 }
 

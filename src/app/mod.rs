@@ -19,9 +19,9 @@ use crate::model::State;
 use crate::reconcile::{Parts, Reconciler, Rooms};
 use crate::status::socket;
 use crate::store::{Store, StoreError};
-use crate::{chain, dhcp, dns, metadata};
+use crate::{chain, dns, metadata};
 
-use follow::Follower;
+use follow::{Follower, Kept};
 
 /// Words of the source that wait for the loop; a faster source waits.
 const WORDS: usize = 16;
@@ -58,7 +58,9 @@ pub enum AppError {
         path = path.display()
     )]
     Topology { path: PathBuf, mistakes: usize },
-    #[error("go on: {part} ended; this is a bug, please report it with the log lines before this one")]
+    #[error(
+        "go on: {part} ended; this is a bug, please report it with the log lines before this one"
+    )]
     Ended { part: &'static str },
 }
 
@@ -73,12 +75,18 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     for error in &broken {
         error!(error = %chain(error), "an object of the last known state is lost");
     }
-    let kept = follow::kept_settings(&store);
+    let kept = Kept::of(&store);
     let shared_state = Arc::new(ArcSwap::from_pointee(State::default()));
-    let upstream = metadata::Shared::new(kept.metadata_settings(), Arc::clone(&shared_state));
+    let upstream = metadata::Shared::new(
+        metadata::MetadataSettings {
+            upstream: kept.upstream(),
+            limits: metadata::Limits::default(),
+        },
+        Arc::clone(&shared_state),
+    );
     let rooms = Rooms {
-        dhcp: Arc::new(dhcp::Shared::default()),
-        dns: Arc::new(dns::Shared::new(dns::Settings::default())),
+        dhcp: Arc::default(),
+        dns: dns::Shared::new(),
         metadata: upstream.map_err(AppError::Metadata)?,
     };
     let listener = socket::listen(&options.socket)?;
@@ -114,7 +122,9 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     probing.abort();
     // With the follower the last sender of words goes: the loop writes what is unsaved, and ends.
     others.shutdown().await;
-    reconciling.await.map_err(|_| AppError::Ended { part: "the main loop" })?;
+    reconciling.await.map_err(|_| AppError::Ended {
+        part: "the main loop",
+    })?;
     ended
 }
 
@@ -123,7 +133,10 @@ struct Stop(Signal, Signal);
 
 impl Stop {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+        Ok(Self(
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        ))
     }
 
     async fn recv(&mut self) {
@@ -143,7 +156,11 @@ fn raise_descriptor_limit() {
     });
     match raised {
         Ok((soft, _)) if soft < DESCRIPTORS => {
-            warn!(limit = soft, wanted = DESCRIPTORS, "few file descriptors are allowed; each network needs up to 8");
+            warn!(
+                limit = soft,
+                wanted = DESCRIPTORS,
+                "few file descriptors are allowed; each network needs up to 8"
+            );
         }
         Ok(_) => {}
         Err(error) => warn!(%error, "the limit of file descriptors could not be raised"),

@@ -13,7 +13,9 @@ pub(super) async fn tell(ready: oneshot::Receiver<()>, ask: mpsc::Sender<Asked>)
     if ready.await.is_ok() {
         notify(NotifyState::Ready);
     }
-    let Some(timeout) = watchdog() else { return std::future::pending().await };
+    let Some(timeout) = watchdog() else {
+        return std::future::pending().await;
+    };
     let mut tick = tokio::time::interval(timeout / 3);
     loop {
         tick.tick().await;

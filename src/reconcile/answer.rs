@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Entry, Reconciler};
+use crate::dhcp::{Lease, LeaseState};
 use crate::model::{FixedIp, Instance, Network, Port, Router, RouterPort, State, Target};
 use crate::plan;
 use crate::status::{
@@ -124,7 +125,7 @@ impl Reconciler {
                 .map(|port| self.port(port))
                 .collect(),
             leases: dhcp
-                .map(|dhcp| dhcp.leases().into_iter().map(LeaseView::from).collect())
+                .map(|dhcp| dhcp.leases().into_iter().map(lease_view).collect())
                 .unwrap_or_default(),
             counters: serde_json::json!({
                 "dhcp": dhcp.map(|server| server.counters()),
@@ -188,7 +189,7 @@ impl Reconciler {
                 .unwrap_or_default();
             leases
                 .into_iter()
-                .map(LeaseView::from)
+                .map(lease_view)
                 .filter(|lease| lease.mac == port.mac)
         });
         InstanceView {
@@ -215,6 +216,21 @@ impl Reconciler {
             addresses: port.fixed_ips.iter().map(|fixed| fixed.ip).collect(),
             names: port.dns.iter().map(|name| name.fqdn.clone()).collect(),
         }
+    }
+}
+
+fn lease_view(lease: Lease) -> LeaseView {
+    let state = match lease.state {
+        LeaseState::Offered => "offered",
+        LeaseState::Bound => "bound",
+        LeaseState::Released => "released",
+        LeaseState::Declined => "declined",
+    };
+    LeaseView {
+        mac: lease.mac,
+        address: lease.address,
+        state: state.to_owned(),
+        seen_seconds_ago: lease.seen_seconds_ago,
     }
 }
 

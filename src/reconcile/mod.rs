@@ -40,7 +40,7 @@ use services::Served;
 /// Namespaces worked on at once: enough to keep every core busy while another waits for the kernel's locks.
 const PARALLEL: usize = 8;
 /// Changes of the model are gathered this long before they are written.
-const SAVE_AFTER: Duration = Duration::from_secs(1);
+const SAVE_AFTER: Duration = Duration::from_millis(200);
 /// A moved thing on the host is looked at after this, so that a burst is one look.
 const HOST_LOOK_AFTER: Duration = Duration::from_millis(500);
 /// Every namespace is looked at this often even if nothing was heard: a lost event heals.
@@ -378,7 +378,7 @@ impl Reconciler {
                 self.dirty.append(&mut dirty);
                 if !self.dirty.is_empty() {
                     self.save_due
-                        .get_or_insert_with(|| Instant::now() + 10 * SAVE_AFTER);
+                        .get_or_insert_with(|| Instant::now() + 50 * SAVE_AFTER);
                 }
             }
             Outcome::Swept | Outcome::Announced => {}

@@ -177,7 +177,7 @@ pub(super) fn v4(name: &str) -> Result<(u8, Kind), String> {
             .find(|(known, ..)| known.eq_ignore_ascii_case(name));
         return known
             .map(|(_, code, kind)| (*code, *kind))
-            .ok_or_else(|| unknown(name, V4.iter().map(|(known, ..)| *known)));
+            .ok_or_else(|| unknown(name, V4));
     };
     let code = number
         .and_then(|number| u8::try_from(number).ok())
@@ -204,7 +204,7 @@ pub(super) fn v6(name: &str) -> Result<(u16, Kind), String> {
             .find(|(known, ..)| known.eq_ignore_ascii_case(name));
         return known
             .map(|(_, code, kind)| (*code, *kind))
-            .ok_or_else(|| unknown(name, V6.iter().map(|(known, ..)| *known)));
+            .ok_or_else(|| unknown(name, V6));
     };
     let code = number
         .filter(|code| *code > 0)
@@ -223,15 +223,18 @@ fn number(name: &str) -> Option<Option<u16>> {
 }
 
 /// Names the option that was probably meant: one that has the same beginning.
-fn unknown(name: &str, known: impl Iterator<Item = &'static str> + Clone) -> String {
+fn unknown<Code>(name: &str, table: &[(&'static str, Code, Kind)]) -> String {
     let beginning = |letters: usize| {
         let start = name.get(..letters)?;
-        let starts = |known: &&str| {
+        let same = |known: &str| {
             known
                 .get(..letters)
                 .is_some_and(|k| k.eq_ignore_ascii_case(start))
         };
-        known.clone().find(starts)
+        table
+            .iter()
+            .map(|(known, ..)| *known)
+            .find(|known| same(known))
     };
     match (3..=name.len().min(12)).rev().find_map(beginning) {
         Some(near) => format!(

@@ -3,16 +3,26 @@
 //!     packet -> request::Request -> v4::answer (pure) -> reply::Reply -> frame or datagram
 //!
 //! Addresses come from the model, so there is no allocator and no lease file. `v4` decides who is answered, `options`
-//! what a reply carries, `reply` how it is written; `server` has the sockets. Which addresses and options a network
-//! has is decided in `plan::dhcp`, and what an extra option's text means in `model::dhcp_option`.
+//! what a reply carries, `reply` how it is written, `link` which way it takes; `server` is the loop around `sockets`.
+//! Which addresses and options a network has is decided in `plan::dhcp`, and what an extra option's text means in
+//! `model::dhcp_option`.
 
 mod codes;
-pub mod leases;
+mod frame;
+mod leases;
 mod link;
 mod options;
-pub mod reply;
-pub mod request;
-pub mod v4;
+mod reply;
+mod request;
+mod server;
+mod sockets;
+mod v4;
+
+pub use leases::{DECLINED_FOR, Lease, LeaseState, Leases};
+pub use reply::{Delivery, Kind, Reply};
+pub use request::{Arrived, Ask, Malformed, Request};
+pub use server::{Counters, Error, Server, Shared};
+pub use v4::{Answer, answer};
 
 #[cfg(test)]
 mod tests;

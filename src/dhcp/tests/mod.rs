@@ -23,7 +23,7 @@ mod options;
 mod states;
 
 /// Has 10.0.0.10.
-const ANN: u8 = 0xa;
+pub(super) const ANN: u8 = 0xa;
 /// Has 10.0.0.11 and, on the same link, 10.1.0.11.
 const BOB: u8 = 0xb;
 /// Has 10.9.0.12, behind a relay.
@@ -31,18 +31,18 @@ const FAR: u8 = 0xc;
 /// Has 10.0.0.13 and is known by its client id `ib-7` alone.
 const IDA: u8 = 0xd;
 /// Has nothing.
-const STRANGER: u8 = 0xe;
+pub(super) const STRANGER: u8 = 0xe;
 
-fn mac(last: u8) -> MacAddr {
+pub(super) fn mac(last: u8) -> MacAddr {
     MacAddr([0xfa, 0x16, 0x3e, 0, 0, last])
 }
 
-fn ip(text: &str) -> Ipv4Addr {
+pub(super) fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
 }
 
 /// Two subnets on the link (we are .2 in each), one behind a relay.
-fn scope() -> DhcpScope {
+pub(super) fn scope() -> DhcpScope {
     let ann = DhcpClient {
         hostname: Some("ann".into()),
         fqdn: Some("ann.example.org".into()),
@@ -112,7 +112,7 @@ fn client(last: u8, addresses: &[(usize, &str)]) -> DhcpClient {
 
 /// A client's message in the making.
 #[derive(Clone)]
-struct Ask {
+pub(super) struct Ask {
     mac: MacAddr,
     broadcast: bool,
     ciaddr: Ipv4Addr,
@@ -139,12 +139,12 @@ fn ask(last: u8, kind: MessageType) -> Ask {
     bootp(last).raw(53, &[kind.into()])
 }
 
-fn discover(last: u8) -> Ask {
+pub(super) fn discover(last: u8) -> Ask {
     ask(last, MessageType::Discover)
 }
 
 /// REQUEST, SELECTING.
-fn select(last: u8, server: &str, address: &str) -> Ask {
+pub(super) fn select(last: u8, server: &str, address: &str) -> Ask {
     ask(last, MessageType::Request)
         .server(server)
         .requested(address)
@@ -156,12 +156,12 @@ fn reboot(last: u8, address: &str) -> Ask {
 }
 
 /// REQUEST, RENEWING.
-fn renew(last: u8, address: &str) -> Ask {
+pub(super) fn renew(last: u8, address: &str) -> Ask {
     rebind(last, address).unicast()
 }
 
 /// REQUEST, REBINDING.
-fn rebind(last: u8, address: &str) -> Ask {
+pub(super) fn rebind(last: u8, address: &str) -> Ask {
     ask(last, MessageType::Request).ciaddr(address)
 }
 
@@ -200,7 +200,7 @@ impl Ask {
         self
     }
 
-    fn relay(mut self, giaddr: &str) -> Self {
+    pub(super) fn relay(mut self, giaddr: &str) -> Self {
         self.giaddr = ip(giaddr);
         self.unicast() // that is how a relay passes it on
     }
@@ -210,7 +210,11 @@ impl Ask {
         self
     }
 
-    fn broadcast_flag(mut self) -> Self {
+    pub(super) fn is_unicast(&self) -> bool {
+        self.arrived == Arrived::Unicast
+    }
+
+    pub(super) fn broadcast_flag(mut self) -> Self {
         self.broadcast = true;
         self
     }
@@ -220,7 +224,7 @@ impl Ask {
         self
     }
 
-    fn packet(&self) -> Vec<u8> {
+    pub(super) fn packet(&self) -> Vec<u8> {
         let mut packet = vec![1, 1, 6, 0, 1, 2, 3, 4, 0, 9];
         packet.extend([u8::from(self.broadcast) << 7, 0]);
         packet.extend(self.ciaddr.octets());

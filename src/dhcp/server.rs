@@ -1,0 +1,292 @@
+//! One network's DHCP server: receive, answer, send.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use netns::Namespace;
+use nix::libc;
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::sleep;
+
+use super::leases::{Lease, Leases};
+use super::reply::{Kind, Reply};
+use super::request::{Malformed, Request};
+use super::sockets::{Buffer, Received, Sockets};
+use super::v4::{Answer, answer};
+use crate::model::{DevName, NetworkId};
+use crate::plan::scope::DhcpScope;
+
+#[cfg(test)]
+mod tests;
+
+/// How long a server rests before it opens its sockets again; doubled each time that fails, up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A network that sends nonsense is written of at most so often.
+const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(1);
+
+/// Why there is no server. The text reads after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "serve DHCP for network {network} on {device} (the device must be there, and no other DHCP server on its port 67)"
+    )]
+    Listen {
+        network: NetworkId,
+        device: DevName,
+        source: netns::Error,
+    },
+}
+
+/// The process-wide part of DHCP.
+#[derive(Debug)]
+pub struct Shared {
+    /// So many messages of one network are answered in a row, then it is the turn of the others.
+    pub turn: usize,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { turn: 64 }
+    }
+}
+
+/// What one server has done since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Messages that came in.
+    pub received: u64,
+    /// Of those: none of a client, or damaged; dropped.
+    pub malformed: u64,
+    /// From subnets that are not served; dropped.
+    pub elsewhere: u64,
+    /// From clients that are no ports of the network, and not answered.
+    pub strangers: u64,
+    /// Understood, with nothing to be said to it (RELEASE, DECLINE, a choice of another server).
+    pub silent: u64,
+    pub offers: u64,
+    pub acks: u64,
+    pub naks: u64,
+    /// Replies to BOOTP clients.
+    pub bootp: u64,
+    /// Of the replies: could not be sent.
+    pub unsent: u64,
+    /// Times that the sockets were opened again after a fault of the device.
+    pub reopened: u64,
+}
+
+/// Serves one scope in one namespace until it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    serving: Arc<Serving>,
+    /// Aborted on drop.
+    task: JoinSet<()>,
+}
+
+impl Server {
+    pub async fn start(
+        namespace: &Namespace,
+        scope: Arc<DhcpScope>,
+        shared: &Arc<Shared>,
+    ) -> Result<Self, Error> {
+        let sockets = Sockets::open(namespace, &scope).await;
+        let sockets = sockets.map_err(|source| Error::Listen {
+            network: scope.network,
+            device: scope.device.clone(),
+            source,
+        })?;
+        let serving = Arc::new(Serving {
+            namespace: namespace.clone(),
+            shared: Arc::clone(shared),
+            scope: ArcSwap::new(scope),
+            book: Mutex::default(),
+            look: Notify::new(),
+        });
+        let mut task = JoinSet::new();
+        task.spawn(serve(Arc::clone(&serving), sockets));
+        Ok(Self { serving, task })
+    }
+
+    /// Serves `scope` from now on; its device must be the one that the server was started with. Looks whether that
+    /// device was made anew, too, so it is worth calling whenever the namespace was changed.
+    pub fn update(&self, scope: Arc<DhcpScope>) {
+        self.serving.book().leases.trim(&scope);
+        self.serving.scope.store(scope);
+        self.serving.look.notify_one();
+    }
+
+    /// Ends, and waits until its sockets are closed; after a mere drop they are so a moment later.
+    pub async fn stop(mut self) {
+        self.task.shutdown().await;
+    }
+
+    /// The clients that were heard since the server was started.
+    pub fn leases(&self) -> Vec<Lease> {
+        let scope = self.serving.scope.load();
+        self.serving.book().leases.list(&scope, Instant::now())
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.serving.book().counters
+    }
+}
+
+/// What the task and its owner share.
+#[derive(Debug)]
+struct Serving {
+    namespace: Namespace,
+    shared: Arc<Shared>,
+    scope: ArcSwap<DhcpScope>,
+    book: Mutex<Book>,
+    /// The device may be another one than it was.
+    look: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    leases: Leases,
+    counters: Counters,
+    complained: Option<Instant>,
+}
+
+/// Why a turn ended.
+enum Turn {
+    /// Nothing is left for now.
+    Empty,
+    /// There may be more.
+    Over,
+    /// The sockets, or the device below them, have a fault.
+    Fault(io::Error),
+}
+
+async fn serve(serving: Arc<Serving>, mut sockets: Sockets) {
+    loop {
+        let turn = tokio::select! {
+            ready = sockets.readable() => match ready {
+                Ok(()) => serving.take_turn(&sockets),
+                Err(error) => Turn::Fault(error),
+            },
+            () = serving.look.notified() => match sockets.are_alive() {
+                true => Turn::Empty,
+                false => Turn::Fault(io::Error::from_raw_os_error(libc::ENODEV)),
+            },
+        };
+        match turn {
+            Turn::Empty => {}
+            Turn::Over => yield_now().await,
+            Turn::Fault(error) => sockets = serving.reopen(error).await,
+        }
+    }
+}
+
+impl Serving {
+    /// Answers what is there, but not for ever.
+    fn take_turn(&self, sockets: &Sockets) -> Turn {
+        // On the stack of one turn, not kept: there are hundreds of servers, most of them quiet.
+        let mut buffer = Buffer::new();
+        let scope = self.scope.load();
+        let now = Instant::now();
+        for _ in 0..self.shared.turn {
+            let received = match sockets.receive(&mut buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Empty,
+                Err(error) => return Turn::Fault(error),
+            };
+            let Some(reply) = self.answer(&scope, received, &buffer, now) else {
+                continue;
+            };
+            if let Err(error) = sockets.send(&reply, &mut buffer) {
+                self.book().counters.unsent += 1;
+                if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) {
+                    return Turn::Fault(error);
+                }
+            }
+        }
+        Turn::Over
+    }
+
+    fn answer(
+        &self,
+        scope: &DhcpScope,
+        received: Received,
+        buffer: &Buffer,
+        now: Instant,
+    ) -> Option<Reply> {
+        let request = match received.length {
+            Some(length) => {
+                Request::decode(buffer.message(length), received.arrived, received.source)
+            }
+            None => Err(Malformed::Length),
+        };
+        let mut book = self.book();
+        book.counters.received += 1;
+        let said = match request {
+            Ok(request) => answer(scope, &request, &mut book.leases, now),
+            Err(error) => {
+                book.counters.malformed += 1;
+                book.complain(scope, received, error, now);
+                return None;
+            }
+        };
+        let counters = &mut book.counters;
+        let (count, reply) = match said {
+            Answer::Elsewhere => (&mut counters.elsewhere, None),
+            Answer::Stranger => (&mut counters.strangers, None),
+            Answer::Silence => (&mut counters.silent, None),
+            Answer::Reply(reply) => {
+                let count = match reply.kind {
+                    Kind::Offer => &mut counters.offers,
+                    Kind::Ack => &mut counters.acks,
+                    Kind::Nak => &mut counters.naks,
+                    Kind::Bootp => &mut counters.bootp,
+                };
+                (count, Some(reply))
+            }
+        };
+        *count += 1;
+        reply
+    }
+
+    /// New sockets, as soon as the device allows it.
+    async fn reopen(&self, fault: io::Error) -> Sockets {
+        let network = self.scope.load().network;
+        tracing::warn!(%network, %fault, "DHCP lost its device; opening it again");
+        let mut pause = PAUSE;
+        loop {
+            sleep(pause).await;
+            let scope = self.scope.load_full();
+            match Sockets::open(&self.namespace, &scope).await {
+                Ok(sockets) => {
+                    tracing::info!(%network, dev = %scope.device, "DHCP serves again");
+                    self.book().counters.reopened += 1;
+                    return sockets;
+                }
+                Err(error) => tracing::debug!(%network, error = %crate::chain(&error), "not yet"),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Held for one message at most. Whoever panicked under it left whole numbers and whole rows.
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn complain(&mut self, scope: &DhcpScope, received: Received, error: Malformed, now: Instant) {
+        let quiet = self
+            .complained
+            .is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_COMPLAINTS);
+        if !quiet {
+            self.complained = Some(now);
+            let (network, source) = (scope.network, received.source);
+            tracing::debug!(%network, %source, %error, "dropped a malformed DHCP message");
+        }
+    }
+}

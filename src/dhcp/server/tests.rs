@@ -90,7 +90,7 @@ fn renewing_is_by_unicast_and_rebinding_by_broadcast() {
 #[test]
 fn relays_hear_from_the_address_that_they_asked() {
     sandboxed("relays_hear_from_the_address_that_they_asked", async {
-        let ground = Ground::new("one").await;
+        let _ground = Ground::new("one").await;
         let relay = tokio::net::UdpSocket::bind("10.0.0.9:67").await.unwrap();
         let mut reply = [0; 1500];
         // 10.0.0.2 is not the first address of the server's device, which the kernel would choose.

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use netns::Namespace;
-use nix::libc;
 use serde::Serialize;
-use tokio::sync::Notify;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
@@ -23,9 +21,8 @@ use crate::plan::scope::DhcpScope;
 #[cfg(test)]
 mod tests;
 
-/// How long a server rests before it opens its sockets again; doubled each time that fails, up to [`LONGEST_PAUSE`].
+/// How long a server rests after an error that may repeat at once: its device is down or gone, say.
 const PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A network that sends nonsense is written of at most so often.
 const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(1);
@@ -76,8 +73,6 @@ pub struct Counters {
     pub bootp: u64,
     /// Of the replies: could not be sent.
     pub unsent: u64,
-    /// Times that the sockets were opened again after a fault of the device.
-    pub reopened: u64,
 }
 
 /// Serves one scope in one namespace until it is dropped.
@@ -101,23 +96,20 @@ impl Server {
             source,
         })?;
         let serving = Arc::new(Serving {
-            namespace: namespace.clone(),
             shared: Arc::clone(shared),
             scope: ArcSwap::new(scope),
             book: Mutex::default(),
-            look: Notify::new(),
         });
         let mut task = JoinSet::new();
         task.spawn(serve(Arc::clone(&serving), sockets));
         Ok(Self { serving, task })
     }
 
-    /// Serves `scope` from now on; its device must be the one that the server was started with. Looks whether that
-    /// device was made anew, too, so it is worth calling whenever the namespace was changed.
+    /// Serves `scope` from now on. Its device must be the one that the server was started with: one that was deleted
+    /// and made again has the same name only, and needs a new server.
     pub fn update(&self, scope: Arc<DhcpScope>) {
         self.serving.book().leases.trim(&scope);
         self.serving.scope.store(scope);
-        self.serving.look.notify_one();
     }
 
     /// Ends, and waits until its sockets are closed; after a mere drop they are so a moment later.
@@ -139,12 +131,9 @@ impl Server {
 /// What the task and its owner share.
 #[derive(Debug)]
 struct Serving {
-    namespace: Namespace,
     shared: Arc<Shared>,
     scope: ArcSwap<DhcpScope>,
     book: Mutex<Book>,
-    /// The device may be another one than it was.
-    look: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -160,26 +149,20 @@ enum Turn {
     Empty,
     /// There may be more.
     Over,
-    /// The sockets, or the device below them, have a fault.
-    Fault(io::Error),
+    /// The socket, or the device below it, has a fault.
+    Fault,
 }
 
-async fn serve(serving: Arc<Serving>, mut sockets: Sockets) {
+async fn serve(serving: Arc<Serving>, sockets: Sockets) {
     loop {
-        let turn = tokio::select! {
-            ready = sockets.readable() => match ready {
-                Ok(()) => serving.take_turn(&sockets),
-                Err(error) => Turn::Fault(error),
-            },
-            () = serving.look.notified() => match sockets.are_alive() {
-                true => Turn::Empty,
-                false => Turn::Fault(io::Error::from_raw_os_error(libc::ENODEV)),
-            },
+        let turn = match sockets.readable().await {
+            Ok(()) => serving.take_turn(&sockets),
+            Err(_) => Turn::Fault,
         };
         match turn {
             Turn::Empty => {}
             Turn::Over => yield_now().await,
-            Turn::Fault(error) => sockets = serving.reopen(error).await,
+            Turn::Fault => sleep(PAUSE).await,
         }
     }
 }
@@ -195,16 +178,17 @@ impl Serving {
             let received = match sockets.receive(&mut buffer) {
                 Ok(received) => received,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Empty,
-                Err(error) => return Turn::Fault(error),
+                Err(error) => {
+                    tracing::debug!(network = %scope.network, %error, "DHCP can't receive");
+                    return Turn::Fault;
+                }
             };
             let Some(reply) = self.answer(&scope, received, &buffer, now) else {
                 continue;
             };
-            if let Err(error) = sockets.send(&reply, &mut buffer) {
+            // Not waited for: the client asks again.
+            if sockets.send(&reply, &mut buffer).is_err() {
                 self.book().counters.unsent += 1;
-                if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENODEV)) {
-                    return Turn::Fault(error);
-                }
             }
         }
         Turn::Over
@@ -250,26 +234,6 @@ impl Serving {
         };
         *count += 1;
         reply
-    }
-
-    /// New sockets, as soon as the device allows it.
-    async fn reopen(&self, fault: io::Error) -> Sockets {
-        let network = self.scope.load().network;
-        tracing::warn!(%network, %fault, "DHCP lost its device; opening it again");
-        let mut pause = PAUSE;
-        loop {
-            sleep(pause).await;
-            let scope = self.scope.load_full();
-            match Sockets::open(&self.namespace, &scope).await {
-                Ok(sockets) => {
-                    tracing::info!(%network, dev = %scope.device, "DHCP serves again");
-                    self.book().counters.reopened += 1;
-                    return sockets;
-                }
-                Err(error) => tracing::debug!(%network, error = %crate::chain(&error), "not yet"),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
     }
 
     /// Held for one message at most. Whoever panicked under it left whole numbers and whole rows.

@@ -10,7 +10,6 @@ use nix::libc;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg,
 };
-use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -58,11 +57,6 @@ impl Sockets {
             frames: netns::socket::packet(namespace, &scope.device, 0).await?,
             mac: scope.mac,
         })
-    }
-
-    /// Whether the device is there that they were opened on. One that was deleted and made again has only the same name.
-    pub(super) fn are_alive(&self) -> bool {
-        SockRef::from(&self.udp).device().is_ok()
     }
 
     pub(super) async fn readable(&self) -> io::Result<()> {

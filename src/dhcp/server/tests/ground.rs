@@ -92,9 +92,9 @@ impl Ground {
             .await
             .unwrap();
         let wire = Arc::new(cable(&inside, name).await);
-        let server = Server::start(&inside, Arc::new(scope()), &Arc::default()).await;
+        let server = start(&inside).await;
         Self {
-            server: server.unwrap(),
+            server,
             inside,
             wire,
             device: end(name),
@@ -190,6 +190,13 @@ fn sum(bytes: &[u8]) -> u32 {
         sum = (sum >> 16) + (sum & 0xffff);
     }
     sum
+}
+
+pub(super) async fn start(inside: &Namespace) -> Server {
+    let shared = Arc::default();
+    Server::start(inside, Arc::new(scope()), &shared)
+        .await
+        .unwrap()
 }
 
 /// What is served, on the device that [`cable`] makes.

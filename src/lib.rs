@@ -22,6 +22,7 @@
 //! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
+pub mod dhcp;
 pub mod dns;
 pub mod metadata;
 pub mod model;

@@ -62,7 +62,8 @@ pub(super) fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope>
         let Some(known) = of_port(client, &subnets) else {
             continue;
         };
-        match &client.client_id {
+        // An empty id is dnsmasq's `*`: known by MAC all the same.
+        match client.client_id.as_ref().filter(|id| !id.is_empty()) {
             Some(id) => by_client_id.insert(id.clone(), Arc::new(known)),
             None => clients.insert(client.mac, Arc::new(known)),
         };

@@ -22,13 +22,17 @@
 //! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cli;
 pub mod dhcp;
 pub mod dns;
 pub mod metadata;
 pub mod model;
 pub mod plan;
+pub mod reconcile;
 pub mod status;
 pub mod store;
+pub mod topology;
 
 /// An error and all that caused it, in one line: "do X: because Y: because Z".
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -209,7 +209,10 @@ fn what_is_others_stays() {
         .host
         .ip("link add br-theirs type bridge\nlink add theirs type veth peer name theirs2");
     // Something of ours moves, so that everything is looked at. (A device's last address would take every route along.)
-    cloud.sh(&cloud.router, "ip route del default; nft flush table inet warren");
+    cloud.sh(
+        &cloud.router,
+        "ip route del default; nft flush table inet warren",
+    );
     cloud.host.ip("link set br-blue down");
     cloud.is_repaired("ours");
     let still = "ip link show theirs && ip route show 198.51.100.0/24 | grep -q . && nft list chain inet theirs c";

@@ -27,7 +27,7 @@ interfaces = ["routed"]
 
 [[instance]]
 name = "web"
-keys = [{ name = "mine", key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHZ1 me@home" }]
+keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINLvW3sqvrUmgGzCRr9t7lcZn5ply+15dHNGKcOMW4D8 me@home"]
 user_data = """
 #!/bin/sh
 hostname --fqdn >/root/user-data
@@ -41,7 +41,7 @@ addresses = ["10.0.0.11"]
 
 [[instance]]
 name = "db"
-keys = [{ name = "hers", key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHZ2 her@home" }]
+keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINfaLk0YfoVNtUa5kbiuIelacdzdreXr00T3acCc8FOa her@home"]
 user_data = """
 #cloud-config
 write_files:

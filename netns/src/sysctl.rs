@@ -30,11 +30,6 @@ pub(crate) fn device(key: &str) -> Option<DevName> {
     }
 }
 
-/// Where it lies.
-pub(crate) fn directory(key: &str) -> Option<PathBuf> {
-    path(key).parent().map(Path::to_path_buf)
-}
-
 /// What each of the keys says now; `None`: there is no such setting (its device may come yet).
 pub(crate) fn read<'a>(
     keys: impl Iterator<Item = &'a String>,
@@ -62,6 +57,7 @@ pub(crate) fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn path(key: &str) -> PathBuf {
+/// Where it lies.
+pub(crate) fn path(key: &str) -> PathBuf {
     Path::new("/proc/sys").join(key)
 }

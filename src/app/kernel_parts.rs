@@ -14,7 +14,7 @@ pub(super) async fn report() {
             }
         }
         Err(error) => {
-            error!(error = %chain(&error), "no namespace can be made here; which parts of the kernel are missing is unknown")
+            error!(error = %chain(&error), "no namespace can be made here; which parts of the kernel are missing is unknown");
         }
     }
 }

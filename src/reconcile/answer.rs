@@ -125,7 +125,7 @@ impl Reconciler {
                 .map(|port| self.port(port))
                 .collect(),
             leases: dhcp
-                .map(|dhcp| dhcp.leases().into_iter().map(lease_view).collect())
+                .map(|dhcp| dhcp.leases().iter().map(lease_view).collect())
                 .unwrap_or_default(),
             counters: serde_json::json!({
                 "dhcp": dhcp.map(|server| server.counters()),
@@ -187,10 +187,8 @@ impl Reconciler {
                 .and_then(|served| served.dhcp())
                 .map(|server| server.leases())
                 .unwrap_or_default();
-            leases
-                .into_iter()
-                .map(lease_view)
-                .filter(|lease| lease.mac == port.mac)
+            let own = leases.iter().filter(|lease| lease.port == port.id);
+            own.map(lease_view).collect::<Vec<_>>()
         });
         InstanceView {
             id: instance.id.clone(),
@@ -219,7 +217,7 @@ impl Reconciler {
     }
 }
 
-fn lease_view(lease: Lease) -> LeaseView {
+fn lease_view(lease: &Lease) -> LeaseView {
     let state = match lease.state {
         LeaseState::Offered => "offered",
         LeaseState::Bound => "bound",

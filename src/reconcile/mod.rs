@@ -365,7 +365,7 @@ impl Reconciler {
                 match result {
                     Ok(0) => {}
                     Ok(steps) => {
-                        warn!(steps, "something of ours on the host had changed; repaired")
+                        warn!(steps, "something of ours on the host had changed; repaired");
                     }
                     // Most often a far end whose pair is being made again: its target will say what it needs.
                     Err(error) => {

@@ -110,6 +110,20 @@ fn reload_is_not_felt() {
 }
 
 #[test]
+fn sighup_loads_the_file_again() {
+    let Some((_host, mut daemon, ..)) = cloud("hangup") else {
+        return;
+    };
+    let loaded = |daemon: &Daemon| daemon.log().matches("topology loaded").count();
+    assert_eq!(loaded(&daemon), 1);
+    daemon.reload();
+    wait_for("a second loading", PATIENCE, || {
+        (loaded(&daemon) == 2).then_some(())
+    });
+    assert!(daemon.is_alive());
+}
+
+#[test]
 fn a_stopped_daemon_leaves_everything_and_a_started_one_changes_nothing() {
     let Some((host, mut daemon, ..)) = cloud("leaves") else {
         return;

@@ -17,6 +17,8 @@ use crate::store::Store;
 use crate::topology::{self, Loaded, MetadataSource, Mistake, Source, Watch};
 use crate::{chain, dns, metadata, plan};
 
+/// In the log, of one file; a file of thousands of lines can have a mistake in each.
+const MISTAKES_TOLD: usize = 20;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What an earlier run served with, for a start with a broken file. Paths of secrets, never secrets.
@@ -159,10 +161,10 @@ impl Follower {
     }
 
     async fn refuse(&self, mistakes: &[Mistake]) {
-        for mistake in mistakes {
+        for mistake in mistakes.iter().take(MISTAKES_TOLD) {
             error!("{mistake}");
         }
-        error!(mistakes = mistakes.len(), topology = %self.options.topology.display(), "topology refused; the state before it goes on");
+        error!(mistakes = mistakes.len(), topology = %self.options.topology.display(), "topology refused; the state before it goes on (`warren check` tells every mistake)");
         let first = mistakes.first().map(ToString::to_string);
         self.say(Word::Source(SourceView {
             name: self.name(),

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::error::Mistake;
 use crate::names::DevName;
-use crate::spec::{Link, LinkKind, Route, Spec, Vxlan};
+use crate::route::{Hop, MAIN};
+use crate::spec::{Link, LinkKind, Place, Route, Spec, Vxlan};
 use crate::{nft, sysctl};
 
 impl Spec {
@@ -52,6 +53,53 @@ impl Spec {
     /// A part of a namespace that belongs to others as well.
     pub(crate) fn is_shared(&self) -> bool {
         self.ownership.prefixes.is_empty()
+    }
+
+    /// True for the other end, in this same namespace `here`, of a pair that the Spec has.
+    pub(crate) fn is_far_end(&self, dev: &DevName, here: &Place) -> bool {
+        let ends = |link: &Link| matches!(&link.kind, LinkKind::Veth { peer, peer_in } if peer == dev && peer_in == here);
+        self.links.values().any(ends)
+    }
+
+    /// The next hops of a route. A gateway without a device is looked for where the Spec's addresses and on-link routes
+    /// say that it is, as the kernel does when the route is added; but the kernel does so only then, and a route whose
+    /// gateway has moved to another device since leads nowhere.
+    pub(crate) fn hops<'a>(&'a self, route: &'a Route) -> Vec<Hop<&'a DevName>> {
+        if route.via.is_empty() {
+            return vec![(None, route.dev.as_ref())];
+        }
+        let device = |gateway| {
+            route
+                .dev
+                .as_ref()
+                .or_else(|| self.towards(gateway, route.table))
+        };
+        route
+            .via
+            .iter()
+            .map(|gateway| (Some(*gateway), device(gateway)))
+            .collect()
+    }
+
+    fn towards(&self, gateway: &IpAddr, table: u32) -> Option<&DevName> {
+        let connected = self.links.iter().flat_map(|(dev, link)| {
+            let nets = link.addrs.iter().flatten();
+            nets.filter(|net| net.prefix_len() < net.max_prefix_len())
+                .map(move |net| (net, dev))
+        });
+        let in_reach =
+            |other: &&Route| other.via.is_empty() && [table, 0, MAIN].contains(&other.table);
+        let on_link = self.routes.iter().filter(in_reach);
+        let on_link = on_link.filter_map(|other| Some((&other.destination, other.dev.as_ref()?)));
+        let holds = connected
+            .chain(on_link)
+            .filter(|(net, _)| net.contains(gateway));
+        let longest = holds.clone().map(|(net, _)| net.prefix_len()).max()?;
+        let mut nearest = holds
+            .filter(|(net, _)| net.prefix_len() == longest)
+            .map(|(_, dev)| dev);
+        let first = nearest.next()?;
+        nearest.all(|dev| dev == first).then_some(first) // else: the kernel's choice
     }
 
     /// All devices that are named anywhere.

@@ -8,8 +8,8 @@
 //! | namespaces by name | `namespace.rs` |
 //! | running something inside of one | `enter.rs`; sockets: `socket.rs` |
 //! | what the kernel holds | `observe.rs` |
-//! | what is to be done, and in which order | `diff.rs`, `step.rs`; what stands in the way: `conflict.rs` |
-//! | doing it | `apply.rs` |
+//! | what is to be done, and in which order | `diff.rs`, `fate.rs`, `routing.rs`, `step.rs`; what stands in the way: `conflict.rs` |
+//! | doing it | `apply.rs`, `work.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | which parts of the kernel are missing | `probe.rs` |
@@ -32,6 +32,7 @@ mod diff;
 mod element;
 mod enter;
 mod error;
+mod fate;
 mod link;
 pub mod names;
 mod namespace;
@@ -41,6 +42,7 @@ mod observe;
 mod probe;
 mod reactor;
 mod route;
+mod routing;
 mod rule;
 pub mod ruleset;
 pub mod socket;
@@ -51,6 +53,7 @@ mod survey;
 mod sysctl;
 mod watch;
 mod wire;
+mod work;
 
 pub use addr::AddrSeen;
 pub use announce::announce;

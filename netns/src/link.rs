@@ -38,6 +38,13 @@ pub struct LinkSeen {
 }
 
 impl LinkSeen {
+    pub(crate) fn id(&self) -> LinkId {
+        LinkId {
+            index: self.index,
+            mac: self.mac,
+        }
+    }
+
     /// As it is in a new namespace.
     pub(crate) fn loopback() -> Self {
         Self {
@@ -306,13 +313,17 @@ pub(crate) fn master(index: u32, bridge: u32) -> Request {
     set(LinkUnspec::new_with_index(index).controller(bridge))
 }
 
-pub(crate) fn bridge_settings(index: u32) -> Request {
-    let mut message = of_kind("", InfoKind::Bridge, InfoData::Bridge(plain_bridge()));
-    message
-        .attributes
-        .retain(|attribute| !matches!(attribute, LinkAttribute::IfName(_)));
-    message.header.index = index;
-    Request::new(&RouteNetlinkMessage::NewLink(message), 0) // SETLINK ignores the settings of a kind
+/// Two messages: the kernel sets the delay first, and refuses one of zero as long as the spanning tree is on.
+pub(crate) fn bridge_settings(index: u32) -> [Request; 2] {
+    let no_tree = vec![InfoBridge::StpState(BridgeStpState::Disabled)];
+    [no_tree, plain_bridge()].map(|settings| {
+        let kind = LinkMessageBuilder::<LinkUnspec>::new_with_info_kind(InfoKind::Bridge);
+        let message = kind
+            .index(index)
+            .set_info_data(InfoData::Bridge(settings))
+            .build();
+        Request::new(&RouteNetlinkMessage::NewLink(message), 0) // SETLINK ignores the settings of a kind
+    })
 }
 
 pub(crate) fn delete(index: u32) -> Request {

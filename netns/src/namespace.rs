@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
@@ -72,7 +73,7 @@ impl Namespace {
             return Ok((found, false));
         }
         let owned = name.clone();
-        on_worker(move || create(&owned))?.map(|made| (made, true))
+        on_worker(move || create(&owned))?
     }
 
     /// As [`open_or_create`](Self::open_or_create), waiting without blocking.
@@ -81,10 +82,7 @@ impl Namespace {
             return Ok((found, false));
         }
         let owned = name.clone();
-        Self::home()?
-            .run(move || create(&owned))
-            .await
-            .map(|made| (made, true))
+        Self::home()?.run(move || create(&owned)).await
     }
 
     /// Takes the name away; `false`: there was none. What is inside goes as soon as the last handle, socket and process
@@ -160,47 +158,52 @@ pub(crate) fn path(name: &NsName) -> PathBuf {
     Path::new(DIRECTORY).join(name.as_str())
 }
 
-/// On a thread that may change its namespace.
-fn create(name: &NsName) -> Result<Namespace, Error> {
+/// On a thread that may change its namespace: `unshare` moves it into the new one, which outlives that once it is
+/// mounted; then the thread goes back.
+fn create(name: &NsName) -> Result<(Namespace, bool), Error> {
     let failed = |source| Error::Create {
         name: name.clone(),
         source,
     };
     share_directory().map_err(failed)?;
+    let here = File::open("/proc/thread-self/ns/net").map_err(failed)?;
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
+    let made = mount_this(name);
+    setns(&here, CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
+    made
+}
+
+/// Gives the namespace that this thread is in a name; if somebody else was quicker, theirs is the answer.
+fn mount_this(name: &NsName) -> Result<(Namespace, bool), Error> {
+    let failed = |source| Error::Create {
+        name: name.clone(),
+        source,
+    };
+    // Two who repair the same half-deleted one would take each other's file away.
+    let directory = File::open(DIRECTORY).map_err(failed)?;
+    let _lock = Flock::lock(directory, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| failed(errno.into()))?;
+    if let Some(found) = Namespace::open(name)? {
+        return Ok((found, false));
+    }
     let path = path(name);
     clear_half_deleted(&path).map_err(failed)?;
-    // Exclusive: of two who create at once, one is told so instead of mounting over the other's.
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o444)
-        .open(&path)
-        .map_err(failed)?;
-    drop(file);
-    let made = mount_new(&path)
-        .map_err(failed)
+        .open(&path);
+    drop(file.map_err(failed)?);
+    let (none, bind) = (None::<&str>, MsFlags::MS_BIND);
+    let mounted = mount(Some("/proc/thread-self/ns/net"), &path, none, bind, none);
+    let opened = mounted
+        .map_err(|errno| failed(errno.into()))
         .and_then(|()| Namespace::open(name));
-    let made = made.and_then(|found| found.ok_or_else(|| failed(Errno::ESTALE.into())));
+    let made = opened.and_then(|found| found.ok_or_else(|| failed(Errno::ESTALE.into())));
     if made.is_err() {
         let _ = Namespace::delete(name); // the first error is the one to tell
     }
-    made
-}
-
-/// `unshare` moves this thread into the new namespace; mounted, the namespace outlives that, and the thread goes back.
-fn mount_new(path: &Path) -> io::Result<()> {
-    let here = File::open("/proc/thread-self/ns/net")?;
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let none = None::<&str>;
-    let mounted = mount(
-        Some("/proc/thread-self/ns/net"),
-        path,
-        none,
-        MsFlags::MS_BIND,
-        none,
-    );
-    setns(&here, CloneFlags::CLONE_NEWNET)?;
-    Ok(mounted?)
+    made.map(|made| (made, true))
 }
 
 /// Removes the empty file that is left when only the mount of a namespace went. Anything else there is not ours.

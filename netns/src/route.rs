@@ -21,8 +21,8 @@ use crate::wire::Request;
 pub struct RouteSeen {
     /// `dev` is `None` when it leads over several devices, or over one that was not looked at.
     pub route: Route,
-    /// Indexes of the devices that it leads over.
-    pub over: BTreeSet<u32>,
+    /// Gateway (none: on-link) and index of the device, of each next hop.
+    pub hops: BTreeSet<(Option<IpAddr>, u32)>,
     /// It says more than a [`Route`] can (weights, an encapsulation): never what a Spec means.
     pub odd: bool,
     /// As the kernel told it, to be deleted exactly.
@@ -30,7 +30,7 @@ pub struct RouteSeen {
 }
 
 /// `RT_TABLE_MAIN`
-const MAIN: u32 = 254;
+pub(crate) const MAIN: u32 = 254;
 
 /// `IP6_RT_PRIO_USER`: what the kernel makes of metric 0.
 const METRIC_V6: u32 = 1024;
@@ -57,64 +57,66 @@ pub(crate) fn parse(
     let Some(everything) = everything(header.address_family) else {
         return Ok(None);
     };
-    let mut seen = RouteSeen {
-        route: Route {
-            table: u32::from(header.table),
-            ..Route::to(everything)
-        },
-        over: BTreeSet::new(),
-        odd: header.tos != 0,
-        body: body.to_vec(),
+    let mut route = Route {
+        table: u32::from(header.table),
+        ..Route::to(everything)
     };
-    seen.route.onlink = header.flags.contains(RouteFlags::Onlink);
-    let mut destination = everything.addr();
+    route.onlink = header.flags.contains(RouteFlags::Onlink);
+    let mut odd = header.tos != 0;
+    let (mut destination, mut gateway, mut device) = (everything.addr(), None, None);
+    let mut hops = BTreeSet::new();
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(address) => {
                 destination = ip(address).unwrap_or(destination);
             }
-            RouteAttribute::PrefSource(address) => seen.route.source = ip(address),
-            RouteAttribute::Priority(metric) => seen.route.metric = *metric,
-            RouteAttribute::Table(table) => seen.route.table = *table,
-            RouteAttribute::Oif(index) => {
-                seen.over.insert(*index);
+            RouteAttribute::PrefSource(address) => route.source = ip(address),
+            RouteAttribute::Priority(metric) => route.metric = *metric,
+            RouteAttribute::Table(table) => route.table = *table,
+            RouteAttribute::Oif(index) => device = Some(*index),
+            RouteAttribute::Gateway(address) => gateway = ip(address),
+            RouteAttribute::MultiPath(several) => {
+                for hop in several {
+                    odd |= hop.hops != 0; // a weight
+                    route.onlink |= hop.flags.contains(RouteNextHopFlags::Onlink);
+                    odd |= hop.attributes.iter().any(says_more);
+                    let gateway = hop.attributes.iter().find_map(|attribute| match attribute {
+                        RouteAttribute::Gateway(address) => ip(address),
+                        _ => None,
+                    });
+                    hops.insert((gateway, hop.interface_index));
+                }
             }
-            RouteAttribute::MultiPath(hops) => hops.iter().for_each(|hop| seen.hop(hop)),
-            other => seen.next(other),
+            other => odd |= says_more(other),
         }
     }
-    let Ok(destination) = IpNet::new(destination, header.destination_prefix_length) else {
+    hops.extend(device.map(|device| (gateway, device)));
+    let Ok(net) = IpNet::new(destination, header.destination_prefix_length) else {
         return Ok(None);
     };
-    seen.route.destination = destination;
-    if let [index] = Vec::from_iter(&seen.over)[..] {
-        seen.route.dev = names.get(index).cloned();
+    route.destination = net;
+    route.via = hops.iter().filter_map(|(gateway, _)| *gateway).collect();
+    let devices: BTreeSet<u32> = hops.iter().map(|(_, device)| *device).collect();
+    if let (Some(device), 1) = (devices.first(), devices.len()) {
+        route.dev = names.get(device).cloned();
     }
-    seen.route = canonical(&seen.route);
-    Ok(Some(seen))
+    Ok(Some(RouteSeen {
+        route: canonical(&route),
+        hops,
+        odd,
+        body: body.to_vec(),
+    }))
 }
 
-impl RouteSeen {
-    fn hop(&mut self, hop: &RouteNextHop) {
-        self.over.insert(hop.interface_index);
-        self.odd |= hop.hops != 0; // a weight
-        self.route.onlink |= hop.flags.contains(RouteNextHopFlags::Onlink);
-        hop.attributes
-            .iter()
-            .for_each(|attribute| self.next(attribute));
-    }
-
-    fn next(&mut self, attribute: &RouteAttribute) {
-        match attribute {
-            RouteAttribute::Gateway(address) => self.route.via.extend(ip(address)),
-            RouteAttribute::Via(_)
+fn says_more(attribute: &RouteAttribute) -> bool {
+    matches!(
+        attribute,
+        RouteAttribute::Via(_)
             | RouteAttribute::Encap(_)
             | RouteAttribute::NhId(_)
             | RouteAttribute::Metrics(_)
-            | RouteAttribute::Source(_) => self.odd = true,
-            _ => {}
-        }
-    }
+            | RouteAttribute::Source(_)
+    )
 }
 
 /// Where two routes cannot both be: the kernel tells them apart by these.
@@ -136,33 +138,17 @@ pub(crate) fn canonical(route: &Route) -> Route {
     route
 }
 
-/// True when the kernel's route is what was wished: a wish that names no device takes the one that the kernel chose.
-pub(crate) fn fits(wish: &Route, seen: &RouteSeen) -> bool {
-    let found = &seen.route;
-    let same_device = wish.dev.is_none() || wish.dev == found.dev;
-    !seen.odd
-        && same_device
-        && Route {
-            dev: None,
-            ..wish.clone()
-        } == Route {
-            dev: None,
-            ..found.clone()
-        }
+/// A next hop that is wished for: gateway (none: on-link), and the device if it is known (else the kernel chooses).
+pub(crate) type Hop<D> = (Option<IpAddr>, Option<D>);
+
+pub(crate) fn add(route: &Route, hops: &[Hop<u32>], protocol: u8) -> Request {
+    let message = RouteNetlinkMessage::NewRoute(message(route, hops, protocol));
+    Request::new(&message, NLM_F_CREATE | NLM_F_EXCL)
 }
 
-pub(crate) fn add(route: &Route, protocol: u8, dev: Option<u32>) -> Request {
-    Request::new(
-        &RouteNetlinkMessage::NewRoute(message(route, protocol, dev)),
-        NLM_F_CREATE | NLM_F_EXCL,
-    )
-}
-
-pub(crate) fn replace(route: &Route, protocol: u8, dev: Option<u32>) -> Request {
-    Request::new(
-        &RouteNetlinkMessage::NewRoute(message(route, protocol, dev)),
-        NLM_F_CREATE | NLM_F_REPLACE,
-    )
+pub(crate) fn replace(route: &Route, hops: &[Hop<u32>], protocol: u8) -> Request {
+    let message = RouteNetlinkMessage::NewRoute(message(route, hops, protocol));
+    Request::new(&message, NLM_F_CREATE | NLM_F_REPLACE)
 }
 
 /// `ip route flush` does the same: what the dump said, back as a deletion.
@@ -175,7 +161,7 @@ pub(crate) fn delete(seen: &RouteSeen) -> Request {
     }
 }
 
-fn message(route: &Route, protocol: u8, dev: Option<u32>) -> RouteMessage {
+fn message(route: &Route, hops: &[Hop<u32>], protocol: u8) -> RouteMessage {
     let mut message = RouteMessage::default();
     let header = &mut message.header;
     header.address_family = match route.destination {
@@ -210,32 +196,27 @@ fn message(route: &Route, protocol: u8, dev: Option<u32>) -> RouteMessage {
             .source
             .map(|source| RouteAttribute::PrefSource(source.into())),
     );
-    if route.via.len() > 1 {
-        let hops = route
-            .via
-            .iter()
-            .map(|gateway| next_hop(*gateway, route.onlink, dev))
-            .collect();
-        attributes.push(RouteAttribute::MultiPath(hops));
-    } else {
-        attributes.extend(
-            route
-                .via
-                .iter()
-                .map(|gateway| RouteAttribute::Gateway((*gateway).into())),
-        );
-        attributes.extend(dev.map(RouteAttribute::Oif));
+    match hops {
+        [(gateway, device)] => {
+            attributes.extend(gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
+            attributes.extend(device.map(RouteAttribute::Oif));
+        }
+        several => {
+            let hops = several.iter().map(|hop| next_hop(*hop, route.onlink));
+            attributes.push(RouteAttribute::MultiPath(hops.collect()));
+        }
     }
     message
 }
 
-fn next_hop(gateway: IpAddr, onlink: bool, dev: Option<u32>) -> RouteNextHop {
+fn next_hop((gateway, device): Hop<u32>, onlink: bool) -> RouteNextHop {
     let mut hop = RouteNextHop::default();
-    hop.interface_index = dev.unwrap_or(0);
+    hop.interface_index = device.unwrap_or(0);
     if onlink {
         hop.flags |= RouteNextHopFlags::Onlink;
     }
-    hop.attributes.push(RouteAttribute::Gateway(gateway.into()));
+    hop.attributes
+        .extend(gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
     hop
 }
 

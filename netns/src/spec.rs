@@ -50,7 +50,8 @@ pub struct Link {
     pub up: bool,
     /// Bridge that it is a port of, in the same namespace.
     pub master: Option<DevName>,
-    /// Exactly these, and the kernel's own link-local; `None`: addresses are not ours to touch.
+    /// Exactly these, and the kernel's own (link-local, autoconfigured); `None`: addresses are not ours to touch. Of several
+    /// in one network the one that came first is the primary (source) address, and stays it: no flow is cut to change that.
     pub addrs: Option<BTreeSet<IpNet>>,
 }
 

@@ -1,0 +1,168 @@
+//! Sockets that are born inside of a namespace, and stay there.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it should be"
+)]
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use common::{chain, converge, dev, ip, ipv4, namespace, net, ns, sandbox, specs};
+use netns::spec::{Link, Place};
+use netns::{Namespace, announce, socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Two namespaces with a pair between them: `left` has 10.0.0.1, `right` 10.0.0.2.
+async fn two() -> (Namespace, Namespace) {
+    let (left, right) = (namespace("left"), namespace("right"));
+    let mut spec = specs::own();
+    let far = Place::Named(ns("right"));
+    spec.links.insert(
+        dev("t0"),
+        Link::veth(dev("t0"), far).addrs([net("10.0.0.1/24"), net("fd00::1/64")]),
+    );
+    converge(&left, &spec).await;
+    spec.links.insert(
+        dev("t0"),
+        Link::existing().addrs([net("10.0.0.2/24"), net("fd00::2/64")]),
+    );
+    converge(&right, &spec).await;
+    (left, right)
+}
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn udp_and_tcp() {
+    sandbox("udp_and_tcp", || async {
+        let (left, right) = two().await;
+        for (bind, to) in [("0.0.0.0:67", "10.0.0.1:67"), ("[::]:53", "[fd00::1]:53")] {
+            let server = socket::udp(&left, at(bind), Some(&dev("t0")))
+                .await
+                .unwrap();
+            let _second = socket::udp(&left, at(bind), Some(&dev("lo")))
+                .await
+                .unwrap();
+            let client = socket::udp_connected(&right, at(to)).await.unwrap();
+            client.send(b"hello").await.unwrap();
+            let mut buffer = [0; 16];
+            let (length, from) = server.recv_from(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..length], b"hello");
+            server.send_to(b"there", from).await.unwrap();
+            assert_eq!(client.recv(&mut buffer).await.unwrap(), 5);
+        }
+        let broadcast = socket::udp(&left, at("0.0.0.0:68"), None).await.unwrap();
+        broadcast.send_to(b"all", at("10.0.0.255:9")).await.unwrap();
+
+        // An address that is not there yet.
+        let early = socket::tcp_listener(&left, at("169.254.169.254:80"), None)
+            .await
+            .unwrap();
+        drop(early);
+        let server = socket::tcp_listener(&left, at("10.0.0.1:80"), Some(&dev("t0")))
+            .await
+            .unwrap();
+        let mut client = socket::tcp_stream(&right, at("10.0.0.1:80")).await.unwrap();
+        let (mut served, from) = server.accept().await.unwrap();
+        assert_eq!(from.ip(), ip("10.0.0.2"));
+        client.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 5];
+        served.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"hello");
+        drop((server, served, client));
+        let error = socket::tcp_stream(&right, at("10.0.0.1:81"))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "open a TCP to 10.0.0.1:81 socket in namespace right: Connection refused (os error 111)"
+        );
+        let error = socket::udp(&left, at("10.9.9.9:67"), None)
+            .await
+            .unwrap_err();
+        assert!(
+            chain(&error).contains("UDP 10.9.9.9:67 socket in namespace left: Cannot assign"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn whole_frames() {
+    sandbox("whole_frames", || async {
+        let (left, right) = two().await;
+        let (sender, receiver) = (
+            socket::packet(&left, &dev("t0"), 0).await.unwrap(),
+            socket::packet(&right, &dev("t0"), 0x88b5).await.unwrap(),
+        );
+        let mut frame = [0xff; 60];
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+        sender.send(&frame).await.unwrap();
+        sender.try_send(&frame).unwrap();
+        let mut buffer = [0; 100];
+        for _ in 0..2 {
+            assert_eq!(receiver.recv(&mut buffer).await.unwrap(), 60);
+            assert_eq!(buffer[..60], frame);
+        }
+        let nothing =
+            tokio::time::timeout(Duration::from_millis(100), sender.recv(&mut buffer)).await;
+        assert!(nothing.is_err(), "a socket to send by hears nothing");
+        let error = socket::packet(&left, &dev("gone"), 0).await.unwrap_err();
+        assert!(
+            chain(&error).contains("packet gone socket in namespace left: No such device"),
+            "{}",
+            chain(&error)
+        );
+    });
+}
+
+#[test]
+fn addresses_are_announced() {
+    sandbox("addresses_are_announced", || async {
+        let (left, right) = two().await;
+        let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
+        let mac = netns::converge(&left, &specs::own()).await; // takes t0 away: it is not in that Spec
+        assert!(mac.unwrap().steps.len() == 1);
+        let error = announce(&left, &dev("t0"), &[Ipv4Addr::LOCALHOST])
+            .await
+            .unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "announce t0 in namespace left: No such device (os error 19)"
+        );
+        drop(ear);
+
+        let (left, right) = two().await;
+        let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
+        let addresses = [ipv4("203.0.113.9"), ipv4("203.0.113.10")];
+        announce(&left, &dev("t0"), &addresses).await.unwrap();
+        let mac = link_mac(&left).await;
+        for address in addresses {
+            for operation in [1, 2] {
+                let mut frame = [0; 60];
+                assert!(ear.recv(&mut frame).await.unwrap() >= 42);
+                assert_eq!(
+                    (&frame[..6], &frame[6..12]),
+                    (&[0xff; 6][..], &mac[..]),
+                    "to all, from the device"
+                );
+                assert_eq!(frame[20..22], [0, operation]);
+                assert_eq!(
+                    (&frame[22..28], &frame[28..32]),
+                    (&mac[..], &address.octets()[..])
+                );
+                assert_eq!(frame[38..42], address.octets());
+            }
+        }
+    });
+}
+
+async fn link_mac(ns: &Namespace) -> [u8; 6] {
+    let mut spec = specs::own();
+    spec.links.insert(dev("t0"), Link::existing());
+    converge(ns, &spec).await.links[&dev("t0")].mac.unwrap().0
+}

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::host::WARREN;
 use super::wait::{PATIENCE, wait_for};
 use super::{Host, Output, Place, Running};
 
@@ -62,8 +63,7 @@ impl Daemon {
     #[track_caller]
     pub fn try_start(&mut self) -> Result<Duration, ExitStatus> {
         let begin = Instant::now();
-        let mut command = self.machine.command(&[
-            env!("CARGO_BIN_EXE_warren"),
+        let run = [
             "run",
             "--topology",
             &self.topology,
@@ -71,7 +71,8 @@ impl Daemon {
             STATE,
             "--socket",
             SOCKET,
-        ]);
+        ];
+        let mut command = self.machine.command(&[&WARREN[..], &run].concat());
         command.env("NOTIFY_SOCKET", NOTIFY);
         if let Ok(filter) = std::env::var("RUST_LOG") {
             command.env("RUST_LOG", filter);
@@ -145,17 +146,15 @@ impl Daemon {
 
     /// Asks the running daemon: `warren <args> --socket ..`.
     pub fn warren(&self, args: &[&str]) -> Output {
-        let argv: Vec<&str> =
-            [&[env!("CARGO_BIN_EXE_warren")], args, &["--socket", SOCKET]].concat();
+        let argv = [&WARREN[..], args, &["--socket", SOCKET]].concat();
         self.machine.run(&argv)
     }
 
     /// What `warren plan` says of the daemon's topology now.
     #[track_caller]
     pub fn plan(&self) -> String {
-        let plan = ["plan", "--topology", TOPOLOGY, "--state-dir", STATE];
-        let argv: Vec<&str> = [&[env!("CARGO_BIN_EXE_warren")][..], &plan].concat();
-        self.machine.run(&argv).ok()
+        let plan = ["plan", "--topology", &self.topology, "--state-dir", STATE];
+        self.machine.run(&[&WARREN[..], &plan].concat()).ok()
     }
 
     /// The answer of one of its `--json` commands: `["status"]`, `["show", "network", "blue"]`.

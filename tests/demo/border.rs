@@ -54,7 +54,7 @@ pub(crate) fn cross(say: &mut Transcript, cast: &Cast) {
             ((), format!("{} is {}", cast.floating_ip, floating.name))
         },
     );
-    say.check("so do the instances inside, and itself (hairpin)", |say| {
+    say.check("so do those inside, itself too (hairpin)", |say| {
         for instance in &cast.instances {
             let name = instance.guest.get(&into);
             say.shell(

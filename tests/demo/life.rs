@@ -4,39 +4,46 @@ use std::net::Ipv4Addr;
 
 use serde_json::Value;
 
-use crate::METADATA;
 use crate::cast::{Cast, text};
 use crate::transcript::Transcript;
+use crate::{FILE, METADATA};
 
 pub(crate) fn boot(say: &mut Transcript, cast: &Cast) {
     say.title("Four instances boot, each with a DHCP client as images have it");
     for instance in &cast.instances {
         let (name, client) = (&instance.name, instance.client);
-        say.check(
-            &format!("{name} boots with {client:?}: address, routes, DNS, MTU").to_lowercase(),
-            |say| {
-                let lease = instance.guest.lease(client);
-                let subnet = &instance.network["subnets"][0];
-                let router: Ipv4Addr = text(&subnet["gateway_ip"]).parse().unwrap();
-                assert_eq!(lease.address, instance.address);
-                assert_eq!(
-                    lease.dns,
-                    [text(&subnet["dhcp_address"]).parse::<Ipv4Addr>().unwrap()]
-                );
-                assert_eq!(lease.mtu.map(u64::from), instance.network["mtu"].as_u64());
-                let routed = instance.guest.run(&["ip", "route", "show", "default"]).ok();
-                assert!(routed.contains(&format!("via {router} ")), "{routed}");
-                let told = format!(
-                    "{}/{} by {client:?}, default route by {router}, DNS {}, MTU {}",
-                    lease.address,
-                    lease.prefix,
-                    lease.dns[0],
-                    lease.mtu.unwrap()
-                );
-                say.tell(&format!("{name:8} {told}"));
-                ((), told)
-            },
-        );
+        say.check(&format!("{name} boots with {client}"), |say| {
+            let lease = instance.guest.lease(client);
+            let subnet = &instance.network["subnets"][0];
+            let router: Ipv4Addr = text(&subnet["gateway_ip"]).parse().unwrap();
+            assert_eq!(lease.address, instance.address);
+            assert_eq!(
+                lease.dns,
+                [text(&subnet["dhcp_address"]).parse::<Ipv4Addr>().unwrap()]
+            );
+            assert_eq!(lease.mtu.map(u64::from), instance.network["mtu"].as_u64());
+            let routed = instance.guest.run(&["ip", "route", "show", "default"]).ok();
+            assert!(routed.contains(&format!("via {router} ")), "{routed}");
+            let metadata = lease
+                .routes
+                .iter()
+                .any(|(to, _)| to.to_string() == "169.254.169.254/32");
+            assert!(
+                metadata,
+                "no route to the metadata service: {:?}",
+                lease.routes
+            );
+            let told = format!(
+                "{}/{}, {} routes, DNS {}, MTU {}",
+                lease.address,
+                lease.prefix,
+                lease.routes.len(),
+                lease.dns[0],
+                lease.mtu.unwrap()
+            );
+            say.tell(&format!("{name:8} {client:9} {told}"));
+            ((), told)
+        });
     }
 }
 
@@ -80,10 +87,7 @@ pub(crate) fn who_am_i(say: &mut Transcript, cast: &Cast) {
             &format!("curl {METADATA}/openstack/latest/user_data"),
             first.user_data.as_deref().unwrap_or_default(),
         );
-        (
-            (),
-            "name, id and user data are those of conf/demo.toml".to_owned(),
-        )
+        ((), format!("name, id and user data as in {FILE}"))
     });
     say.check("none gets its neighbour's, whatever it pretends", |say| {
         let (liar, other) = (&cast.instances[0], &cast.instances[1]);
@@ -140,6 +144,6 @@ pub(crate) fn meet(say: &mut Transcript, cast: &Cast) {
             &format!("ping {}", to.fqdn),
             said.lines().next().unwrap_or_default(),
         );
-        ((), format!("{pings} pairs, within and across networks"))
+        ((), format!("{pings} pairs, in and across networks"))
     });
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 
 #[derive(Debug, Default)]
 pub(crate) struct Transcript {
@@ -54,9 +54,9 @@ impl Transcript {
     pub(crate) fn end(&self, begin: Instant) -> bool {
         let mut table = Table::new();
         table
-            .load_preset(UTF8_HORIZONTAL_ONLY)
+            .load_preset(UTF8_BORDERS_ONLY)
             .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(120);
+            .set_width(118);
         for (what, word) in &self.checks {
             let mark = if word.is_ok() { "✔" } else { "✘" };
             let word = match word {

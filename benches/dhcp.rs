@@ -50,7 +50,7 @@ fn measure() {
     let mut only_one = CpuSet::new();
     only_one.set(CPU).unwrap();
     sched_setaffinity(Pid::from_raw(0), &only_one).unwrap();
-    let servers: [(&str, &str, fn(&Host) -> Running); 3] = [
+    let servers: [(&str, &str, Start); 3] = [
         ("warren", "", start_warren),
         ("dnsmasq", ">= 100x", start_dnsmasq),
         ("Kea", ">= 5x", start_kea),
@@ -85,6 +85,8 @@ fn measure() {
     }
 }
 
+type Start = fn(&Host) -> Running;
+
 /// One server, and its 500 clients.
 struct Race {
     name: &'static str,
@@ -98,7 +100,7 @@ struct Race {
 }
 
 impl Race {
-    fn new(name: &'static str, goal: &'static str, start: fn(&Host) -> Running) -> Option<Self> {
+    fn new(name: &'static str, goal: &'static str, start: Start) -> Option<Self> {
         let host = Host::new("bench-dhcp")?;
         host.bridge("br0");
         host.ip(&format!(

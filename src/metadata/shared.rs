@@ -23,6 +23,7 @@ pub struct Shared {
 }
 
 /// [`Upstream`], ready for use.
+#[allow(clippy::large_enum_variant, reason = "there is one, behind an Arc")]
 pub(super) enum Source {
     Local,
     Nova(Nova),

@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+# Most tests wait for something most of the time.
+THREADS ?= $(shell echo $$((4 * $$(nproc))))
 # Everything is fetched by the target `fetch`; after it no cargo command has a reason to go out.
 cargo := CARGO_NET_OFFLINE=true cargo
 
@@ -20,7 +22,7 @@ demo: root setup ## the main job end to end, in a sandbox that leaves nothing be
 	@$(cargo) test --locked --quiet --test demo
 
 test: root setup ## every test (formatting and lints: make lint)
-	WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace
+	RUST_TEST_THREADS=$(THREADS) WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace --no-fail-fast
 
 bench: root setup ## the figures of the README, as ratios against the peers
 	$(cargo) bench --locked --workspace

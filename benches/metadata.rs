@@ -272,8 +272,6 @@ async fn connect(source: IpAddr, address: SocketAddr) -> TcpStream {
     socket.bind((source, 0).into()).unwrap();
     let stream = socket.connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    // No TIME_WAIT: the load must not run out of ports.
-    stream.set_zero_linger().unwrap();
     stream
 }
 

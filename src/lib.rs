@@ -22,12 +22,17 @@
 //! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cli;
+pub mod dhcp;
 pub mod dns;
 pub mod metadata;
 pub mod model;
 pub mod plan;
+pub mod reconcile;
 pub mod status;
 pub mod store;
+pub mod topology;
 
 /// An error and all that caused it, in one line: "do X: because Y: because Z".
 pub fn chain(error: &dyn std::error::Error) -> String {
@@ -35,6 +40,10 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     // Some errors repeat their cause in their own text.
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
-        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+        if text.ends_with(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
     })
 }

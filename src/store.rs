@@ -1,6 +1,8 @@
 //! Last known state on disk: one JSON file per network, router and instance, so that a broken file costs one object.
 //!
-//!     <state-dir>/lock  networks/<id>.json  routers/<id>.json  instances/<id>.json
+//! ```text
+//! <state-dir>/lock  settings.json  networks/<id>.json  routers/<id>.json  instances/<id>.json
+//! ```
 //!
 //! Written aside and renamed; the newest content wins, bursts are gathered by the caller. Read at start, before
 //! the source: what it says is served until the source has spoken.
@@ -16,7 +18,9 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Event, State};
+use crate::model::{Event, Instance, InstanceId, Network, NetworkId, Router, RouterId, State};
+
+const SETTINGS: &str = "settings.json";
 
 const KINDS: [&str; 3] = ["networks", "routers", "instances"];
 
@@ -122,22 +126,32 @@ impl Store {
         &self.dir
     }
 
+    /// What an earlier run kept by [`Store::keep_settings`]; `None`: there was none.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
+        let path = self.dir.join(SETTINGS);
+        if !path.exists() {
+            return Ok(None);
+        }
+        read_object(&path)
+            .map(Some)
+            .map_err(|reason| put_aside(&path, reason))
+    }
+
+    pub fn keep_settings<T: Serialize>(&self, settings: &T) -> Result<(), StoreError> {
+        let path = self.dir.join(SETTINGS);
+        put(&path, Some(settings)).map_err(|source| StoreError::Write { path, source })
+    }
+
     /// All that can be read, and what can't. A broken file is put aside, so that it is reported once.
     pub fn load(&self) -> (State, Vec<StoreError>) {
         let mut errors = Vec::new();
         let [networks, routers, instances] = KINDS;
         let state = State {
-            networks: self.load_kind(networks, &mut errors, |network: &crate::model::Network| {
-                network.id
+            networks: self.load_kind(networks, &mut errors, |network: &Network| network.id),
+            routers: self.load_kind(routers, &mut errors, |router: &Router| router.id),
+            instances: self.load_kind(instances, &mut errors, |instance: &Instance| {
+                instance.id.clone()
             }),
-            routers: self.load_kind(routers, &mut errors, |router: &crate::model::Router| {
-                router.id
-            }),
-            instances: self.load_kind(
-                instances,
-                &mut errors,
-                |instance: &crate::model::Instance| instance.id.clone(),
-            ),
         };
         (state, errors)
     }
@@ -192,12 +206,7 @@ impl Store {
                 Ok(object) => {
                     objects.insert(id(&object), Arc::new(object));
                 }
-                Err(reason) => {
-                    let path = path.display().to_string();
-                    // Failing to put it aside only means that it is reported again next time.
-                    drop(fs::rename(&path, format!("{path}.broken")));
-                    errors.push(StoreError::Broken { path, reason });
-                }
+                Err(reason) => errors.push(put_aside(&path, reason)),
             }
         }
         objects
@@ -206,14 +215,9 @@ impl Store {
     fn save_one(&self, state: &State, kind: &'static str, id: &str) -> Result<(), StoreError> {
         let path = self.dir.join(kind).join(file_name(id));
         let written = match (kind, id.parse::<uuid::Uuid>()) {
-            ("networks", Ok(id)) => put(&path, state.networks.get(&crate::model::NetworkId(id))),
-            ("routers", Ok(id)) => put(&path, state.routers.get(&crate::model::RouterId(id))),
-            _ => put(
-                &path,
-                state
-                    .instances
-                    .get(&crate::model::InstanceId(id.to_owned())),
-            ),
+            ("networks", Ok(id)) => put(&path, state.networks.get(&NetworkId(id))),
+            ("routers", Ok(id)) => put(&path, state.routers.get(&RouterId(id))),
+            _ => put(&path, state.instances.get(&InstanceId(id.to_owned()))),
         };
         written.map_err(|source| StoreError::Write { path, source })
     }
@@ -232,13 +236,21 @@ fn file_name(id: &str) -> String {
     stem.chars().take(200).chain(".json".chars()).collect()
 }
 
+/// It is reported once: the next start does not find it.
+fn put_aside(path: &Path, reason: String) -> StoreError {
+    let path = path.display().to_string();
+    // Failing to put it aside only means that it is reported again.
+    let _ = fs::rename(&path, format!("{path}.broken"));
+    StoreError::Broken { path, reason }
+}
+
 fn read_object<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
     serde_json::from_slice(&bytes).map_err(|error| error.to_string())
 }
 
 /// Written aside and renamed: a crash leaves the old file or the new one. `None` removes it.
-fn put<T: Serialize>(path: &Path, object: Option<&Arc<T>>) -> io::Result<()> {
+fn put<T: Serialize>(path: &Path, object: Option<&T>) -> io::Result<()> {
     let Some(object) = object else {
         return match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -252,6 +264,6 @@ fn put<T: Serialize>(path: &Path, object: Option<&Arc<T>>) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&aside)?;
-    file.write_all(&serde_json::to_vec(&**object)?)?;
+    file.write_all(&serde_json::to_vec(object)?)?;
     fs::rename(&aside, path)
 }

@@ -14,6 +14,7 @@
 //! | doing it | `apply.rs`, `work.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `load.rs`, `element.rs`; connections: `conntrack.rs` |
+//! | which parts of the kernel are missing | `probe.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | whose a device is, without a Spec | `survey.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
@@ -41,6 +42,7 @@ mod namespace;
 mod neigh;
 mod nft;
 mod observe;
+mod probe;
 mod reactor;
 mod route;
 mod routing;
@@ -67,6 +69,7 @@ pub use names::{DevName, MacAddr, NameError, NsName};
 pub use namespace::Namespace;
 pub use nft::{ChainSeen, TableSeen};
 pub use observe::{Actual, PeerSeen, observe};
+pub use probe::{Part, missing_parts};
 pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};

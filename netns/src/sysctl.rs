@@ -30,11 +30,6 @@ pub(crate) fn device(key: &str) -> Option<DevName> {
     }
 }
 
-/// Where it lies.
-pub(crate) fn directory(key: &str) -> Option<PathBuf> {
-    path(key).parent().map(Path::to_path_buf)
-}
-
 /// How a setting stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SysctlSeen {
@@ -84,6 +79,7 @@ pub(crate) fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn path(key: &str) -> PathBuf {
+/// Where it lies.
+pub(crate) fn path(key: &str) -> PathBuf {
     Path::new("/proc/sys").join(key)
 }

@@ -1,28 +1,29 @@
 //! Something moved in a namespace: who did it and what it was is not asked, since the answer is to look again.
 //!
 //! Devices, addresses, routes, rules and nftables tell by netlink, which needs two sockets born in each namespace. Most
-//! settings below /proc/sys tell nobody, but writing one is seen on its directory (inotify). That a namespace itself is
-//! gone, also with its file left behind, shows in the table of mounts. All of it is awaited by tasks; there is no thread.
+//! settings below /proc/sys tell nobody (inotify sees writers of the same proc mount only), so they are read once a
+//! second, through files that were opened inside: a microsecond each. That a namespace itself is gone, also with its
+//! file left behind, shows in the table of mounts. All of it is awaited by tasks; there is no thread.
 //!
 //! Neighbours are not watched: on a busy router they come and go all the time, also by the will of its guests.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File, OpenOptions};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::socket::{MsgFlags, recv};
 use rtnetlink::sys::{Socket, SocketAddr, protocols};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 use crate::error::Error;
 use crate::namespace::{self, Namespace};
@@ -42,6 +43,9 @@ const ROUTE_GROUPS: [u32; 9] = [1, 5, 7, 8, 9, 11, 19, 24, 25];
 /// `NFNLGRP_NFTABLES`
 const NFTABLES_GROUP: u32 = 7;
 
+/// How late a changed setting is noticed, at most.
+const READ_EVERY: Duration = Duration::from_secs(1);
+
 /// Messages read in one go, before others get their turn.
 const AT_ONCE: usize = 64;
 
@@ -49,7 +53,6 @@ const AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub struct Watcher {
     watched: Arc<Mutex<BTreeMap<Place, Watched>>>,
-    settings: Option<Arc<Settings>>,
     news: Arc<News>,
     _tasks: Vec<Task>,
 }
@@ -59,8 +62,7 @@ pub struct Watcher {
 struct Watched {
     inode: u64,
     _listeners: Vec<Task>,
-    /// Directories of settings. The open file keeps the kernel from forgetting the directory, and with it our watch.
-    directories: BTreeMap<PathBuf, (WatchDescriptor, File)>,
+    settings: Vec<Setting>,
 }
 
 /// Places where something moved.
@@ -70,11 +72,11 @@ struct News {
     wake: Notify,
 }
 
-/// Watches on directories of settings, of all namespaces.
+/// A setting, open in its namespace, and what it was when it was last read; `None`: gone, with its device.
 #[derive(Debug)]
-struct Settings {
-    inotify: Inotify,
-    places: Mutex<HashMap<WatchDescriptor, Place>>,
+struct Setting {
+    file: File,
+    value: Option<Vec<u8>>,
 }
 
 /// Ends with its owner.
@@ -99,22 +101,13 @@ impl Watcher {
             ))),
             Err(error) => tracing::warn!(%error, "deleted namespaces will not be noticed at once"),
         }
-        let settings = match Settings::open() {
-            Ok((settings, ready)) => {
-                tasks.push(Task::spawn(
-                    Arc::clone(&settings).watch(ready, Arc::clone(&news)),
-                ));
-                Some(settings)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "changed sysctls will not be noticed at once");
-                None
-            }
-        };
+        tasks.push(Task::spawn(watch_settings(
+            Arc::clone(&watched),
+            Arc::clone(&news),
+        )));
         (
             Self {
                 watched,
-                settings,
                 news,
                 _tasks: tasks,
             },
@@ -153,60 +146,33 @@ impl Watcher {
         let new = Watched {
             inode: ns.inode(),
             _listeners: listeners,
-            directories: BTreeMap::new(),
+            settings: Vec::new(),
         };
-        let old = lock(&self.watched).insert(ns.place().clone(), new);
-        self.forget_settings(old);
+        lock(&self.watched).insert(ns.place().clone(), new);
         Ok(())
     }
 
     /// Watches the settings that `spec` names, too. Settings of devices can be watched when the device is there: call it
     /// after each time that `spec` was applied. A namespace that is not watched is left alone.
     pub async fn watch_settings(&self, ns: &Namespace, spec: &Spec) -> Result<(), Error> {
-        let Some(settings) = self.settings.clone() else {
-            return Ok(());
-        };
-        if !lock(&self.watched).contains_key(ns.place()) {
-            return Ok(());
+        let paths: Vec<PathBuf> = spec.sysctls.keys().map(|key| sysctl::path(key)).collect();
+        // All of them each time: a file that went with its device is another when it comes back.
+        let settings = ns.enter(move || {
+            let open = paths.iter().filter_map(|path| File::open(path).ok());
+            Ok(open.map(Setting::read_first).collect())
+        });
+        let settings = settings.await?;
+        if let Some(watched) = lock(&self.watched).get_mut(ns.place())
+            && watched.inode == ns.inode()
+        {
+            watched.settings = settings;
         }
-        // All of them each time: a directory that went with its device is another when it comes back.
-        let wanted: BTreeSet<PathBuf> = spec
-            .sysctls
-            .keys()
-            .filter_map(|key| sysctl::directory(key))
-            .collect();
-        let adding = Arc::clone(&settings);
-        let added = ns.enter(move || adding.add(wanted)).await?;
-        let mut all = lock(&self.watched);
-        let Some(watched) = all
-            .get_mut(ns.place())
-            .filter(|watched| watched.inode == ns.inode())
-        else {
-            settings.remove(added); // unwatched meanwhile
-            return Ok(());
-        };
-        lock(&settings.places).extend(
-            added
-                .values()
-                .map(|(descriptor, _)| (*descriptor, ns.place().clone())),
-        );
-        let mut old = std::mem::replace(&mut watched.directories, added);
-        // The kernel gives the same descriptor for the same directory.
-        old.retain(|_, (old, _)| !watched.directories.values().any(|(new, _)| new == old));
-        settings.remove(old);
         Ok(())
     }
 
     /// Stops watching, also one that no longer exists.
     pub fn unwatch(&self, place: &Place) {
-        let old = lock(&self.watched).remove(place);
-        self.forget_settings(old);
-    }
-
-    fn forget_settings(&self, old: Option<Watched>) {
-        if let (Some(settings), Some(old)) = (&self.settings, old) {
-            settings.remove(old.directories);
-        }
+        lock(&self.watched).remove(place);
     }
 }
 
@@ -293,64 +259,40 @@ async fn watch_mounts(
     }
 }
 
-impl Settings {
-    fn open() -> io::Result<(Arc<Self>, AsyncFd<OwnedFd>)> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let ready = register(inotify.as_fd().try_clone_to_owned()?, Interest::READABLE)?;
-        Ok((
-            Arc::new(Self {
-                inotify,
-                places: Mutex::new(HashMap::new()),
-            }),
-            ready,
-        ))
-    }
-
-    async fn watch(self: Arc<Self>, descriptor: AsyncFd<OwnedFd>, news: Arc<News>) {
-        while let Ok(mut ready) = descriptor.readable().await {
-            match self.inotify.read_events() {
-                Ok(events) => {
-                    let places = lock(&self.places);
-                    events
-                        .iter()
-                        .filter_map(|event| places.get(&event.wd))
-                        .for_each(|place| news.tell(place));
-                }
-                Err(Errno::EINTR) => {}
-                Err(_) => ready.clear_ready(), // EAGAIN: all read
+/// Reading blocks for nothing: the kernel prints a number.
+async fn watch_settings(watched: Arc<Mutex<BTreeMap<Place, Watched>>>, news: Arc<News>) {
+    let mut tick = tokio::time::interval(READ_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for (place, watched) in lock(&watched).iter_mut() {
+            // Each is read, so that one change is told once.
+            let changed = watched.settings.iter_mut().filter_map(Setting::changed);
+            if changed.count() > 0 {
+                news.tell(place);
             }
-        }
-    }
-
-    /// On a worker inside of the namespace, since /proc/sys shows that of the looking thread. What is not there is left out.
-    fn add(
-        &self,
-        paths: BTreeSet<PathBuf>,
-    ) -> io::Result<BTreeMap<PathBuf, (WatchDescriptor, File)>> {
-        let mut added = BTreeMap::new();
-        for path in paths {
-            let Ok(file) = open_directory(&path) else {
-                continue;
-            };
-            let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ONLYDIR;
-            added.insert(path.clone(), (self.inotify.add_watch(&path, flags)?, file));
-        }
-        Ok(added)
-    }
-
-    fn remove(&self, directories: BTreeMap<PathBuf, (WatchDescriptor, File)>) {
-        for (descriptor, _) in directories.into_values() {
-            lock(&self.places).remove(&descriptor);
-            let _ = self.inotify.rm_watch(descriptor); // gone by itself if its directory is
         }
     }
 }
 
-fn open_directory(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-        .open(path)
+impl Setting {
+    fn read_first(file: File) -> Self {
+        let value = read(&file);
+        Self { file, value }
+    }
+
+    fn changed(&mut self) -> Option<()> {
+        let now = read(&self.file);
+        let changed = now != self.value;
+        self.value = now;
+        changed.then_some(())
+    }
+}
+
+fn read(file: &File) -> Option<Vec<u8>> {
+    let mut value = [0; 64];
+    let length = file.read_at(&mut value, 0).ok()?;
+    Some(value[..length].to_vec())
 }
 
 /// On a worker inside of the namespace.

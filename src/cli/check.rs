@@ -6,8 +6,15 @@ use super::{print, print_json};
 use crate::topology::{self, Mistake};
 
 pub(super) fn run(arguments: &super::Check) -> ExitCode {
-    match topology::check_file(&arguments.topology.topology) {
-        Ok(summary) => print(&summary),
+    let path = &arguments.topology.topology;
+    match topology::check_file(path) {
+        Ok(topology) if arguments.json.json => print_json(&topology.warnings),
+        Ok(topology) => {
+            for warning in &topology.warnings {
+                eprintln!("{warning}");
+            }
+            print(&format!("{}: no mistakes", path.display()))
+        }
         Err(mistakes) => tell(&mistakes, arguments.json.json),
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn run(arguments: &super::Cleanup) -> ExitCode {
     let outcome = block_on(async {
         let home = Namespace::home()?;
         let leftovers = sweep::leftovers(&home, &wanted).await?;
-        let errors = if arguments.dry_run { Vec::new() } else { sweep::remove(&home, &leftovers).await };
+        let errors = if arguments.dry_run {
+            Vec::new()
+        } else {
+            sweep::remove(&home, &leftovers).await
+        };
         Ok::<_, netns::Error>((leftovers, errors))
     });
     let (leftovers, errors) = match outcome {
@@ -46,8 +50,15 @@ pub(super) fn run(arguments: &super::Cleanup) -> ExitCode {
         Ok(Err(error)) => return fail(&error),
         Err(error) => return fail(&error),
     };
-    let forgotten = if arguments.all && !arguments.dry_run { store.forget() } else { Vec::new() };
-    let errors = errors.iter().map(|error| chain(error)).chain(forgotten.iter().map(|error| chain(error)));
+    let forgotten = if arguments.all && !arguments.dry_run {
+        store.forget()
+    } else {
+        Vec::new()
+    };
+    let errors = errors
+        .iter()
+        .map(|error| chain(error))
+        .chain(forgotten.iter().map(|error| chain(error)));
     tell(&leftovers, errors.collect(), arguments)
 }
 
@@ -62,14 +73,36 @@ fn tell(leftovers: &Leftovers, errors: Vec<String>, arguments: &super::Cleanup) 
     for error in &done.errors {
         eprintln!("warren: failed to {error}");
     }
-    let printed = if arguments.json.json { print_json(&done) } else { print(&sentence(&done)) };
-    if done.errors.is_empty() { printed } else { ExitCode::FAILURE }
+    let printed = if arguments.json.json {
+        print_json(&done)
+    } else {
+        print(&sentence(&done))
+    };
+    if done.errors.is_empty() {
+        printed
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn sentence(done: &Done) -> String {
-    let verb = if done.dry_run { "would remove" } else { "removed" };
-    let namespaces = done.namespaces.iter().map(|name| format!("{verb} namespace {name}"));
-    let devices = done.devices.iter().map(|name| format!("{verb} device {name}"));
+    let verb = if done.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    let namespaces = done
+        .namespaces
+        .iter()
+        .map(|name| format!("{verb} namespace {name}"));
+    let devices = done
+        .devices
+        .iter()
+        .map(|name| format!("{verb} device {name}"));
     let lines: Vec<_> = namespaces.chain(devices).collect();
-    if lines.is_empty() { "nothing of warren's to remove".into() } else { lines.join("\n") }
+    if lines.is_empty() {
+        "nothing of warren's to remove".into()
+    } else {
+        lines.join("\n")
+    }
 }

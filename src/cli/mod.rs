@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand};
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, arg_required_else_help = true)]
-#[command(after_help = "Start here:\n  warren check --topology /etc/warren/topology.toml\n  warren run --topology /etc/warren/topology.toml")]
+#[command(
+    after_help = "Start here:\n  warren check --topology /etc/warren/topology.toml\n  warren run --topology /etc/warren/topology.toml"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -24,9 +26,11 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Be the daemon: make what the topology says, serve it, keep it so.
-    #[command(after_help = "Example:\n  warren run --topology /etc/warren/topology.toml --state-dir /var/lib/warren\n\n\
+    #[command(
+        after_help = "Example:\n  warren run --topology /etc/warren/topology.toml --state-dir /var/lib/warren\n\n\
         Logs go to standard error; RUST_LOG=warren=debug says more. SIGHUP or a change of the file loads it again.\n\
-        SIGTERM stops the daemon; namespaces, routes and NAT stay, and established flows go on.")]
+        SIGTERM stops the daemon; namespaces, routes and NAT stay, and established flows go on."
+    )]
     Run(Run),
     /// Tell every mistake of a topology file at once; exit status 1 if there is one.
     #[command(after_help = "Example:\n  warren check --topology /etc/warren/topology.toml")]
@@ -38,10 +42,14 @@ enum Command {
     #[command(after_help = "Example:\n  warren status\n  warren status --json | jq .targets")]
     Status(Status),
     /// One object as the running daemon knows it, by name or id.
-    #[command(after_help = "Examples:\n  warren show network blue\n  warren show router r1 --json\n  warren show instance blue1")]
+    #[command(
+        after_help = "Examples:\n  warren show network blue\n  warren show router r1 --json\n  warren show instance blue1"
+    )]
     Show(Show),
     /// Remove what warren made on this host and no topology wants any more; nothing else is touched.
-    #[command(after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made")]
+    #[command(
+        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made"
+    )]
     Cleanup(Cleanup),
 }
 
@@ -165,7 +173,10 @@ fn fail(error: &dyn std::error::Error) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")) {
+    match out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+    {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error),
         _ => ExitCode::SUCCESS,
     }
@@ -180,6 +191,8 @@ fn print_json(value: &impl serde::Serialize) -> ExitCode {
 
 /// A runtime for the short commands.
 fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     Ok(runtime.block_on(work))
 }

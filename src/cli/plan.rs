@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use netns::spec::LinkKind;
+use netns::spec::{LinkKind, Place};
 use netns::{Actual, Namespace, Spec, Step};
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &super::Plan) -> ExitCode {
         Ok(loaded) => loaded,
         Err(mistakes) => return super::check::tell(&mistakes, arguments.json.json),
     };
-    let changes = match block_on(changes(&loaded.state, &loaded.settings.plan)) {
+    let changes = match block_on(changes(&loaded.state, &loaded.settings)) {
         Ok(Ok(changes)) => changes,
         Ok(Err(error)) => return fail(&error),
         Err(error) => return fail(&error),
@@ -46,7 +46,10 @@ pub(super) fn run(arguments: &super::Plan) -> ExitCode {
     match number {
         0 => print("nothing to do"),
         1 => print(&format!("{text}1 change")),
-        _ => print(&format!("{text}{number} changes in {} places", changes.len())),
+        _ => print(&format!(
+            "{text}{number} changes in {} places",
+            changes.len()
+        )),
     }
 }
 
@@ -56,18 +59,30 @@ async fn changes(state: &State, settings: &Settings) -> Result<Vec<Changes>, net
     let mut host = Spec::default();
     let mut to_come = BTreeSet::new();
     for (target, of) in targets(state) {
-        let Some(plan) = plan::plan(state, target, settings) else { continue };
-        let (steps, mut changes) = match Namespace::open(&plan.namespace)? {
-            Some(namespace) => {
-                let actual = netns::observe(&namespace, &plan.inside).await?;
-                (netns::diff(&plan.inside, &actual), Vec::new())
-            }
-            None => (netns::diff(&plan.inside, &Actual::default()), vec!["create namespace".to_owned()]),
+        let Some(plan) = plan::plan(state, target, settings) else {
+            continue;
         };
-        to_come.extend(steps.iter().filter_map(far_end));
-        changes.extend(steps.iter().map(ToString::to_string));
-        if !changes.is_empty() {
-            all.push(Changes { place: plan.namespace.to_string(), of, changes });
+        if let Some(inside) = &plan.inside {
+            let name = plan::namespace(target);
+            let (steps, mut changes) = match Namespace::open(&name)? {
+                Some(namespace) => {
+                    let actual = netns::observe(&namespace, inside).await?;
+                    (netns::diff(inside, &actual), Vec::new())
+                }
+                None => (
+                    netns::diff(inside, &Actual::empty(Place::Named(name.clone()))),
+                    vec!["create namespace".to_owned()],
+                ),
+            };
+            to_come.extend(steps.iter().filter_map(far_end));
+            changes.extend(steps.iter().map(ToString::to_string));
+            if !changes.is_empty() {
+                all.push(Changes {
+                    place: name.to_string(),
+                    of,
+                    changes,
+                });
+            }
         }
         host.ownership = plan.host.ownership;
         host.links.extend(plan.host.links);
@@ -76,23 +91,47 @@ async fn changes(state: &State, settings: &Settings) -> Result<Vec<Changes>, net
     let leftovers = sweep::leftovers(&home, &Wanted::of(state, settings)).await?;
     for name in leftovers.namespaces {
         let changes = vec!["delete namespace".to_owned()];
-        all.push(Changes { place: name.to_string(), of: "nothing wants it".into(), changes });
+        all.push(Changes {
+            place: name.to_string(),
+            of: "nothing wants it".into(),
+            changes,
+        });
     }
     host.absent = leftovers.devices;
     let changes = host_changes(&home, host, &to_come).await?;
     if !changes.is_empty() {
-        all.push(Changes { place: "host".into(), of: "bridges and far ends".into(), changes });
+        all.push(Changes {
+            place: "host".into(),
+            of: "bridges and far ends".into(),
+            changes,
+        });
     }
     Ok(all)
 }
 
 /// A far end that is still to come can't be looked at: then its changes are those of a bare device.
-async fn host_changes(home: &Namespace, mut host: Spec, to_come: &BTreeSet<DevName>) -> Result<Vec<String>, netns::Error> {
-    let coming: BTreeMap<_, _> = to_come.iter().filter_map(|name| host.links.remove_entry(name)).collect();
-    host.sysctls.retain(|path, _| !to_come.iter().any(|name| path.contains(&format!("/{name}/"))));
+async fn host_changes(
+    home: &Namespace,
+    mut host: Spec,
+    to_come: &BTreeSet<DevName>,
+) -> Result<Vec<String>, netns::Error> {
+    let coming: BTreeMap<_, _> = to_come
+        .iter()
+        .filter_map(|name| host.links.remove_entry(name))
+        .collect();
+    host.sysctls.retain(|path, _| {
+        !to_come
+            .iter()
+            .any(|name| path.contains(&format!("/{name}/")))
+    });
     let actual = netns::observe(home, &host).await?;
-    let mut changes: Vec<String> = netns::diff(&host, &actual).iter().map(ToString::to_string).collect();
-    let plugged = coming.iter().filter_map(|(name, link)| Some((name, link.master.as_ref()?)));
+    let mut changes: Vec<String> = netns::diff(&host, &actual)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let plugged = coming
+        .iter()
+        .filter_map(|(name, link)| Some((name, link.master.as_ref()?)));
     changes.extend(plugged.map(|(name, bridge)| format!("put {name} into bridge {bridge}")));
     Ok(changes)
 }
@@ -108,7 +147,15 @@ fn far_end(step: &Step) -> Option<DevName> {
 }
 
 fn targets(state: &State) -> Vec<(Target, String)> {
-    let networks = state.networks.values().map(|network| (Target::Network(network.id), format!("network {}", network.name)));
-    let routers = state.routers.values().map(|router| (Target::Router(router.id), format!("router {}", router.name)));
+    let networks = state.networks.values().map(|network| {
+        (
+            Target::Network(network.id),
+            format!("network {}", network.name),
+        )
+    });
+    let routers = state
+        .routers
+        .values()
+        .map(|router| (Target::Router(router.id), format!("router {}", router.name)));
     networks.chain(routers).collect()
 }

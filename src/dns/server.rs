@@ -1,5 +1,6 @@
 //! One namespace's DNS server: its sockets, and who is answered.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use netns::Namespace;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use super::forward::{Forwarding, Outcome};
 use super::places::{NoPlace, Place, Places};
@@ -30,6 +32,9 @@ pub(super) const LONGEST_QUERY: usize = 4096;
 /// How long a loop rests after an error that may repeat at once (too many open files, say).
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a server that was dropped may take to close its sockets.
+const CLOSING: Duration = Duration::from_secs(1);
+
 /// Why there is no server. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,7 +55,7 @@ pub enum Error {
 pub struct Server {
     serving: Arc<Serving>,
     /// Aborted on drop.
-    tasks: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 impl Server {
@@ -79,11 +84,14 @@ impl Server {
             let socket = netns::socket::udp(namespace, bind, device).await;
             let socket = Arc::new(socket.map_err(failed("UDP"))?);
             tasks.spawn(udp::serve(Arc::clone(&serving), socket));
-            let listener = netns::socket::tcp_listener(namespace, bind, device).await;
-            let listener = listener.map_err(failed("TCP"))?;
+            let listen = || netns::socket::tcp_listener(namespace, bind, device);
+            let listener = once_free(listen).await.map_err(failed("TCP"))?;
             tasks.spawn(tcp::serve(Arc::clone(&serving), listener));
         }
-        Ok(Self { serving, tasks })
+        Ok(Self {
+            serving,
+            _tasks: tasks,
+        })
     }
 
     /// Serves `scope` from now on. Its device and addresses must be those that the server was started with.
@@ -92,14 +100,26 @@ impl Server {
         self.serving.scope.store(scope);
     }
 
-    /// Ends, and waits until its sockets are closed. After a mere drop they are so a moment later, and until then no
-    /// other server can be started on the same addresses.
-    pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
-    }
-
     pub fn counters(&self) -> Counters {
         self.serving.tally.read()
+    }
+}
+
+/// Tries again while the address is taken, since the server before this one ends a moment after its drop.
+async fn once_free<T, F>(listen: impl Fn() -> F) -> Result<T, netns::Error>
+where
+    F: Future<Output = Result<T, netns::Error>>,
+{
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        match listen().await {
+            Err(netns::Error::Socket { source, .. })
+                if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
+            {
+                sleep(PAUSE).await;
+            }
+            other => return other,
+        }
     }
 }
 

@@ -66,12 +66,17 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(settings: Settings) -> Self {
-        Self {
+    /// With the settings that suit most hosts.
+    pub fn new() -> Arc<Self> {
+        Self::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
             waiting: Arc::new(Semaphore::new(settings.waiting.in_all)),
             connections: Arc::new(Semaphore::new(settings.connections.in_all)),
             settings,
-        }
+        })
     }
 
     /// One namespace's places for queries that wait.

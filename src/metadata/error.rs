@@ -5,7 +5,9 @@ use std::path::PathBuf;
 /// The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("listen for metadata requests (see who else listens there: ss -ltnp, inside of the namespace)")]
+    #[error(
+        "listen for metadata requests (see who else listens there: ss -ltnp, inside of the namespace)"
+    )]
     Listen(#[source] netns::Error),
     #[error(
         "read {what} from {path} for the connection to Nova (give a PEM file that warren may read)",

@@ -18,6 +18,7 @@ mod nova;
 mod passwords;
 mod path;
 mod patience;
+mod pulse;
 mod route;
 #[cfg(test)]
 mod sample;
@@ -26,6 +27,8 @@ mod server;
 mod settings;
 mod shared;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use counters::Counters;

@@ -12,7 +12,7 @@ mod port;
 mod router;
 mod state;
 
-pub use dhcp_option::{DhcpOption, OptionError, Tag};
+pub use dhcp_option::{DhcpOption, OptionError, Tag, parse_client_id};
 pub use event::{Event, Target};
 pub use ids::{FloatingIpId, InstanceId, NetworkId, PortId, ProjectId, RouterId, SubnetId};
 pub use instance::{Instance, PublicKey};

@@ -10,7 +10,7 @@ use netns::spec::{Link, Place, Route};
 
 use super::scope::{DhcpClient, DhcpScope, DhcpSubnet};
 use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
-use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, Target};
+use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
 pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {
@@ -60,7 +60,8 @@ pub(super) fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope>
         let Some(known) = of_port(client, &subnets) else {
             continue;
         };
-        match &client.client_id {
+        // An empty id is dnsmasq's `*`: known by MAC all the same.
+        match client.client_id.as_ref().filter(|id| !id.is_empty()) {
             Some(id) => by_client_id.insert(id.clone(), Arc::new(known)),
             None => clients.insert(client.mac, Arc::new(known)),
         };

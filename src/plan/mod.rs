@@ -79,6 +79,14 @@ pub trait Shared {
     fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
 }
 
+/// Wants nothing, and owns all that may be ours: to look at what is there, not to be applied.
+pub fn everything_of_ours() -> Spec {
+    Spec {
+        ownership: ownership_inside(),
+        ..Spec::default()
+    }
+}
+
 /// What is ours inside a namespace of ours.
 fn ownership_inside() -> Ownership {
     let prefixes = names::DEVICE_PREFIXES

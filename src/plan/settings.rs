@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Seconds; `u32::MAX` is for ever (Neutron: `dhcp_lease_duration`).
     pub lease: u32,
@@ -23,7 +25,7 @@ pub struct Settings {
 }
 
 /// Where the metadata service is offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// In router namespaces (`enable_metadata_proxy`).
     pub routed: bool,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use netns::ruleset::{Element, MapChange};
+use netns::ruleset::Element;
 use netns::{Namespace, Step};
 use tracing::warn;
 
@@ -45,22 +45,27 @@ fn translations(steps: &[Step]) -> impl Iterator<Item = Ipv4Addr> {
 
 fn forwardings(steps: &[Step]) -> impl Iterator<Item = (u8, Ipv4Addr, u16)> {
     removed_keys(steps).filter_map(|key| match key {
-        [Element::Protocol(protocol), Element::Ipv4(address), Element::Port(port)] => Some((*protocol, *address, *port)),
+        [
+            Element::Protocol(protocol),
+            Element::Ipv4(address),
+            Element::Port(port),
+        ] => Some((*protocol, *address, *port)),
         _ => None,
     })
 }
 
 fn removed_keys(steps: &[Step]) -> impl Iterator<Item = &[Element]> {
     let changes = steps.iter().filter_map(|step| match step {
-        Step::ChangeMap { map, change, .. } if plan::leads_inside(map) => Some(change),
+        Step::ChangeMaps { changes, .. } => Some(changes),
         _ => None,
     });
-    changes.flat_map(|change: &MapChange| change.remove.iter().map(Vec::as_slice))
+    let inward = changes.flatten().filter(|(map, _)| plan::leads_inside(map));
+    inward.flat_map(|(_, change)| change.remove.iter().map(Vec::as_slice))
 }
 
 /// New addresses on a router's devices.
 #[derive(Debug)]
-pub struct Announcement {
+pub(super) struct Announcement {
     namespace: Namespace,
     addresses: BTreeMap<DevName, Vec<Ipv4Addr>>,
 }
@@ -72,10 +77,16 @@ impl Announcement {
             if let Step::AddAddress { dev, address } = step
                 && plan::is_router_device(dev)
             {
-                addresses.entry(dev.clone()).or_default().extend(v4(address.addr()));
+                addresses
+                    .entry(dev.clone())
+                    .or_default()
+                    .extend(v4(address.addr()));
             }
         }
-        (!addresses.is_empty()).then(|| Self { namespace: namespace.clone(), addresses })
+        (!addresses.is_empty()).then(|| Self {
+            namespace: namespace.clone(),
+            addresses,
+        })
     }
 
     /// Gratuitous ARP in a few rounds: one may be lost, or come before the port forwards.

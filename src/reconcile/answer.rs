@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use super::{Entry, Reconciler};
+use crate::dhcp::{Lease, LeaseState};
 use crate::model::{FixedIp, Instance, Network, Port, Router, RouterPort, State, Target};
 use crate::plan;
 use crate::status::{
-    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortView, Reply, RouterView, Status, SubnetView, TargetView,
+    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortView, Reply, RouterView,
+    Status, SubnetView, TargetView,
 };
 
 impl Reconciler {
     pub(super) fn answer(&self, question: &Ask) -> Reply {
         match question {
+            Ask::Alive => Reply::Alive,
             Ask::Status => Reply::Status(Box::new(self.status())),
             Ask::Network(name) => {
                 let all = self.state.networks.values();
@@ -29,7 +32,9 @@ impl Reconciler {
             }
             Ask::Instance(name) => {
                 let all = self.state.instances.values();
-                match find(all, name, |instance| (instance.id.to_string(), &instance.name)) {
+                match find(all, name, |instance| {
+                    (instance.id.to_string(), &instance.name)
+                }) {
                     Ok(instance) => Reply::Instance(Box::new(self.instance(instance))),
                     Err(known) => unknown("instance", name, known),
                 }
@@ -47,7 +52,11 @@ impl Reconciler {
             routers: self.state.routers.len(),
             instances: self.state.instances.len(),
             pending: self.queue.pending(),
-            targets: self.entries.iter().map(|(target, entry)| self.target(*target, entry)).collect(),
+            targets: self
+                .entries
+                .iter()
+                .map(|(target, entry)| self.target(*target, entry))
+                .collect(),
         }
     }
 
@@ -55,23 +64,42 @@ impl Reconciler {
         let (kind, id, name) = match target {
             Target::Network(id) => ("network", id.to_string(), self.network_name(id)),
             Target::Router(id) => {
-                let name = self.state.routers.get(&id).map_or_else(|| id.to_string(), |router| router.name.clone());
+                let name = self
+                    .state
+                    .routers
+                    .get(&id)
+                    .map_or_else(|| id.to_string(), |router| router.name.clone());
                 ("router", id.to_string(), name)
             }
         };
         let namespace = plan::namespace(target);
-        TargetView { kind: kind.to_owned(), id, name, namespace, convergence: entry.convergence.clone() }
+        TargetView {
+            kind: kind.to_owned(),
+            id,
+            name,
+            namespace,
+            convergence: entry.convergence.clone(),
+        }
     }
 
     fn convergence(&self, target: Target) -> Convergence {
-        self.entries.get(&target).map(|entry| entry.convergence.clone()).unwrap_or_default()
+        self.entries
+            .get(&target)
+            .map(|entry| entry.convergence.clone())
+            .unwrap_or_default()
     }
 
     fn network(&self, network: &Arc<Network>) -> NetworkView {
         let target = Target::Network(network.id);
         let served = self.entries.get(&target).map(|entry| &entry.served);
         let dhcp = served.and_then(|served| served.dhcp());
-        let own = |subnet| network.dhcp_port.iter().flat_map(|port| &port.fixed_ips).find(move |fixed: &&FixedIp| fixed.subnet == subnet);
+        let own = |subnet| {
+            network
+                .dhcp_port
+                .iter()
+                .flat_map(|port| &port.fixed_ips)
+                .find(move |fixed: &&FixedIp| fixed.subnet == subnet)
+        };
         let subnets = network.subnets.iter().map(|subnet| SubnetView {
             name: subnet.name.clone(),
             cidr: subnet.cidr,
@@ -90,8 +118,15 @@ impl Reconciler {
             dns_domain: network.dns_domain.clone(),
             convergence: self.convergence(target),
             subnets: subnets.collect(),
-            ports: network.dhcp_port.iter().chain(network.ports.values()).map(|port| self.port(port)).collect(),
-            leases: dhcp.map(|dhcp| dhcp.leases().into_iter().map(LeaseView::from).collect()).unwrap_or_default(),
+            ports: network
+                .dhcp_port
+                .iter()
+                .chain(network.ports.values())
+                .map(|port| self.port(port))
+                .collect(),
+            leases: dhcp
+                .map(|dhcp| dhcp.leases().iter().map(lease_view).collect())
+                .unwrap_or_default(),
             counters: serde_json::json!({
                 "dhcp": dhcp.map(|server| server.counters()),
                 "dns": served.and_then(|served| served.dns()).map(|server| server.counters()),
@@ -102,7 +137,10 @@ impl Reconciler {
 
     fn router(&self, router: &Router) -> RouterView {
         let target = Target::Router(router.id);
-        let metadata = self.entries.get(&target).and_then(|entry| entry.served.metadata());
+        let metadata = self
+            .entries
+            .get(&target)
+            .and_then(|entry| entry.served.metadata());
         let leg = |leg: &RouterPort, device| LegView {
             device,
             network: self.network_name(leg.network),
@@ -114,9 +152,19 @@ impl Reconciler {
             name: router.name.clone(),
             namespace: plan::namespace(target),
             convergence: self.convergence(target),
-            interfaces: router.interfaces.iter().map(|port| leg(port, plan::router_device(port.port))).collect(),
-            gateway: router.gateway.as_ref().map(|gateway| leg(&gateway.port, plan::gateway_device(gateway.port.port))),
-            snat: router.gateway.as_ref().is_some_and(|gateway| gateway.enable_snat),
+            interfaces: router
+                .interfaces
+                .iter()
+                .map(|port| leg(port, plan::router_device(port.port)))
+                .collect(),
+            gateway: router
+                .gateway
+                .as_ref()
+                .map(|gateway| leg(&gateway.port, plan::gateway_device(gateway.port.port))),
+            snat: router
+                .gateway
+                .as_ref()
+                .is_some_and(|gateway| gateway.enable_snat),
             routes: router.routes.clone(),
             floating_ips: router.floating_ips.clone(),
             port_forwardings: router.port_forwardings.clone(),
@@ -125,11 +173,22 @@ impl Reconciler {
     }
 
     fn instance(&self, instance: &Instance) -> InstanceView {
-        let ports: Vec<_> = instance.ports.iter().filter_map(|(network, port)| self.state.port(*network, *port)).collect();
+        let ports: Vec<_> = instance
+            .ports
+            .iter()
+            .filter_map(|(network, port)| self.state.port(*network, *port))
+            .collect();
         let leases = ports.iter().flat_map(|port| {
-            let served = self.entries.get(&Target::Network(port.network)).map(|entry| &entry.served);
-            let leases = served.and_then(|served| served.dhcp()).map(|server| server.leases()).unwrap_or_default();
-            leases.into_iter().map(LeaseView::from).filter(|lease| lease.mac == port.mac)
+            let served = self
+                .entries
+                .get(&Target::Network(port.network))
+                .map(|entry| &entry.served);
+            let leases = served
+                .and_then(|served| served.dhcp())
+                .map(|server| server.leases())
+                .unwrap_or_default();
+            let own = leases.iter().filter(|lease| lease.port == port.id);
+            own.map(lease_view).collect::<Vec<_>>()
         });
         InstanceView {
             id: instance.id.clone(),
@@ -146,11 +205,30 @@ impl Reconciler {
             id: port.id,
             name: port.name.clone(),
             network: self.network_name(port.network),
-            bridge: self.state.networks.get(&port.network).and_then(|network| network.bridge().cloned()),
+            bridge: self
+                .state
+                .networks
+                .get(&port.network)
+                .and_then(|network| network.bridge().cloned()),
             mac: port.mac,
             addresses: port.fixed_ips.iter().map(|fixed| fixed.ip).collect(),
             names: port.dns.iter().map(|name| name.fqdn.clone()).collect(),
         }
+    }
+}
+
+fn lease_view(lease: &Lease) -> LeaseView {
+    let state = match lease.state {
+        LeaseState::Offered => "offered",
+        LeaseState::Bound => "bound",
+        LeaseState::Released => "released",
+        LeaseState::Declined => "declined",
+    };
+    LeaseView {
+        mac: lease.mac,
+        address: lease.address,
+        state: state.to_owned(),
+        seen_seconds_ago: lease.seen_seconds_ago,
     }
 }
 
@@ -167,20 +245,44 @@ fn find<'a, T>(
     match (matching.next(), matching.next()) {
         (Some(only), None) => Ok(only),
         // Of several with one name each is told by its id.
-        (Some(_), Some(_)) => Err(all.map(|object| identity(object)).filter(|(_, name)| *name == wanted).map(|(id, _)| id).collect()),
+        (Some(_), Some(_)) => Err(all
+            .map(|object| identity(object))
+            .filter(|(_, name)| *name == wanted)
+            .map(|(id, _)| id)
+            .collect()),
         _ => Err(all.map(|object| identity(object).1.clone()).collect()),
     }
 }
 
 fn unknown(kind: &str, name: &str, known: Vec<String>) -> Reply {
-    Reply::Unknown { kind: kind.to_owned(), name: name.to_owned(), known }
+    Reply::Unknown {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        known,
+    }
 }
 
 /// Floating IPs of these ports, through whichever router.
 fn floating_ips(state: &State, ports: &[&Arc<Port>]) -> Vec<crate::model::FloatingIp> {
     let networks: Vec<_> = ports.iter().map(|port| port.network).collect();
-    let routers = state.routers.values().filter(|router| router.interfaces.iter().any(|leg| networks.contains(&leg.network)));
-    let addresses: Vec<_> = ports.iter().flat_map(|port| &port.fixed_ips).map(|fixed| fixed.ip).collect();
-    let mine = |floating: &&crate::model::FloatingIp| floating.fixed_ip.is_some_and(|fixed| addresses.contains(&fixed.into()));
-    routers.flat_map(|router| router.floating_ips.iter().filter(mine)).cloned().collect()
+    let routers = state.routers.values().filter(|router| {
+        router
+            .interfaces
+            .iter()
+            .any(|leg| networks.contains(&leg.network))
+    });
+    let addresses: Vec<_> = ports
+        .iter()
+        .flat_map(|port| &port.fixed_ips)
+        .map(|fixed| fixed.ip)
+        .collect();
+    let mine = |floating: &&crate::model::FloatingIp| {
+        floating
+            .fixed_ip
+            .is_some_and(|fixed| addresses.contains(&fixed.into()))
+    };
+    routers
+        .flat_map(|router| router.floating_ips.iter().filter(mine))
+        .cloned()
+        .collect()
 }

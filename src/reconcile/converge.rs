@@ -2,87 +2,183 @@
 
 use std::sync::Arc;
 
-use netns::{Namespace, Spec};
+use netns::{Applied, Namespace, Spec, Step, Watcher};
 use tokio::sync::Mutex;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::aftermath::{self, Announcement};
 use super::services::{Ground, Rooms, ServeError, Served};
+use crate::chain;
 use crate::model::{NsName, Target};
-use crate::plan::Plan;
 use crate::plan::scope::Services;
+use crate::plan::{self, Plan};
 
 /// The parts that every converging shares.
 #[derive(Debug, Clone)]
-pub struct Kernel {
-    pub home: Namespace,
+pub(super) struct Kernel {
+    pub(super) home: Namespace,
+    pub(super) watcher: Arc<Watcher>,
     /// One change of the host's namespace at a time: two targets may want the same bridge.
-    pub host_turn: Arc<Mutex<()>>,
+    pub(super) host_turn: Arc<Mutex<()>>,
 }
 
 /// What came out of it.
 #[derive(Debug)]
-pub struct Converged {
-    pub namespace: Namespace,
-    pub served: Served,
+pub(super) struct Converged {
+    pub(super) served: Served,
     /// New addresses that the neighbours should hear of.
-    pub announcement: Option<Announcement>,
+    pub(super) announcement: Option<Announcement>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum ConvergeError {
+pub(super) enum ConvergeError {
     #[error("open namespace {ns}")]
-    Open { ns: NsName, #[source] source: netns::Error },
+    Open {
+        ns: NsName,
+        #[source]
+        source: netns::Error,
+    },
     #[error("set up namespace {ns}")]
-    Inside { ns: NsName, #[source] source: netns::Error },
+    Inside {
+        ns: NsName,
+        #[source]
+        source: netns::Error,
+    },
     #[error("set up the host's part of {target}")]
-    Host { target: Target, #[source] source: netns::Error },
+    Host {
+        target: Target,
+        #[source]
+        source: netns::Error,
+    },
     #[error("serve in {ns}")]
-    Serve { ns: NsName, #[source] source: ServeError },
+    Serve {
+        ns: NsName,
+        #[source]
+        source: ServeError,
+    },
     #[error("delete namespace {ns}")]
-    Delete { ns: NsName, #[source] source: netns::Error },
+    Delete {
+        ns: NsName,
+        #[source]
+        source: netns::Error,
+    },
 }
 
 /// Makes the kernel and the servers what the plan says; a flow is cut only if the plan takes its address away.
-pub async fn converge(
+pub(super) async fn converge(
     kernel: &Kernel,
     rooms: &Rooms,
     target: Target,
     plan: &Plan,
     wanted: &Services,
-    mut served: Served,
+    served: Served,
 ) -> Result<Converged, ConvergeError> {
-    let ns = &plan.namespace;
-    let opened = Namespace::ensure(ns).await;
-    let (namespace, created) = opened.map_err(|source| ConvergeError::Open { ns: ns.clone(), source })?;
-    let inside = netns::converge(&namespace, &plan.inside).await;
-    let inside = inside.map_err(|source| ConvergeError::Inside { ns: ns.clone(), source })?;
-    let host = {
-        let _turn = kernel.host_turn.lock().await;
-        netns::converge(&kernel.home, &plan.host).await
+    let ns = plan::namespace(target);
+    let held = match &plan.inside {
+        Some(spec) => Some(hold(kernel, &ns, spec).await?),
+        None => {
+            Namespace::delete(&ns).map_err(|source| ConvergeError::Delete {
+                ns: ns.clone(),
+                source,
+            })?;
+            None
+        }
     };
-    let host = host.map_err(|source| ConvergeError::Host { target, source })?;
-    let device = wanted.dhcp.as_ref().and_then(|scope| inside.links.get(&scope.device)).map(|link| link.index);
-    let ground = Ground { namespace: namespace.inode(), device };
-    let serving = served.settle(&namespace, ground, wanted, rooms).await;
-    serving.map_err(|source| ConvergeError::Serve { ns: ns.clone(), source })?;
-    for step in inside.steps.iter().chain(&host.steps) {
+    let host = converge_host(kernel, target, &plan.host).await?;
+    let inside: &[Step] = held.as_ref().map_or(&[], |(_, applied)| &applied.steps);
+    for step in inside.iter().chain(&host.steps) {
         debug!(%target, %step, "changed");
     }
-    let steps = inside.steps.len() + host.steps.len();
-    if created || steps > 0 {
-        info!(%target, %ns, created, steps, "converged");
+    let steps = inside.len() + host.steps.len();
+    if steps > 0 {
+        info!(%target, %ns, steps, "converged");
     }
-    aftermath::forget_flows(&namespace, &inside.steps).await;
-    let announcement = Announcement::of(&namespace, &inside.steps);
-    Ok(Converged { namespace, served, announcement })
+    let Some((namespace, applied)) = held else {
+        return Ok(Converged {
+            served: Served::default(),
+            announcement: None,
+        });
+    };
+    let served = serve(&namespace, &applied, wanted, served, rooms).await;
+    let served = served.map_err(|source| ConvergeError::Serve { ns, source })?;
+    aftermath::forget_flows(&namespace, &applied.steps).await;
+    let announcement = Announcement::of(&namespace, &applied.steps);
+    Ok(Converged {
+        served,
+        announcement,
+    })
+}
+
+async fn hold(
+    kernel: &Kernel,
+    ns: &NsName,
+    spec: &Spec,
+) -> Result<(Namespace, Applied), ConvergeError> {
+    let opened = Namespace::ensure(ns).await;
+    let (namespace, _) = opened.map_err(|source| ConvergeError::Open {
+        ns: ns.clone(),
+        source,
+    })?;
+    // Before looking, so that nothing is missed between.
+    let watching = kernel.watcher.watch(&namespace).await;
+    let applied = netns::converge(&namespace, spec).await;
+    let applied = applied.map_err(|source| ConvergeError::Inside {
+        ns: ns.clone(),
+        source,
+    })?;
+    let watching = match watching {
+        Ok(()) => kernel.watcher.watch_settings(&namespace, spec).await,
+        failed => failed,
+    };
+    if let Err(error) = watching {
+        warn!(%ns, error = %chain(&error), "changes by others are seen by the regular look only");
+    }
+    Ok((namespace, applied))
+}
+
+async fn converge_host(
+    kernel: &Kernel,
+    target: Target,
+    spec: &Spec,
+) -> Result<Applied, ConvergeError> {
+    let _turn = kernel.host_turn.lock().await;
+    netns::converge(&kernel.home, spec)
+        .await
+        .map_err(|source| ConvergeError::Host { target, source })
+}
+
+async fn serve(
+    namespace: &Namespace,
+    applied: &Applied,
+    wanted: &Services,
+    mut served: Served,
+    rooms: &Rooms,
+) -> Result<Served, ServeError> {
+    let device = wanted
+        .dhcp
+        .as_ref()
+        .and_then(|scope| applied.links.get(&scope.device))
+        .map(|link| link.index);
+    let ground = Ground {
+        namespace: namespace.inode(),
+        device,
+    };
+    served.settle(namespace, ground, wanted, rooms).await?;
+    Ok(served)
 }
 
 /// Ends a target whose servers are stopped: its namespace, and what the host holds for it alone.
-pub async fn remove(kernel: &Kernel, target: Target, ns: &NsName, host: &Spec) -> Result<(), ConvergeError> {
-    let removed = Namespace::delete(ns).map_err(|source| ConvergeError::Delete { ns: ns.clone(), source })?;
-    let _turn = kernel.host_turn.lock().await;
-    let host = netns::converge(&kernel.home, host).await.map_err(|source| ConvergeError::Host { target, source })?;
+pub(super) async fn remove(
+    kernel: &Kernel,
+    target: Target,
+    ns: &NsName,
+    host: &Spec,
+) -> Result<(), ConvergeError> {
+    let removed = Namespace::delete(ns).map_err(|source| ConvergeError::Delete {
+        ns: ns.clone(),
+        source,
+    })?;
+    let host = converge_host(kernel, target, host).await?;
     info!(%target, %ns, removed, devices = host.steps.len(), "removed");
     Ok(())
 }

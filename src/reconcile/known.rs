@@ -27,7 +27,11 @@ impl Known {
                     zone: Arc::new(plan::zone(network, settings)),
                     residents: Arc::new(plan::residents(network)),
                 };
-                if self.0.get(&id).is_none_or(|known| !Arc::ptr_eq(&known.of, network)) {
+                if self
+                    .0
+                    .get(&id)
+                    .is_none_or(|known| !Arc::ptr_eq(&known.of, network))
+                {
                     self.0.insert(id, entry());
                 }
             }
@@ -48,6 +52,8 @@ impl Shared for Known {
     }
 
     fn residents(&self, network: NetworkId) -> Option<Arc<Residents>> {
-        self.0.get(&network).map(|entry| Arc::clone(&entry.residents))
+        self.0
+            .get(&network)
+            .map(|entry| Arc::clone(&entry.residents))
     }
 }

@@ -40,7 +40,7 @@ use services::Served;
 /// Namespaces worked on at once: enough to keep every core busy while another waits for the kernel's locks.
 const PARALLEL: usize = 8;
 /// Changes of the model are gathered this long before they are written.
-const SAVE_AFTER: Duration = Duration::from_secs(1);
+const SAVE_AFTER: Duration = Duration::from_millis(200);
 /// A moved thing on the host is looked at after this, so that a burst is one look.
 const HOST_LOOK_AFTER: Duration = Duration::from_millis(500);
 /// Every namespace is looked at this often even if nothing was heard: a lost event heals.
@@ -65,6 +65,8 @@ pub struct Reconciler {
     queue: Queue,
     entries: BTreeMap<Target, Entry>,
     kernel: Kernel,
+    /// Where something moved in the kernel.
+    moves: mpsc::Receiver<Place>,
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
@@ -113,13 +115,19 @@ pub struct Parts {
 impl Reconciler {
     /// Starts from the last known state.
     pub fn new(parts: Parts, state: State) -> Result<Self, netns::Error> {
+        let (watcher, moves) = Watcher::new();
         let mut reconciler = Self {
             shared_state: parts.shared_state,
             settings: parts.settings,
             known: Known::default(),
             queue: Queue::default(),
             entries: BTreeMap::new(),
-            kernel: Kernel { home: Namespace::home()?, host_turn: Arc::default() },
+            kernel: Kernel {
+                home: Namespace::home()?,
+                watcher: Arc::new(watcher),
+                host_turn: Arc::default(),
+            },
+            moves,
             rooms: parts.rooms,
             store: parts.store,
             dirty: Dirty::default(),
@@ -135,19 +143,26 @@ impl Reconciler {
             ready: Some(parts.ready),
             state,
         };
-        reconciler.shared_state.store(Arc::new(reconciler.state.clone()));
+        reconciler
+            .shared_state
+            .store(Arc::new(reconciler.state.clone()));
         reconciler.replan_all();
         Ok(reconciler)
     }
 
     /// Runs until `words` closes; the data plane stays, the servers stop.
-    pub async fn run(mut self, mut words: mpsc::Receiver<Word>, mut asked: mpsc::Receiver<socket::Asked>) {
-        let (watcher, mut moved) = Watcher::new();
-        watcher.watch(&self.kernel.home).await;
+    pub async fn run(
+        mut self,
+        mut words: mpsc::Receiver<Word>,
+        mut asked: mpsc::Receiver<socket::Asked>,
+    ) {
+        if let Err(error) = self.kernel.watcher.watch(&self.kernel.home).await {
+            warn!(error = %chain(&error), "changes on the host are seen by the regular look only");
+        }
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.reset();
         loop {
-            self.start_due(&watcher);
+            self.start_due();
             let wake = self.next_wake();
             tokio::select! {
                 word = words.recv() => match word {
@@ -155,12 +170,11 @@ impl Reconciler {
                     None => break,
                 },
                 Some((question, reply)) = asked.recv() => {
-                    // Who asked may have gone: then nobody misses the answer.
-                    drop(reply.send(self.answer(&question)));
+                    let _ = reply.send(self.answer(&question)); // fails only when who asked has gone
                 }
-                Some(place) = moved.recv() => self.moved(&place),
+                Some(place) = self.moves.recv() => self.moved(&place),
                 Some(outcome) = self.tasks.join_next() => match outcome {
-                    Ok(outcome) => self.finished(outcome, &watcher).await,
+                    Ok(outcome) => self.finished(outcome),
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => error!(%error, "a task of the loop broke; its target is looked at again within a minute"),
                 },
@@ -197,7 +211,8 @@ impl Reconciler {
             touched.append(&mut self.state.apply(event));
         }
         if !self.dirty.is_empty() {
-            self.save_due.get_or_insert_with(|| Instant::now() + SAVE_AFTER);
+            self.save_due
+                .get_or_insert_with(|| Instant::now() + SAVE_AFTER);
         }
         self.shared_state.store(Arc::new(self.state.clone()));
         self.refresh_known(&touched);
@@ -230,8 +245,11 @@ impl Reconciler {
         if let Some(entry) = self.entries.get_mut(&target) {
             let services = plan::services(&self.state, target, &self.settings, &self.known);
             entry.served.update(&services);
-            let same = plan.as_ref().is_some_and(|plan| entry.plan.as_deref() == Some(plan));
-            if same && entry.convergence == Convergence::Converged && entry.served.serves(&services) {
+            let same = plan
+                .as_ref()
+                .is_some_and(|plan| entry.plan.as_deref() == Some(plan));
+            if same && entry.convergence == Convergence::Converged && entry.served.serves(&services)
+            {
                 return;
             }
         } else if plan.is_none() {
@@ -244,18 +262,20 @@ impl Reconciler {
         self.queue.push(target, urgency, Instant::now());
     }
 
-    fn start_due(&mut self, watcher: &Watcher) {
+    fn start_due(&mut self) {
         let now = Instant::now();
         while self.converging < PARALLEL {
-            let Some(target) = self.queue.pop(now) else { break };
+            let Some(target) = self.queue.pop(now) else {
+                break;
+            };
             self.converging += 1;
-            self.start(target, watcher);
+            self.start(target);
         }
         if !self.queue.is_settled() {
             return;
         }
         if let Some(ready) = self.ready.take() {
-            drop(ready.send(())); // nobody waits: then readiness was not asked for
+            let _ = ready.send(()); // fails only when nobody asked for it
         }
         if self.sweep_due {
             self.sweep_due = false;
@@ -271,20 +291,24 @@ impl Reconciler {
         }
     }
 
-    fn start(&mut self, target: Target, watcher: &Watcher) {
+    fn start(&mut self, target: Target) {
         match plan::plan(&self.state, target, &self.settings) {
             Some(plan) => {
                 let services = plan::services(&self.state, target, &self.settings, &self.known);
                 let served = self.entries.entry(target).or_default().served.clone();
-                let (kernel, rooms, plan) = (self.kernel.clone(), self.rooms.clone(), Arc::new(plan));
+                let (kernel, rooms, plan) =
+                    (self.kernel.clone(), self.rooms.clone(), Arc::new(plan));
                 self.tasks.spawn(async move {
-                    let outcome = converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
+                    let outcome =
+                        converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
                     Outcome::Converged(target, plan, outcome.map(Box::new))
                 });
             }
             None => {
                 let namespace = plan::namespace(target);
-                watcher.unwatch(&Place::Named(namespace.clone()));
+                self.kernel
+                    .watcher
+                    .unwatch(&Place::Named(namespace.clone()));
                 let old = self.entries.get_mut(&target).and_then(|entry| {
                     entry.served = Served::default();
                     entry.plan.take()
@@ -292,18 +316,20 @@ impl Reconciler {
                 let host = self.host_leftovers(old.as_deref());
                 let kernel = self.kernel.clone();
                 self.tasks.spawn(async move {
-                    Outcome::Removed(target, converge::remove(&kernel, target, &namespace, &host).await)
+                    Outcome::Removed(
+                        target,
+                        converge::remove(&kernel, target, &namespace, &host).await,
+                    )
                 });
             }
         }
     }
 
-    async fn finished(&mut self, outcome: Outcome, watcher: &Watcher) {
+    fn finished(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Converged(target, plan, Ok(converged)) => {
                 self.converging -= 1;
                 self.queue.done(target);
-                watcher.watch(&converged.namespace).await;
                 let announcement = converged.announcement;
                 if let Some(entry) = self.entries.get_mut(&target) {
                     entry.plan = Some(plan);
@@ -338,7 +364,9 @@ impl Reconciler {
                 self.host_busy = false;
                 match result {
                     Ok(0) => {}
-                    Ok(steps) => warn!(steps, "something of ours on the host had changed; repaired"),
+                    Ok(steps) => {
+                        warn!(steps, "something of ours on the host had changed; repaired");
+                    }
                     // Most often a far end whose pair is being made again: its target will say what it needs.
                     Err(error) => {
                         warn!(error = %chain(&error), "the host's part could not be repaired; every target is looked at");
@@ -349,7 +377,8 @@ impl Reconciler {
             Outcome::Saved(mut dirty) => {
                 self.dirty.append(&mut dirty);
                 if !self.dirty.is_empty() {
-                    self.save_due.get_or_insert_with(|| Instant::now() + 10 * SAVE_AFTER);
+                    self.save_due
+                        .get_or_insert_with(|| Instant::now() + 50 * SAVE_AFTER);
                 }
             }
             Outcome::Swept | Outcome::Announced => {}
@@ -372,10 +401,13 @@ impl Reconciler {
     fn moved(&mut self, place: &Place) {
         match place {
             Place::Home => {
-                self.host_look_due.get_or_insert_with(|| Instant::now() + HOST_LOOK_AFTER);
+                self.host_look_due
+                    .get_or_insert_with(|| Instant::now() + HOST_LOOK_AFTER);
             }
             Place::Named(name) => {
-                if let Some(target) = plan::is_ours(name).filter(|target| self.entries.contains_key(target)) {
+                if let Some(target) =
+                    plan::is_ours(name).filter(|target| self.entries.contains_key(target))
+                {
                     self.queue.push(target, Urgency::Look, Instant::now());
                 }
             }
@@ -391,7 +423,10 @@ impl Reconciler {
     /// All targets' parts of the host in one, once they stand: far ends of pairs that are still to come are not missed.
     fn start_host_look(&mut self) {
         let mut whole: Option<Spec> = None;
-        let converged = self.entries.values().filter(|entry| entry.convergence == Convergence::Converged);
+        let converged = self
+            .entries
+            .values()
+            .filter(|entry| entry.convergence == Convergence::Converged);
         for plan in converged.filter_map(|entry| entry.plan.as_deref()) {
             match &mut whole {
                 None => whole = Some(plan.host.clone()),
@@ -416,8 +451,19 @@ impl Reconciler {
         let mut spec = Spec::default();
         if let Some(old) = old {
             spec.ownership = old.host.ownership.clone();
-            let wanted = |device| self.entries.values().filter_map(|entry| entry.plan.as_deref()).any(|plan| plan.host.links.contains_key(device));
-            spec.absent = old.host.links.keys().filter(|device| !wanted(device)).cloned().collect();
+            let wanted = |device| {
+                self.entries
+                    .values()
+                    .filter_map(|entry| entry.plan.as_deref())
+                    .any(|plan| plan.host.links.contains_key(device))
+            };
+            spec.absent = old
+                .host
+                .links
+                .keys()
+                .filter(|device| !wanted(device))
+                .cloned()
+                .collect();
         }
         spec
     }
@@ -438,7 +484,11 @@ impl Reconciler {
     }
 
     fn start_save(&mut self) {
-        let (store, state, mut dirty) = (Arc::clone(&self.store), self.state.clone(), std::mem::take(&mut self.dirty));
+        let (store, state, mut dirty) = (
+            Arc::clone(&self.store),
+            self.state.clone(),
+            std::mem::take(&mut self.dirty),
+        );
         self.tasks.spawn_blocking(move || {
             for error in store.save(&state, &mut dirty) {
                 error!(error = %chain(&error), "state not kept; it is tried again");
@@ -455,14 +505,27 @@ impl Reconciler {
 
     fn next_wake(&self) -> Instant {
         let far = Instant::now() + LOOK_EVERY;
-        let due = if self.converging < PARALLEL { self.queue.next_due() } else { None };
+        let due = if self.converging < PARALLEL {
+            self.queue.next_due()
+        } else {
+            None
+        };
         // The rest waits until nothing runs, and a task's end wakes the loop anyway.
         let settled = self.queue.is_settled();
-        let quiet = [self.host_look_due.filter(|_| !self.host_busy), self.save_due].into_iter().flatten().filter(|_| settled);
+        let quiet = [
+            self.host_look_due.filter(|_| !self.host_busy),
+            self.save_due,
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|_| settled);
         quiet.chain(due).fold(far, Instant::min)
     }
 
     fn network_name(&self, id: NetworkId) -> String {
-        self.state.networks.get(&id).map_or_else(|| id.to_string(), |network| network.name.clone())
+        self.state
+            .networks
+            .get(&id)
+            .map_or_else(|| id.to_string(), |network| network.name.clone())
     }
 }

@@ -12,7 +12,7 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// How much somebody waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
+pub(super) enum Urgency {
     /// A user's change.
     Now,
     /// A look at what may have drifted.
@@ -22,7 +22,7 @@ pub enum Urgency {
 }
 
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(super) struct Queue {
     waiting: BTreeMap<Target, Waiting>,
     running: BTreeSet<Target>,
     failures: BTreeMap<Target, u32>,
@@ -39,9 +39,13 @@ struct Waiting {
 impl Queue {
     /// The target should be looked at. What waits already keeps its place, and takes the higher urgency.
     /// New urgent word ends a failing target's waiting: it may be the cure.
-    pub fn push(&mut self, target: Target, urgency: Urgency, now: Instant) {
+    pub(super) fn push(&mut self, target: Target, urgency: Urgency, now: Instant) {
         self.arrivals += 1;
-        let new = Waiting { urgency, not_before: now, arrival: self.arrivals };
+        let new = Waiting {
+            urgency,
+            not_before: now,
+            arrival: self.arrivals,
+        };
         let waiting = self.waiting.entry(target).or_insert(new);
         if urgency < waiting.urgency {
             waiting.urgency = urgency;
@@ -52,45 +56,59 @@ impl Queue {
     }
 
     /// The most urgent target that is due and not running; it is running from now on.
-    pub fn pop(&mut self, now: Instant) -> Option<Target> {
-        let due = self.waiting.iter().filter(|(target, entry)| entry.not_before <= now && !self.running.contains(target));
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Target> {
+        let due = self
+            .waiting
+            .iter()
+            .filter(|(target, entry)| entry.not_before <= now && !self.running.contains(target));
         let (&target, _) = due.min_by_key(|(_, entry)| (entry.urgency, entry.arrival))?;
         self.waiting.remove(&target);
         self.running.insert(target);
         Some(target)
     }
 
-    pub fn done(&mut self, target: Target) {
+    pub(super) fn done(&mut self, target: Target) {
         self.running.remove(&target);
         self.failures.remove(&target);
     }
 
     /// Try again later; answers when, and how often it failed in a row.
-    pub fn failed(&mut self, target: Target, now: Instant) -> (Duration, u32) {
+    pub(super) fn failed(&mut self, target: Target, now: Instant) -> (Duration, u32) {
         self.running.remove(&target);
         let failures = self.failures.entry(target).or_default();
         *failures += 1;
         let doubled = FIRST_RETRY.saturating_mul(1 << (*failures - 1).min(16));
         let delay = doubled.min(LONGEST_RETRY);
         self.arrivals += 1;
-        let again = Waiting { urgency: Urgency::Look, not_before: now + delay, arrival: self.arrivals };
+        let again = Waiting {
+            urgency: Urgency::Look,
+            not_before: now + delay,
+            arrival: self.arrivals,
+        };
         // Word that came while it ran is newer than the failure: then it is due already.
         self.waiting.entry(target).or_insert(again);
         (delay, *failures)
     }
 
     /// When [`Queue::pop`] may have something that it has not now.
-    pub fn next_due(&self) -> Option<Instant> {
-        let idle = self.waiting.iter().filter(|(target, _)| !self.running.contains(target));
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let idle = self
+            .waiting
+            .iter()
+            .filter(|(target, _)| !self.running.contains(target));
         idle.map(|(_, entry)| entry.not_before).min()
     }
 
     /// Nothing runs, and nothing waits but what failed.
-    pub fn is_settled(&self) -> bool {
-        self.running.is_empty() && self.waiting.keys().all(|target| self.failures.contains_key(target))
+    pub(super) fn is_settled(&self) -> bool {
+        self.running.is_empty()
+            && self
+                .waiting
+                .keys()
+                .all(|target| self.failures.contains_key(target))
     }
 
-    pub fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.waiting.len() + self.running.len()
     }
 }
@@ -130,7 +148,11 @@ mod tests {
         queue.push(network(1), Urgency::Now, now);
         assert_eq!(queue.pop(now), None, "it runs");
         queue.done(network(1));
-        assert_eq!(queue.pop(now), Some(network(1)), "once more, for the word that came meanwhile");
+        assert_eq!(
+            queue.pop(now),
+            Some(network(1)),
+            "once more, for the word that came meanwhile"
+        );
     }
 
     #[test]

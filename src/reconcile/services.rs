@@ -17,7 +17,7 @@ pub struct Rooms {
 
 /// What runs in a namespace. Clones share the servers; the last one stops them.
 #[derive(Debug, Clone, Default)]
-pub struct Served {
+pub(super) struct Served {
     /// Namespace (inode) and device (index) that the servers' sockets were born in and bound to.
     ground: Option<Ground>,
     dhcp: Option<(Arc<dhcp::Server>, Arc<DhcpScope>)>,
@@ -27,13 +27,13 @@ pub struct Served {
 
 /// Sockets bound to a device are lost with it: a new index means new sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ground {
-    pub namespace: u64,
-    pub device: Option<u32>,
+pub(super) struct Ground {
+    pub(super) namespace: u64,
+    pub(super) device: Option<u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(super) enum ServeError {
     #[error("serve DHCP")]
     Dhcp(#[source] dhcp::Error),
     #[error("serve DNS")]
@@ -44,7 +44,7 @@ pub enum ServeError {
 
 impl Served {
     /// New data for servers that run; what has to start or stop waits for [`Served::settle`].
-    pub fn update(&mut self, wanted: &Services) {
+    pub(super) fn update(&mut self, wanted: &Services) {
         if let (Some((server, scope)), Some(new)) = (&mut self.dhcp, &wanted.dhcp)
             && scope.device == new.device
         {
@@ -67,38 +67,71 @@ impl Served {
 
     /// Exactly the wanted servers run, on this ground. A server that can't start leaves the others running;
     /// the first error is returned.
-    pub async fn settle(&mut self, ns: &Namespace, ground: Ground, wanted: &Services, rooms: &Rooms) -> Result<(), ServeError> {
+    pub(super) async fn settle(
+        &mut self,
+        ns: &Namespace,
+        ground: Ground,
+        wanted: &Services,
+        rooms: &Rooms,
+    ) -> Result<(), ServeError> {
         if self.ground != Some(ground) {
-            *self = Self { ground: Some(ground), ..Self::default() };
+            *self = Self {
+                ground: Some(ground),
+                ..Self::default()
+            };
         }
         self.update(wanted);
-        let dhcp = self.settle_dhcp(ns, wanted, rooms).await.map_err(ServeError::Dhcp);
-        let dns = self.settle_dns(ns, wanted, rooms).await.map_err(ServeError::Dns);
-        let metadata = self.settle_metadata(ns, wanted, rooms).await.map_err(ServeError::Metadata);
+        let dhcp = self
+            .settle_dhcp(ns, wanted, rooms)
+            .await
+            .map_err(ServeError::Dhcp);
+        let dns = self
+            .settle_dns(ns, wanted, rooms)
+            .await
+            .map_err(ServeError::Dns);
+        let metadata = self
+            .settle_metadata(ns, wanted, rooms)
+            .await
+            .map_err(ServeError::Metadata);
         dhcp.and(dns).and(metadata)
     }
 
     /// After [`Served::update`]: are exactly the wanted servers running?
-    pub fn serves(&self, wanted: &Services) -> bool {
-        is_current(self.dhcp.as_ref().map(|(_, scope)| scope), wanted.dhcp.as_ref())
-            && is_current(self.dns.as_ref().map(|(_, scope)| scope), wanted.dns.as_ref())
-            && is_current(self.metadata.as_ref().map(|(_, scope)| scope), wanted.metadata.as_ref())
+    pub(super) fn serves(&self, wanted: &Services) -> bool {
+        is_current(
+            self.dhcp.as_ref().map(|(_, scope)| scope),
+            wanted.dhcp.as_ref(),
+        ) && is_current(
+            self.dns.as_ref().map(|(_, scope)| scope),
+            wanted.dns.as_ref(),
+        ) && is_current(
+            self.metadata.as_ref().map(|(_, scope)| scope),
+            wanted.metadata.as_ref(),
+        )
     }
 
-    pub fn dhcp(&self) -> Option<&dhcp::Server> {
+    pub(super) fn dhcp(&self) -> Option<&dhcp::Server> {
         self.dhcp.as_ref().map(|(server, _)| &**server)
     }
 
-    pub fn dns(&self) -> Option<&dns::Server> {
+    pub(super) fn dns(&self) -> Option<&dns::Server> {
         self.dns.as_ref().map(|(server, _)| &**server)
     }
 
-    pub fn metadata(&self) -> Option<&metadata::Server> {
+    pub(super) fn metadata(&self) -> Option<&metadata::Server> {
         self.metadata.as_ref().map(|(server, _)| &**server)
     }
 
-    async fn settle_dhcp(&mut self, ns: &Namespace, wanted: &Services, rooms: &Rooms) -> Result<(), dhcp::Error> {
-        if is_current(self.dhcp.as_ref().map(|(_, scope)| scope), wanted.dhcp.as_ref()) {
+    async fn settle_dhcp(
+        &mut self,
+        ns: &Namespace,
+        wanted: &Services,
+        rooms: &Rooms,
+    ) -> Result<(), dhcp::Error> {
+        if is_current(
+            self.dhcp.as_ref().map(|(_, scope)| scope),
+            wanted.dhcp.as_ref(),
+        ) {
             return Ok(());
         }
         self.dhcp = None;
@@ -109,8 +142,16 @@ impl Served {
         Ok(())
     }
 
-    async fn settle_dns(&mut self, ns: &Namespace, wanted: &Services, rooms: &Rooms) -> Result<(), dns::Error> {
-        if is_current(self.dns.as_ref().map(|(_, scope)| scope), wanted.dns.as_ref()) {
+    async fn settle_dns(
+        &mut self,
+        ns: &Namespace,
+        wanted: &Services,
+        rooms: &Rooms,
+    ) -> Result<(), dns::Error> {
+        if is_current(
+            self.dns.as_ref().map(|(_, scope)| scope),
+            wanted.dns.as_ref(),
+        ) {
             return Ok(());
         }
         self.dns = None;
@@ -121,8 +162,16 @@ impl Served {
         Ok(())
     }
 
-    async fn settle_metadata(&mut self, ns: &Namespace, wanted: &Services, rooms: &Rooms) -> Result<(), metadata::Error> {
-        if is_current(self.metadata.as_ref().map(|(_, scope)| scope), wanted.metadata.as_ref()) {
+    async fn settle_metadata(
+        &mut self,
+        ns: &Namespace,
+        wanted: &Services,
+        rooms: &Rooms,
+    ) -> Result<(), metadata::Error> {
+        if is_current(
+            self.metadata.as_ref().map(|(_, scope)| scope),
+            wanted.metadata.as_ref(),
+        ) {
             return Ok(());
         }
         self.metadata = None;

@@ -28,8 +28,13 @@ impl Wanted {
         let networks = state.networks.keys().map(|id| Target::Network(*id));
         let routers = state.routers.keys().map(|id| Target::Router(*id));
         let mut wanted = Self::default();
-        for plan in networks.chain(routers).filter_map(|target| plan::plan(state, target, settings)) {
-            wanted.namespaces.insert(plan.namespace);
+        for target in networks.chain(routers) {
+            let Some(plan) = plan::plan(state, target, settings) else {
+                continue;
+            };
+            wanted
+                .namespaces
+                .extend(plan.inside.is_some().then(|| plan::namespace(target)));
             wanted.devices.extend(plan.host.links.into_keys());
         }
         wanted
@@ -39,10 +44,12 @@ impl Wanted {
 /// Looks: namespaces of our names that carry our mark, and the host's devices that carry it.
 pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, netns::Error> {
     let mut found = Leftovers::default();
-    let ours = Namespace::list()?.into_iter().filter(|name| plan::is_ours(name).is_some());
+    let ours = Namespace::list()?
+        .into_iter()
+        .filter(|name| plan::is_ours(name).is_some());
     for name in ours.filter(|name| !wanted.namespaces.contains(name)) {
         let marked = match Namespace::open(&name)? {
-            Some(namespace) => netns::is_marked(&namespace, MARK).await?,
+            Some(namespace) => is_marked(&namespace).await?,
             // Half-deleted: an empty file with a name of our kind.
             None => true,
         };
@@ -50,9 +57,16 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
             found.namespaces.insert(name);
         }
     }
-    let devices = netns::links_with_alias(home, MARK).await?;
+    let devices = netns::marked_links(home, MARK).await?;
     found.devices = devices.difference(&wanted.devices).cloned().collect();
     Ok(found)
+}
+
+/// A namespace of ours has a device or a table of ours; a reference agent's of the same name has neither.
+async fn is_marked(namespace: &Namespace) -> Result<bool, netns::Error> {
+    let actual = netns::observe(namespace, &plan::everything_of_ours()).await?;
+    let mut aliases = actual.links.values().map(|link| link.alias.as_deref());
+    Ok(actual.table.is_some() || aliases.any(|alias| alias == Some(MARK)))
 }
 
 /// Removes them; goes on after an error, and returns all.
@@ -64,10 +78,16 @@ pub async fn remove(home: &Namespace, leftovers: &Leftovers) -> Vec<netns::Error
             Err(error) => errors.push(error),
         }
     }
-    let mut gone = Spec { absent: leftovers.devices.clone(), ..Spec::default() };
+    let mut gone = Spec {
+        absent: leftovers.devices.clone(),
+        ..Spec::default()
+    };
     gone.ownership.alias = MARK.into();
     match netns::converge(home, &gone).await {
-        Ok(applied) if !applied.steps.is_empty() => info!(devices = applied.steps.len(), "removed devices that nothing wants"),
+        Ok(applied) if !applied.steps.is_empty() => info!(
+            devices = applied.steps.len(),
+            "removed devices that nothing wants"
+        ),
         Ok(_) => {}
         Err(error) => errors.push(error),
     }

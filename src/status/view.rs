@@ -14,6 +14,8 @@ use crate::model::{
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "ask", content = "name", rename_all = "lowercase")]
 pub enum Ask {
+    /// Does the loop answer?
+    Alive,
     Status,
     Network(String),
     Router(String),
@@ -23,6 +25,7 @@ pub enum Ask {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "reply", content = "data", rename_all = "lowercase")]
 pub enum Reply {
+    Alive,
     Status(Box<Status>),
     Network(Box<NetworkView>),
     Router(Box<RouterView>),

@@ -42,6 +42,16 @@ impl Client {
     }
 }
 
+impl std::fmt::Display for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Udhcpc => "udhcpc",
+            Self::Dhclient => "dhclient",
+            Self::Dhcpcd => "dhcpcd",
+        })
+    }
+}
+
 /// A client on one interface. It ends, without a word to the server, when this is dropped.
 #[derive(Debug)]
 pub struct DhcpClient {
@@ -90,7 +100,7 @@ impl DhcpClient {
 
     /// Starts the client again. dhclient and dhcpcd keep their lease, and ask for it first (INIT-REBOOT).
     pub fn boot(&mut self) {
-        assert!(self.running.is_none(), "{:?} runs already", self.client);
+        assert!(self.running.is_none(), "{} runs already", self.client);
         self.running = Some(self.place.spawn(&self.argv(&[])));
     }
 
@@ -130,7 +140,12 @@ impl DhcpClient {
     /// The next lease: the first one, a renewed one, a rebound one.
     #[track_caller]
     pub fn bound(&mut self) -> Lease {
-        self.next("a lease", Record::is_bound).lease()
+        let lease = self.next("a lease", Record::is_bound).lease();
+        if let (Client::Dhclient, Some(running)) = (self.client, &mut self.running) {
+            // Only now does it keep the lease for the next boot.
+            running.says(&format!("bound to {}", lease.address));
+        }
+        lease
     }
 
     /// The next record with one of the client's own words: `RENEW`, `nak`, `EXPIRE` ...
@@ -174,7 +189,7 @@ impl DhcpClient {
             }
             assert!(
                 begin.elapsed() < PATIENCE,
-                "{:?} did not come to {what}:\n{}",
+                "{} did not come to {what}:\n{}",
                 self.client,
                 self.log()
             );

@@ -30,7 +30,7 @@ impl Guest {
             &format!(
                 "datasource_list: [{}, None]\n\
                  datasource: {{Ec2: {{strict_id: false, timeout: 10, max_wait: 20}}}}\n\
-                 locale: false\nresize_rootfs: false\n",
+                 locale: C.UTF-8\nresize_rootfs: false\n",
                 datasources.join(", ")
             ),
         );

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::host::WARREN;
 use super::wait::{PATIENCE, wait_for};
 use super::{Host, Output, Place, Running};
 
@@ -18,6 +19,7 @@ const NOTIFY: &str = "/run/warren/notify.sock";
 #[derive(Debug)]
 pub struct Daemon {
     machine: Place,
+    topology: String,
     /// Where it says that it is ready, as to systemd.
     notify: UnixDatagram,
     running: Option<Running>,
@@ -28,8 +30,13 @@ pub struct Daemon {
 impl Daemon {
     /// Writes the topology, and starts nothing yet.
     pub fn new(host: &Host, topology: &str) -> Self {
+        host.machine().write(TOPOLOGY, topology);
+        Self::on_file(host, TOPOLOGY)
+    }
+
+    /// On a topology file of the machine's.
+    pub fn on_file(host: &Host, topology: &str) -> Self {
         let machine = host.machine();
-        machine.write(TOPOLOGY, topology);
         // A second daemon on the same host takes the socket's name over; the first has said its word by then.
         let _first = std::fs::remove_file(machine.path(NOTIFY));
         let notify = UnixDatagram::bind(machine.path(NOTIFY)).unwrap();
@@ -38,6 +45,7 @@ impl Daemon {
             .unwrap();
         Self {
             machine,
+            topology: topology.to_owned(),
             notify,
             running: None,
             past: String::new(),
@@ -55,16 +63,16 @@ impl Daemon {
     #[track_caller]
     pub fn try_start(&mut self) -> Result<Duration, ExitStatus> {
         let begin = Instant::now();
-        let mut command = self.machine.command(&[
-            env!("CARGO_BIN_EXE_warren"),
+        let run = [
             "run",
             "--topology",
-            TOPOLOGY,
+            &self.topology,
             "--state-dir",
             STATE,
             "--socket",
             SOCKET,
-        ]);
+        ];
+        let mut command = self.machine.command(&[&WARREN[..], &run].concat());
         command.env("NOTIFY_SOCKET", NOTIFY);
         if let Ok(filter) = std::env::var("RUST_LOG") {
             command.env("RUST_LOG", filter);
@@ -95,7 +103,7 @@ impl Daemon {
 
     /// Changes the topology file, whole; the daemon watches it.
     pub fn rewrite(&self, topology: &str) {
-        self.machine.write(TOPOLOGY, topology);
+        self.machine.write(&self.topology, topology);
     }
 
     /// SIGHUP.
@@ -138,9 +146,15 @@ impl Daemon {
 
     /// Asks the running daemon: `warren <args> --socket ..`.
     pub fn warren(&self, args: &[&str]) -> Output {
-        let argv: Vec<&str> =
-            [&[env!("CARGO_BIN_EXE_warren")], args, &["--socket", SOCKET]].concat();
+        let argv = [&WARREN[..], args, &["--socket", SOCKET]].concat();
         self.machine.run(&argv)
+    }
+
+    /// What `warren plan` says of the daemon's topology now.
+    #[track_caller]
+    pub fn plan(&self) -> String {
+        let plan = ["plan", "--topology", &self.topology, "--state-dir", STATE];
+        self.machine.run(&[&WARREN[..], &plan].concat()).ok()
     }
 
     /// The answer of one of its `--json` commands: `["status"]`, `["show", "network", "blue"]`.
@@ -172,8 +186,8 @@ impl Daemon {
     }
 
     /// The path of its topology file on the host, for `warren check` and `warren plan`.
-    pub fn topology(&self) -> &'static str {
-        TOPOLOGY
+    pub fn topology(&self) -> &str {
+        &self.topology
     }
 
     /// The path of its state directory on the host.

@@ -8,6 +8,14 @@ use super::holder::{Holder, may_make_namespaces, peers};
 use super::wait::{PATIENCE, wait_for};
 use super::{Daemon, Guest, Output, Place, Running};
 
+/// The daemon under test, in the project's directory: paths may be relative to it.
+pub(super) const WARREN: [&str; 4] = [
+    "env",
+    "--chdir",
+    env!("CARGO_MANIFEST_DIR"),
+    env!("CARGO_BIN_EXE_warren"),
+];
+
 /// A sandboxed host. Dropping it ends every process, mount and namespace in it.
 #[derive(Debug)]
 pub struct Host {
@@ -98,9 +106,9 @@ impl Host {
         names
     }
 
-    /// Runs `warren` with these arguments, in /run/warren of the host.
+    /// Runs `warren` with these arguments, in the project's directory.
     pub fn warren<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
-        let argv: Vec<&OsStr> = [env!("CARGO_BIN_EXE_warren")]
+        let argv: Vec<&OsStr> = WARREN
             .iter()
             .map(OsStr::new)
             .chain(args.iter().map(AsRef::as_ref))

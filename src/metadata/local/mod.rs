@@ -69,7 +69,7 @@ pub(super) fn answer(
     }
     let found = match names[..] {
         ["openstack", ref rest @ ..] => openstack::find(rest, view, seed),
-        ["ec2", ref rest @ ..] | [ref rest @ ..] => ec2::find(rest, view),
+        ["ec2", ref rest @ ..] | ref rest => ec2::find(rest, view),
     };
     match found {
         None => refuse(StatusCode::NOT_FOUND),

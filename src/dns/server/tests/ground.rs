@@ -109,11 +109,6 @@ impl Ground {
         }
     }
 
-    /// Ends the server, so that another may start.
-    pub(super) async fn stop(self) {
-        self.server.stop().await;
-    }
-
     pub(super) async fn asks(&self, message: Vec<u8>) -> Vec<u8> {
         Asker::of(self.socket().await).ask(&message).await.unwrap()
     }
@@ -157,7 +152,7 @@ fn quick() -> Settings {
 }
 
 async fn start(name: &str, forwarders: &[Forward], settings: Settings) -> Server {
-    let shared = Arc::new(Shared::new(settings));
+    let shared = Shared::with(settings);
     let scope = Arc::new(scope(forwarders));
     Server::start(&open(name), scope, &shared).await.unwrap()
 }

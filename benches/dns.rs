@@ -1,0 +1,260 @@
+//! DNS answers per CPU second: warren against the dnsmasq that Neutron starts per network.
+//!
+//! Server and load share one CPU in a sandbox, and only the server's CPU time counts: on a virtual machine that is the
+//! steady figure. Queries come over a bridge from an instance, as they would. Rounds alternate, so that a noisy
+//! neighbour hits both.
+#![allow(clippy::unwrap_used, reason = "in a bench a panic is the report")]
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+use warren::dns::{Server, Shared};
+use warren::model::{DevName, NetworkId};
+use warren::plan::scope::{DnsScope, Zone};
+
+use common::{Guest, Host, PATIENCE, Running, wait_for};
+
+/// The CPU that all share.
+const CPU: &str = "0";
+const ROUNDS: usize = 5;
+const SECONDS: &str = "2";
+/// Hosts of the network.
+const NAMES: u16 = 500;
+
+/// Many clients, each with many questions in flight.
+const LOADED: [&str; 2] = ["-c4", "-q64"];
+
+const DNSMASQ: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const WARREN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        serve();
+    } else {
+        measure();
+    }
+}
+
+fn measure() {
+    let Some(host) = Host::new("bench-dns") else {
+        return;
+    };
+    host.bridge("br0");
+    host.ip(&format!(
+        "addr add {DNSMASQ}/16 dev br0\naddr add {WARREN}/16 dev br0"
+    ));
+    let load = host.guest("load", "br0", "fa:16:3e:00:00:01");
+    load.ip("addr add 10.0.0.9/16 dev eth0");
+    for (file, queries) in [("names", names()), ("addresses", addresses())] {
+        load.write(&format!("/run/{file}"), &queries);
+    }
+
+    let mut dnsmasq = start_dnsmasq(&host);
+    let own = std::env::current_exe().unwrap();
+    let own = own.to_str().unwrap();
+    let mut warren = host.machine().spawn(&["taskset", "-c", CPU, own, "serve"]);
+    let last = &name(NAMES - 1);
+    for server in [DNSMASQ, WARREN] {
+        wait_for("the last name", PATIENCE, || {
+            let answer = load.dig(&[&format!("@{server}"), last]);
+            (answer.answers.len() == 1).then_some(())
+        });
+    }
+
+    println!(
+        "DNS answers per CPU second of the server, {NAMES} names, median of {ROUNDS} rounds of {SECONDS} s"
+    );
+    for (title, file, habit, goal) in [
+        (
+            "addresses of names, under load",
+            "names",
+            LOADED,
+            "to reach: 1.3x",
+        ),
+        (
+            "names of addresses, under load",
+            "addresses",
+            LOADED,
+            "to reach: 1.3x",
+        ),
+        // Here the kernel's waking and switching is nearly all of the cost.
+        ("one at a time", "names", ["-c1", "-q1"], "no goal"),
+    ] {
+        let mut rates: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for _ in 0..ROUNDS {
+            for (server, address, process) in [
+                ("dnsmasq", DNSMASQ, &mut dnsmasq),
+                ("warren", WARREN, &mut warren),
+            ] {
+                let rate = round(&load, address, file, habit, process);
+                rates.entry(server).or_default().push(rate);
+            }
+        }
+        let [dnsmasq, warren] = ["dnsmasq", "warren"].map(|server| median(&rates[server]));
+        println!(
+            "{title}: warren {warren:.0}, dnsmasq {dnsmasq:.0}: {:.2}x ({goal})",
+            warren / dnsmasq
+        );
+    }
+}
+
+/// As `neutron/agent/linux/dhcp.py` writes its command line.
+fn start_dnsmasq(host: &Host) -> Running {
+    let place = host.place();
+    let mut hosts = String::new();
+    for number in 0..NAMES {
+        let (name, bare, address) = (name(number), bare(number), address(number));
+        writeln!(hosts, "{address} {name} {bare}").unwrap();
+    }
+    place.write("/run/dnsmasq/addn", &hosts);
+    for empty in ["hosts", "opts"] {
+        place.write(&format!("/run/dnsmasq/{empty}"), "");
+    }
+    let listen = format!("--listen-address={DNSMASQ}");
+    let mut running = host.spawn(&[
+        "taskset",
+        "-c",
+        CPU,
+        "dnsmasq",
+        "-k",
+        "--log-facility=-",
+        "--user=root",
+        "--no-hosts",
+        "--no-resolv",
+        "--pid-file=/run/dnsmasq/pid",
+        "--dhcp-hostsfile=/run/dnsmasq/hosts",
+        "--addn-hosts=/run/dnsmasq/addn",
+        "--dhcp-optsfile=/run/dnsmasq/opts",
+        "--dhcp-leasefile=/run/dnsmasq/leases",
+        "--dhcp-match=set:ipxe,175",
+        "--dhcp-userclass=set:ipxe6,iPXE",
+        "--local-service",
+        "--bind-dynamic",
+        "--dhcp-range=set:subnet-1,10.0.0.0,static,255.255.0.0,86400s",
+        "--dhcp-option-force=option:mtu,1450",
+        "--dhcp-lease-max=65536",
+        "--conf-file=/dev/null",
+        "--domain=lan",
+        &listen,
+    ]);
+    running.says("read /run/dnsmasq/addn");
+    running
+}
+
+/// Answers per CPU second of `process`.
+fn round(
+    load: &Guest,
+    server: Ipv4Addr,
+    file: &str,
+    habit: [&str; 2],
+    process: &mut Running,
+) -> f64 {
+    let (server, file) = (server.to_string(), format!("/run/{file}"));
+    let [clients, queries] = habit;
+    let pid = process.pid().unwrap();
+    let before = cpu_time(pid);
+    let report = load.run(&[
+        "taskset", "-c", CPU, "dnsperf", "-s", &server, "-d", &file, "-l", SECONDS, clients,
+        queries,
+    ]);
+    let spent = cpu_time(pid) - before;
+    let report = report.ok();
+    let counted = |title: &str| -> f64 {
+        let line = report
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(title));
+        let number = line.and_then(|rest| rest.split_whitespace().next());
+        number
+            .unwrap_or_else(|| panic!("{report}"))
+            .parse()
+            .unwrap()
+    };
+    let done = counted("Queries completed:");
+    // Only answers count, not refusals.
+    let codes = report.lines().find(|line| line.contains("Response codes:"));
+    assert!(
+        codes.is_some_and(|line| line.contains("NOERROR") && !line.contains(',')),
+        "{report}"
+    );
+    done / spent.as_secs_f64()
+}
+
+/// What all threads of a process have used; the kernel counts nanoseconds here.
+fn cpu_time(pid: Pid) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let spent = threads.map(|thread| {
+        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
+    });
+    spent.sum()
+}
+
+fn median(rates: &[f64]) -> f64 {
+    let mut sorted = rates.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+fn names() -> String {
+    let lines = (0..NAMES).map(|number| format!("{} A\n", name(number)));
+    lines.collect()
+}
+
+fn addresses() -> String {
+    let lines = (0..NAMES).map(|number| {
+        let [a, b, c, d] = address(number).octets();
+        format!("{d}.{c}.{b}.{a}.in-addr.arpa PTR\n")
+    });
+    lines.collect()
+}
+
+fn bare(number: u16) -> String {
+    format!("host-{}", address(number).to_string().replace('.', "-"))
+}
+
+fn name(number: u16) -> String {
+    format!("{}.lan", bare(number))
+}
+
+fn address(number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(10, 0, high + 1, low)
+}
+
+/// The daemon's part, in a process of its own.
+#[tokio::main]
+async fn serve() {
+    let mut zone = Zone {
+        domain: "lan".to_owned(),
+        authoritative: true,
+        names: HashMap::new(),
+        pointers: HashMap::new(),
+    };
+    for number in 0..NAMES {
+        let address = IpAddr::V4(address(number));
+        let fqdn: Arc<str> = name(number).into();
+        zone.names.insert(Arc::clone(&fqdn), vec![address]);
+        zone.names.insert(bare(number).into(), vec![address]);
+        zone.pointers.insert(address, fqdn);
+    }
+    let scope = Arc::new(DnsScope {
+        network: NetworkId(uuid::Uuid::from_u128(1)),
+        device: DevName::new("br0").unwrap(),
+        listen: vec![WARREN.into()],
+        zones: vec![Arc::new(zone)],
+        forwarders: Vec::new(),
+        clients: vec!["10.0.0.0/16".parse().unwrap()],
+    });
+    let shared = Shared::new();
+    let home = netns::Namespace::home().unwrap();
+    let _server = Server::start(&home, scope, &shared).await.unwrap();
+    std::future::pending::<()>().await;
+}

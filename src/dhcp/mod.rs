@@ -1,0 +1,30 @@
+//! DHCPv4 (RFC 2131): the ports of a network get their addresses, and what else a machine needs to start.
+//!
+//! ```text
+//! packet -> request::Request -> v4::answer (pure) -> reply::Reply -> frame or datagram
+//! ```
+//!
+//! Addresses come from the model, so there is no allocator and no lease file. `v4` decides who is answered, `options`
+//! what a reply carries, `reply` how it is written, `link` which way it takes; `server` is the loop around `sockets`.
+//! Which addresses and options a network has is decided in `plan::dhcp`, and what an extra option's text means in
+//! `model::dhcp_option`.
+
+mod codes;
+mod frame;
+mod leases;
+mod link;
+mod options;
+mod reply;
+mod request;
+mod server;
+mod sockets;
+mod v4;
+
+pub use leases::{DECLINED_FOR, Lease, LeaseState, Leases};
+pub use reply::{Delivery, Kind, Reply};
+pub use request::{Arrived, Ask, Malformed, Request};
+pub use server::{Counters, Error, Server, Shared};
+pub use v4::{Answer, answer};
+
+#[cfg(test)]
+mod tests;

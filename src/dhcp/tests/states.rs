@@ -1,0 +1,623 @@
+//! Who is answered: every row of RFC 2131 section 4.3 and table 4, relays, and the ways that replies take.
+
+use super::*;
+use crate::dhcp::leases::LeaseState;
+use crate::dhcp::request::Malformed;
+
+#[test]
+fn every_state_gets_its_answer() {
+    let wrong = "nak 0.0.0.0 from 10.0.0.2 to all 255.255.255.255";
+    for (name, ask, want) in [
+        (
+            "discover, known",
+            discover(ANN),
+            "offer 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "discover, other address wished",
+            discover(ANN).requested("10.0.0.99"),
+            "offer 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "discover, of several the last",
+            discover(BOB),
+            "offer 10.1.0.11 from 10.1.0.2 to b 10.1.0.11",
+        ),
+        ("discover, unknown", discover(STRANGER), "stranger"),
+        ("discover, address elsewhere only", discover(FAR), "silence"),
+        (
+            "select ours, fits",
+            select(ANN, "10.0.0.2", "10.0.0.10"),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "select ours by our other address",
+            select(ANN, "10.1.0.2", "10.0.0.10"),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "select ours, address in ciaddr",
+            ask(ANN, MessageType::Request)
+                .server("10.0.0.2")
+                .ciaddr("10.0.0.10"),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "select ours, other address",
+            select(ANN, "10.0.0.2", "10.0.0.99"),
+            wrong,
+        ),
+        (
+            "select ours, not the last of several",
+            select(BOB, "10.0.0.2", "10.0.0.11"),
+            wrong,
+        ),
+        (
+            "select ours, unknown",
+            select(STRANGER, "10.0.0.2", "10.0.0.10"),
+            wrong,
+        ),
+        (
+            "select another, fits",
+            select(ANN, "10.0.0.7", "10.0.0.10"),
+            "silence",
+        ),
+        (
+            "select another, other address",
+            select(ANN, "10.0.0.7", "10.0.0.99"),
+            "silence",
+        ),
+        (
+            "select another, unknown",
+            select(STRANGER, "10.0.0.7", "10.0.0.10"),
+            "stranger",
+        ),
+        (
+            "reboot, fits",
+            reboot(ANN, "10.0.0.10"),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        ("reboot, other address", reboot(ANN, "10.0.0.99"), wrong),
+        ("reboot, wrong network", reboot(ANN, "192.168.7.7"), wrong),
+        (
+            "reboot, address elsewhere only",
+            reboot(FAR, "10.9.0.12"),
+            wrong,
+        ),
+        ("reboot, unknown", reboot(STRANGER, "10.0.0.10"), "stranger"),
+        (
+            "renew, fits",
+            renew(ANN, "10.0.0.10"),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        ("renew, other address", renew(ANN, "10.0.0.99"), wrong),
+        ("renew, unknown", renew(STRANGER, "10.0.0.10"), wrong),
+        (
+            "renew from behind a router",
+            renew(FAR, "10.9.0.12"),
+            "ack 10.9.0.12 from 10.0.0.2 to routed 10.9.0.12:68",
+        ),
+        (
+            "renew from behind a router, other address",
+            renew(FAR, "10.9.0.99"),
+            "nak 0.0.0.0 from 10.0.0.2 to routed 10.9.0.99:68",
+        ),
+        ("renew, no subnet of ours", renew(ANN, "192.0.2.7"), wrong),
+        (
+            "rebind, fits",
+            rebind(ANN, "10.0.0.10"),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        ("rebind, other address", rebind(ANN, "10.0.0.99"), wrong),
+        ("rebind, unknown", rebind(STRANGER, "10.0.0.10"), "stranger"),
+        (
+            "decline",
+            ask(ANN, MessageType::Decline)
+                .server("10.0.0.2")
+                .requested("10.0.0.10"),
+            "silence",
+        ),
+        (
+            "decline, unknown",
+            ask(STRANGER, MessageType::Decline)
+                .server("10.0.0.2")
+                .requested("10.0.0.10"),
+            "stranger",
+        ),
+        (
+            "release",
+            ask(ANN, MessageType::Release)
+                .server("10.0.0.2")
+                .ciaddr("10.0.0.10"),
+            "silence",
+        ),
+        (
+            "release, unknown",
+            ask(STRANGER, MessageType::Release)
+                .server("10.0.0.2")
+                .ciaddr("10.0.0.10"),
+            "stranger",
+        ),
+        (
+            "inform, known",
+            inform(ANN, "10.0.0.10"),
+            "ack 0.0.0.0 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "inform, unknown",
+            inform(STRANGER, "10.0.0.50"),
+            "ack 0.0.0.0 from 10.0.0.2 to e 10.0.0.50",
+        ),
+        (
+            "inform, other subnet of the link",
+            inform(STRANGER, "10.1.0.50"),
+            "ack 0.0.0.0 from 10.1.0.2 to e 10.1.0.50",
+        ),
+        (
+            "inform from behind a router",
+            inform(STRANGER, "10.9.0.50"),
+            "ack 0.0.0.0 from 10.0.0.2 to routed 10.9.0.50:68",
+        ),
+        (
+            "inform, no subnet of ours",
+            inform(ANN, "192.0.2.7"),
+            "elsewhere",
+        ),
+        (
+            "inform, no ciaddr",
+            ask(ANN, MessageType::Inform).from("10.0.0.10"),
+            "ack 0.0.0.0 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "bootp, known",
+            bootp(ANN),
+            "bootp 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        ("bootp, unknown", bootp(STRANGER), "stranger"),
+    ] {
+        assert_eq!(World::new().said(&ask), want, "{name}");
+    }
+}
+
+#[test]
+fn replies_take_the_way_that_reaches_the_client() {
+    let relayed = |ask: Ask| ask.relay("10.9.0.1");
+    for (name, ask, want) in [
+        (
+            "flag",
+            discover(ANN).broadcast_flag(),
+            "offer 10.0.0.10 from 10.0.0.2 to all 255.255.255.255",
+        ),
+        (
+            "flag, but an address is in use",
+            rebind(ANN, "10.0.0.10").broadcast_flag(),
+            "ack 10.0.0.10 from 10.0.0.2 to a 10.0.0.10",
+        ),
+        (
+            "bootp, flag",
+            bootp(ANN).broadcast_flag(),
+            "bootp 10.0.0.10 from 10.0.0.2 to all 255.255.255.255",
+        ),
+        (
+            "relay",
+            relayed(discover(FAR)),
+            "offer 10.9.0.12 from 10.0.0.2 to relay 10.9.0.1:67",
+        ),
+        (
+            "relay, flag",
+            relayed(discover(FAR)).broadcast_flag(),
+            "offer 10.9.0.12 from 10.0.0.2 to relay 10.9.0.1:67",
+        ),
+        (
+            "relay, select",
+            relayed(select(FAR, "10.0.0.2", "10.9.0.12")),
+            "ack 10.9.0.12 from 10.0.0.2 to relay 10.9.0.1:67",
+        ),
+        (
+            "relay, rebind",
+            relayed(rebind(FAR, "10.9.0.12")),
+            "ack 10.9.0.12 from 10.0.0.2 to relay 10.9.0.1:67",
+        ),
+        (
+            "relay, rebind, unknown",
+            relayed(rebind(STRANGER, "10.9.0.12")),
+            "stranger",
+        ),
+        (
+            "relay, inform",
+            relayed(inform(FAR, "10.9.0.12")),
+            "ack 0.0.0.0 from 10.0.0.2 to relay 10.9.0.1:67",
+        ),
+        (
+            "relay, nak",
+            relayed(reboot(FAR, "10.9.0.99")),
+            "nak 0.0.0.0 from 10.0.0.2 to relay 10.9.0.1:67",
+        ),
+        (
+            "relay, client is of another subnet",
+            relayed(discover(ANN)),
+            "silence",
+        ),
+        (
+            "relay on a subnet where we are",
+            discover(ANN).relay("10.0.0.9"),
+            "offer 10.0.0.10 from 10.0.0.2 to relay 10.0.0.9:67",
+        ),
+        (
+            "relay narrows the choice",
+            discover(BOB).relay("10.0.0.9"),
+            "offer 10.0.0.11 from 10.0.0.2 to relay 10.0.0.9:67",
+        ),
+        (
+            "relay of no subnet of ours",
+            discover(FAR).relay("192.0.2.1"),
+            "elsewhere",
+        ),
+        (
+            "link selection",
+            discover(FAR)
+                .relay("192.0.2.1")
+                .raw(82, &[5, 4, 10, 9, 0, 0]),
+            "offer 10.9.0.12 from 10.0.0.2 to relay 192.0.2.1:67",
+        ),
+        (
+            "link selection of no subnet of ours",
+            discover(FAR)
+                .relay("10.9.0.1")
+                .raw(82, &[5, 4, 192, 0, 2, 0]),
+            "elsewhere",
+        ),
+        (
+            "link selection without a relay is nobody's word",
+            discover(BOB).raw(82, &[5, 4, 10, 0, 0, 0]),
+            "offer 10.1.0.11 from 10.1.0.2 to b 10.1.0.11",
+        ),
+        (
+            "subnet selection",
+            discover(BOB).raw(118, &[10, 0, 0, 0]),
+            "offer 10.0.0.11 from 10.0.0.2 to b 10.0.0.11",
+        ),
+        (
+            "subnet selection, nowhere",
+            discover(BOB).raw(118, &[192, 0, 2, 0]),
+            "elsewhere",
+        ),
+        (
+            "subnet selection can't send us to others",
+            inform(ANN, "192.0.2.7").raw(118, &[10, 0, 0, 0]),
+            "ack 0.0.0.0 from 10.0.0.2 to a 192.0.2.7",
+        ),
+    ] {
+        assert_eq!(World::new().said(&ask), want, "{name}");
+    }
+    let mut loud = World::of(DhcpScope {
+        broadcast_reply: true,
+        ..scope()
+    });
+    assert_eq!(
+        loud.said(&discover(ANN)),
+        "offer 10.0.0.10 from 10.0.0.2 to all 255.255.255.255"
+    );
+    let mut nowhere = scope();
+    nowhere
+        .subnets
+        .iter_mut()
+        .for_each(|subnet| subnet.server = None);
+    assert_eq!(
+        World::of(nowhere).said(&discover(ANN)),
+        "elsewhere",
+        "no address to answer from"
+    );
+}
+
+#[test]
+fn clients_are_known_by_id_before_mac() {
+    let by_id = "offer 10.0.0.13 from 10.0.0.2 to";
+    for (name, ask, want) in [
+        (
+            "id",
+            discover(STRANGER).raw(61, b"ib-7"),
+            format!("{by_id} e 10.0.0.13"),
+        ),
+        (
+            "id with dhcpcd's zero",
+            discover(STRANGER).raw(61, b"\0ib-7"),
+            format!("{by_id} e 10.0.0.13"),
+        ),
+        (
+            "id wins over MAC",
+            discover(ANN).raw(61, b"ib-7"),
+            format!("{by_id} a 10.0.0.13"),
+        ),
+        (
+            "MAC alone is not enough for it",
+            discover(IDA),
+            "stranger".into(),
+        ),
+        (
+            "other id, known MAC",
+            discover(ANN).raw(61, b"what"),
+            "offer 10.0.0.10 from 10.0.0.2 to a 10.0.0.10".into(),
+        ),
+    ] {
+        assert_eq!(World::new().said(&ask), want, "{name}");
+    }
+}
+
+#[test]
+fn a_nak_says_only_that() {
+    let mut world = World::new();
+    let reply = world.reply(&reboot(ANN, "10.0.0.99").broadcast_flag());
+    let message = decode(&reply.message);
+    assert_eq!(order(&reply.message), [53, 54, 56]);
+    let none = Ipv4Addr::UNSPECIFIED;
+    assert_eq!(
+        (message.ciaddr(), message.yiaddr(), message.siaddr()),
+        (none, none, none)
+    );
+    // RFC 2131 section 4.3.2: the relay is told to broadcast it.
+    let relayed = decode(
+        &world
+            .reply(&reboot(FAR, "10.9.0.99").relay("10.9.0.1"))
+            .message,
+    );
+    assert!(relayed.flags().broadcast());
+    assert_eq!(relayed.giaddr(), ip("10.9.0.1"));
+}
+
+#[test]
+fn header_fields_are_table_3s() {
+    let mut world = World::new();
+    for (name, ask, ciaddr, yiaddr) in [
+        (
+            "offer",
+            discover(ANN).ciaddr("10.0.0.77"),
+            "0.0.0.0",
+            "10.0.0.10",
+        ),
+        (
+            "ack, selecting",
+            select(ANN, "10.0.0.2", "10.0.0.10").ciaddr("10.0.0.77"),
+            "0.0.0.0",
+            "10.0.0.10",
+        ),
+        (
+            "ack, renewing",
+            renew(ANN, "10.0.0.10"),
+            "10.0.0.10",
+            "10.0.0.10",
+        ),
+        (
+            "ack, informed",
+            inform(ANN, "10.0.0.10"),
+            "10.0.0.10",
+            "0.0.0.0",
+        ),
+    ] {
+        let message = decode(&world.reply(&ask.broadcast_flag()).message);
+        assert_eq!(
+            (message.ciaddr(), message.yiaddr()),
+            (ip(ciaddr), ip(yiaddr)),
+            "{name}"
+        );
+        assert_eq!(message.siaddr(), ip("10.0.0.2"), "{name}");
+        assert_eq!(message.chaddr(), mac(ANN).0, "{name}");
+        assert!(message.flags().broadcast(), "{name}: given back");
+    }
+}
+
+#[test]
+fn a_declined_address_is_held_back_for_ten_minutes() {
+    let mut world = World::new();
+    let decline = |server| {
+        ask(ANN, MessageType::Decline)
+            .server(server)
+            .requested("10.0.0.10")
+    };
+    world.tell(&decline("10.0.0.7"));
+    assert!(
+        world.said(&discover(ANN)).starts_with("offer"),
+        "declined to another server"
+    );
+    world.tell(&decline("10.0.0.2"));
+    assert_eq!(
+        world.leases.list(&world.scope, world.now)[0].state,
+        LeaseState::Declined
+    );
+    for (name, ask, want) in [
+        ("not offered", discover(ANN), "silence"),
+        ("not granted", select(ANN, "10.0.0.2", "10.0.0.10"), "nak"),
+        ("not after a reboot", reboot(ANN, "10.0.0.10"), "nak"),
+        ("nor by BOOTP", bootp(ANN), "silence"),
+    ] {
+        assert!(world.said(&ask).starts_with(want), "{name}");
+    }
+    world.wait(599);
+    assert_eq!(world.said(&discover(ANN)), "silence");
+    world.wait(1);
+    assert!(world.said(&discover(ANN)).starts_with("offer"));
+
+    world.tell(&decline("10.0.0.2"));
+    assert!(
+        world.said(&renew(ANN, "10.0.0.10")).starts_with("ack"),
+        "who uses it keeps it"
+    );
+    assert!(
+        world.said(&discover(ANN)).starts_with("offer"),
+        "and then it is no longer declined"
+    );
+
+    world.tell(
+        &ask(BOB, MessageType::Decline)
+            .server("10.0.0.2")
+            .requested("10.1.0.11"),
+    );
+    assert!(
+        world.said(&discover(BOB)).starts_with("offer 10.0.0.11"),
+        "the other address instead"
+    );
+    world.tell(
+        &ask(BOB, MessageType::Decline)
+            .server("10.0.0.2")
+            .requested("10.0.0.10"),
+    );
+    assert!(
+        world.said(&discover(ANN)).starts_with("offer"),
+        "nobody declines for others"
+    );
+}
+
+#[test]
+fn the_lease_table_tells_who_was_told_what() {
+    let mut world = World::new();
+    let states = |world: &World| -> Vec<_> {
+        let list = world.leases.list(&world.scope, world.now);
+        list.into_iter()
+            .map(|lease| {
+                (
+                    lease.mac,
+                    lease.address,
+                    lease.state,
+                    lease.seen_seconds_ago,
+                )
+            })
+            .collect()
+    };
+    assert!(states(&world).is_empty());
+    let row = |state, ago| vec![(mac(ANN), ip("10.0.0.10"), state, ago)];
+    for (name, ask, wait, want) in [
+        ("offered", discover(ANN), 0, row(LeaseState::Offered, 0)),
+        (
+            "another server was chosen",
+            select(ANN, "10.0.0.7", "10.0.0.10"),
+            0,
+            vec![],
+        ),
+        (
+            "bound",
+            select(ANN, "10.0.0.2", "10.0.0.10"),
+            0,
+            row(LeaseState::Bound, 0),
+        ),
+        (
+            "strangers are not in it",
+            discover(STRANGER),
+            7,
+            row(LeaseState::Bound, 7),
+        ),
+        (
+            "renewed",
+            renew(ANN, "10.0.0.10"),
+            1,
+            row(LeaseState::Bound, 1),
+        ),
+        (
+            "another's lease stays",
+            select(ANN, "10.0.0.7", "10.0.0.10"),
+            1,
+            row(LeaseState::Bound, 2),
+        ),
+        (
+            "released to another",
+            ask(ANN, MessageType::Release)
+                .server("10.0.0.7")
+                .ciaddr("10.0.0.10"),
+            0,
+            row(LeaseState::Bound, 2),
+        ),
+        (
+            "released",
+            ask(ANN, MessageType::Release)
+                .server("10.0.0.2")
+                .ciaddr("10.0.0.10"),
+            0,
+            row(LeaseState::Released, 0),
+        ),
+    ] {
+        world.tell(&ask);
+        world.wait(wait);
+        assert_eq!(states(&world), want, "{name}");
+    }
+    world.tell(&select(BOB, "10.1.0.2", "10.1.0.11"));
+    assert_eq!(states(&world).len(), 2);
+    world.scope.clients.remove(&mac(BOB));
+    world.leases.trim(&world.scope);
+    assert_eq!(
+        states(&world),
+        row(LeaseState::Released, 0),
+        "a port that is gone is not shown"
+    );
+    world.scope.clients.clear();
+    world.scope.by_client_id.clear();
+    world.leases.trim(&world.scope);
+    world.scope = scope();
+    assert!(states(&world).is_empty(), "and is forgotten");
+}
+
+#[test]
+fn what_is_no_request_is_named() {
+    let whole = discover(ANN).packet();
+    let with = |at: usize, byte: u8| {
+        let mut packet = whole.clone();
+        packet[at] = byte;
+        packet
+    };
+    for (name, packet, want) in [
+        ("empty", vec![], Malformed::Length),
+        ("short", whole[..239].to_vec(), Malformed::Length),
+        ("a reply", with(0, 2), Malformed::NoRequest(2)),
+        ("token ring", with(1, 6), Malformed::Hardware(6, 6)),
+        (
+            "address longer than its field",
+            with(2, 255),
+            Malformed::Hardware(1, 255),
+        ),
+        ("address of a group", with(28, 1), Malformed::GroupAddress),
+        ("no cookie", with(236, 0), Malformed::Cookie),
+        (
+            "a server's message",
+            ask(ANN, MessageType::Ack).packet(),
+            Malformed::MessageType(5),
+        ),
+        (
+            "a message of others",
+            ask(ANN, MessageType::LeaseQuery).packet(),
+            Malformed::MessageType(10),
+        ),
+        (
+            "a type of two bytes",
+            bootp(ANN).raw(53, &[1, 1]).packet(),
+            Malformed::Incomplete,
+        ),
+        (
+            "request without any address",
+            ask(ANN, MessageType::Request).packet(),
+            Malformed::Incomplete,
+        ),
+        (
+            "decline of nothing",
+            ask(ANN, MessageType::Decline).server("10.0.0.2").packet(),
+            Malformed::Incomplete,
+        ),
+        (
+            "decline to nobody",
+            ask(ANN, MessageType::Decline)
+                .requested("10.0.0.10")
+                .packet(),
+            Malformed::Incomplete,
+        ),
+        (
+            "release of nothing",
+            ask(ANN, MessageType::Release).server("10.0.0.2").packet(),
+            Malformed::Incomplete,
+        ),
+        (
+            "inform from nowhere",
+            ask(ANN, MessageType::Inform).packet(),
+            Malformed::Incomplete,
+        ),
+    ] {
+        let decoded = Request::decode(&packet, Arrived::Broadcast, Ipv4Addr::UNSPECIFIED);
+        assert_eq!(decoded.err(), Some(want), "{name}");
+    }
+}

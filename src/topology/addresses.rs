@@ -1,0 +1,129 @@
+//! Addresses against each other: who claims what, and whether enough are left.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+use super::check::Check;
+use super::draft::{ClaimId, Claimant, SubnetRef};
+use super::mistake::Code;
+
+impl Check<'_, '_> {
+    /// When all claims are known.
+    pub(super) fn addresses(&mut self) {
+        let mut taken: HashMap<(SubnetRef, Ipv4Addr), ClaimId> = HashMap::new();
+        for id in 0..self.draft.claims.len() {
+            let claim = &self.draft.claims[id];
+            let Some(address) = claim.given else { continue };
+            match taken.entry((claim.subnet, address)) {
+                std::collections::hash_map::Entry::Vacant(free) => {
+                    free.insert(id);
+                    self.judge(id, address);
+                }
+                std::collections::hash_map::Entry::Occupied(other) => {
+                    let other = *other.get();
+                    self.twice(id, other, address);
+                }
+            }
+        }
+        self.room(&taken);
+    }
+
+    /// Whether the address is anyone's to have.
+    fn judge(&mut self, id: ClaimId, address: Ipv4Addr) {
+        let claim = &self.draft.claims[id];
+        let pool = &self.draft.networks[claim.subnet.network].pools[claim.subnet.subnet];
+        let (at, object) = (claim.at, claim.object.clone());
+        if !pool.is_usable(address) {
+            let why = format!(
+                "{address} is the network or broadcast address of {}",
+                pool.cidr
+            );
+            self.mistake(
+                Code::Unusable,
+                at,
+                &object,
+                why,
+                "choose another address of the subnet",
+            );
+            return;
+        }
+        let may_be_gateway = matches!(claim.kind, Claimant::Machine | Claimant::Interface);
+        if pool.gateway == Some(address) && !may_be_gateway {
+            let why = format!("{address} is the gateway of {}", pool.cidr);
+            self.mistake(
+                Code::AddressTaken,
+                at,
+                &object,
+                why,
+                "choose another address, or another `gateway` for the subnet",
+            );
+        }
+    }
+
+    fn twice(&mut self, id: ClaimId, other: ClaimId, address: Ipv4Addr) {
+        let (claim, other) = (&self.draft.claims[id], &self.draft.claims[other]);
+        // The router's interface was there first because routers are looked at first; the file's order is what people see.
+        let (first, second) = if claim.at < other.at {
+            (claim, other)
+        } else {
+            (other, claim)
+        };
+        let line = self.notes.line(first.at);
+        let why = format!("{} (line {line}) has {address} already", first.object);
+        let fix = match second.kind {
+            Claimant::Interface => "write the interface as a table, with an `address` of its own",
+            _ => "choose another address, or leave it out to get a free one",
+        };
+        let (at, object) = (second.at, second.object.clone());
+        self.mistake(Code::AddressTaken, at, &object, why, fix);
+    }
+
+    /// Whether each subnet has an address for everyone who is to get one.
+    fn room(&mut self, taken: &HashMap<(SubnetRef, Ipv4Addr), ClaimId>) {
+        let mut wanted: BTreeMap<SubnetRef, Vec<ClaimId>> = BTreeMap::new();
+        for (id, claim) in self.draft.claims.iter().enumerate() {
+            if claim.given.is_none() {
+                wanted.entry(claim.subnet).or_default().push(id);
+            }
+        }
+        let mut used: HashMap<SubnetRef, HashSet<Ipv4Addr>> = HashMap::new();
+        for (subnet, address) in taken.keys() {
+            used.entry(*subnet).or_default().insert(*address);
+        }
+        for (subnet, claims) in wanted {
+            let named = self
+                .draft
+                .named
+                .get(&self.subnet(subnet).id)
+                .cloned()
+                .unwrap_or_default();
+            let pool = &self.draft.networks[subnet.network].pools[subnet.subnet];
+            let mut gone = used.remove(&subnet).unwrap_or_default();
+            gone.extend(named);
+            gone.extend(pool.gateway);
+            let in_pool = |address: &&Ipv4Addr| {
+                let number = u32::from(**address);
+                pool.ranges
+                    .iter()
+                    .any(|(first, last)| (*first..=*last).contains(&number))
+            };
+            let free = pool.size() - gone.iter().filter(in_pool).count() as u64;
+            if claims.len() as u64 <= free {
+                continue;
+            }
+            // The first one for whom there is none.
+            let index = usize::try_from(free).unwrap_or(usize::MAX);
+            let Some(claim) = claims.get(index).map(|id| &self.draft.claims[*id]) else {
+                continue;
+            };
+            let (at, object) = (claim.at, claim.object.clone());
+            let why = format!(
+                "{} has {free} free addresses for {} who need one",
+                pool.cidr,
+                claims.len()
+            );
+            let fix = "widen the subnet's `allocation` or its `cidr`";
+            self.mistake(Code::SubnetFull, at, &object, why, fix);
+        }
+    }
+}

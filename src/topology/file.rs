@@ -1,0 +1,205 @@
+//! The shape of the file: its tables and their keys, and nothing of what they mean together.
+//! `docs/topology.md` says each key in full; a test compares the two.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use uuid::Uuid;
+
+use super::mistake::{Notes, Span};
+use super::options::Options;
+use super::read::{At, Key, Read, Reader, Value, key_name, table};
+use super::values::{Choice, Json, Number, OrTable, Ports, Seconds, Texts};
+use super::words::{
+    AddressOrSubnet, Destination, Domain, HostName, Kind, Name, PublicKeyLine, Range, Reference,
+    Resolver, Source, Url,
+};
+use crate::model::{DevName, MacAddr, Protocol};
+
+table! {
+    /// The whole file.
+    File {
+        dns_domain: Domain,
+        dns_resolvers: Vec<Resolver>,
+        dns_authoritative: bool,
+        dns_joined: bool,
+        lease: Seconds,
+        lease_renewal: Seconds,
+        lease_rebinding: Seconds,
+        dhcp_broadcast: bool,
+        snat_random_ports: bool,
+        project: Name,
+        host: Name,
+        network: Vec<Network>,
+        instance: Vec<Instance>,
+        router: Vec<Router>,
+        metadata: Metadata,
+    }
+}
+
+table! {
+    /// One layer 2, and what is on it.
+    Network {
+        name: Name [required],
+        id: Uuid,
+        project: Name,
+        r#type: Kind,
+        device: DevName,
+        /// The VLAN.
+        tag: Number<1, 4094>,
+        vni: Number<1, 16_777_215>,
+        remotes: Vec<At<IpAddr>>,
+        group: IpAddr,
+        local: IpAddr,
+        port: Number<1, 65_535>,
+        // Less than 576 carries no DHCP reply (RFC 2131 section 2).
+        mtu: Number<576, 65_535>,
+        external: bool,
+        bridge: DevName,
+        dns_domain: Domain,
+        subnet: Vec<Subnet>,
+    }
+}
+
+table! {
+    Subnet {
+        cidr: Ipv4Net [required],
+        name: Name,
+        id: Uuid,
+        gateway: Choice<Ipv4Addr>,
+        dhcp: bool,
+        dhcp_address: Ipv4Addr,
+        allocation: Vec<At<Range>>,
+        dns_servers: Choice<Vec<Ipv4Addr>>,
+        dns_forwarders: Vec<Ipv4Addr>,
+        ntp_servers: Vec<Ipv4Addr>,
+        host_routes: Vec<Route>,
+    }
+}
+
+table! {
+    Route {
+        to: Destination [required],
+        via: Ipv4Addr [required],
+    }
+}
+
+table! {
+    /// A machine.
+    Instance {
+        name: Name [required],
+        id: Uuid,
+        project: Name,
+        hostname: HostName,
+        keys: Vec<At<OrTable<PublicKeyLine, PublicKey>>>,
+        user_data: String,
+        user_data_file: PathBuf,
+        vendor_data: Json,
+        vendor_data_file: PathBuf,
+        metadata: Texts,
+        availability_zone: String,
+        instance_type: String,
+        port: Vec<Port>,
+    }
+}
+
+table! {
+    PublicKey {
+        name: Name [required],
+        key: PublicKeyLine [required],
+    }
+}
+
+table! {
+    Port {
+        network: Reference [required],
+        name: Name,
+        id: Uuid,
+        mac: MacAddr,
+        /// Each an address, or the name of a subnet to pick one of.
+        addresses: Vec<At<AddressOrSubnet>>,
+        dhcp_options: Options,
+    }
+}
+
+table! {
+    Router {
+        name: Name [required],
+        id: Uuid,
+        project: Name,
+        interfaces: Vec<At<OrTable<Reference, Interface>>>,
+        gateway: OrTable<Reference, RouterGateway>,
+        routes: Vec<Route>,
+        floating_ip: Vec<FloatingIp>,
+        port_forwarding: Vec<PortForwarding>,
+    }
+}
+
+table! {
+    /// One of `network` and `subnet`.
+    Interface {
+        network: Reference,
+        subnet: Reference,
+        address: Ipv4Addr,
+    }
+}
+
+table! {
+    RouterGateway {
+        network: Reference [required],
+        address: Ipv4Addr,
+        snat: bool,
+    }
+}
+
+table! {
+    FloatingIp {
+        address: Ipv4Addr,
+        id: Uuid,
+        instance: Reference,
+        port: Reference,
+        fixed: Ipv4Addr,
+    }
+}
+
+table! {
+    PortForwarding {
+        address: Ipv4Addr,
+        protocol: Protocol,
+        external_port: Ports [required],
+        internal_port: Ports,
+        instance: Reference,
+        port: Reference,
+        fixed: Ipv4Addr,
+    }
+}
+
+table! {
+    Metadata {
+        source: Source,
+        url: Url,
+        shared_secret_file: PathBuf,
+        ca_file: PathBuf,
+        cert_file: PathBuf,
+        key_file: PathBuf,
+        insecure: bool,
+        isolated: bool,
+        routed: bool,
+        force: bool,
+        port: Number<1, 65_535>,
+    }
+}
+
+/// The tables of a list, or none.
+pub(super) fn all<T>(list: &Option<At<Vec<T>>>) -> &[T] {
+    list.as_ref().map_or(&[], |list| &list.value)
+}
+
+/// Reads the tree. Every mistake of shape is in `notes` then.
+pub(super) fn read(tree: DeTable<'_>, notes: &mut Notes<'_>) -> Option<File> {
+    let root = Spanned::new(0..0, DeValue::Table(tree));
+    File::read(&root, &mut Reader::new(notes))
+}

@@ -1,0 +1,139 @@
+//! Networks and subnets: what each may say, and what two of them can't share.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use super::check::Check;
+use super::draft::{Claimant, NetworkDraft, PortDraft, SubnetRef};
+use super::file::{self, all};
+use super::ids;
+use super::mistake::{Code, Span};
+use super::words::Kind;
+use crate::model::{DeviceOwner, MacAddr, Network, NetworkId, Port, ProjectId};
+
+/// Bytes; what Ethernet has, and what is left of it inside VXLAN over IPv4.
+const MTU: u32 = 1500;
+const MTU_IN_VXLAN: u32 = 1450;
+
+impl Check<'_, '_> {
+    pub(super) fn network(&mut self, file: &file::Network) {
+        let index = self.draft.networks.len();
+        let object = &file.object;
+        let (name, named_at) = match &file.name {
+            Some(name) => (name.value.0.clone(), name.at),
+            None => (format!("{object}?"), file.at),
+        };
+        let id = file
+            .id
+            .as_ref()
+            .map_or_else(|| ids::network(&name), |id| NetworkId(id.value));
+        self.networks.partial |= file.name.is_none();
+        match self.networks.add(&name, index, named_at) {
+            Some(other) => self.name_taken("network", &name, other, named_at, object),
+            None => self.take_id(id.0, file.id.as_ref().map_or(named_at, |id| id.at), object),
+        }
+        self.networks.also(&id.to_string(), index);
+        let external = file
+            .external
+            .as_ref()
+            .is_some_and(|external| external.value);
+        let kind = self.kind(file);
+        let attachment = self.attachment(file, id, kind);
+        let mtu = match kind {
+            Kind::Vxlan => MTU_IN_VXLAN,
+            Kind::Local | Kind::Flat | Kind::Vlan => MTU,
+        };
+        let domain = file
+            .dns_domain
+            .as_ref()
+            .map(|domain| domain.value.0.clone());
+        let project = file
+            .project
+            .as_ref()
+            .map(|name| ProjectId(name.value.0.clone()));
+        let network = Network {
+            id,
+            name,
+            project: project.unwrap_or_else(|| self.project.clone()),
+            admin_state_up: true,
+            mtu: file.mtu.as_ref().map_or(mtu, |mtu| mtu.value.0),
+            external,
+            dns_domain: domain.unwrap_or_else(|| self.domain.clone()),
+            attachment,
+            subnets: Vec::new(),
+            dhcp_port: None,
+            ports: BTreeMap::new(),
+        };
+        self.draft.networks.push(NetworkDraft {
+            object: object.clone(),
+            at: file.at,
+            network,
+            pools: Vec::new(),
+            ports: Vec::new(),
+            whole: !file.is_broken("subnet"),
+        });
+        let mut dhcp = Vec::new();
+        for subnet in all(&file.subnet) {
+            dhcp.extend(self.subnet_of_network(index, subnet, external));
+        }
+        self.overlapping_subnets(index);
+        self.dhcp_port(index, &dhcp);
+    }
+
+    pub(super) fn name_taken(
+        &mut self,
+        what: &str,
+        name: &str,
+        other: Span,
+        at: Span,
+        object: &str,
+    ) {
+        let why = format!(
+            "line {} has a {what} {name:?} already",
+            self.notes.line(other)
+        );
+        self.mistake(
+            Code::DuplicateName,
+            at,
+            object,
+            why,
+            "give each its own name",
+        );
+    }
+
+    /// Our own port, with an address on every subnet that has DHCP.
+    fn dhcp_port(&mut self, index: usize, subnets: &[(SubnetRef, Option<Ipv4Addr>, Span)]) {
+        if subnets.is_empty() {
+            return;
+        }
+        let network = &self.draft.networks[index];
+        let object = format!("{}, DHCP", network.object);
+        let id = ids::dhcp_port(network.network.id, &self.host);
+        let port = Port {
+            id,
+            name: String::new(),
+            network: network.network.id,
+            project: network.network.project.clone(),
+            mac: MacAddr([0; 6]),
+            admin_state_up: true,
+            fixed_ips: Vec::new(),
+            owner: DeviceOwner::Dhcp,
+            instance: None,
+            extra_dhcp_opts: Vec::new(),
+            client_id: None,
+            dns: Vec::new(),
+        };
+        let claims = subnets
+            .iter()
+            .map(|(subnet, given, at)| {
+                self.claim(Claimant::Dhcp, id.0, *subnet, *given, *at, &object)
+            })
+            .collect();
+        self.draft.networks[index].ports.push(PortDraft {
+            port,
+            mac: None,
+            claims,
+            hostname: None,
+        });
+    }
+}

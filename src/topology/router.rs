@@ -1,0 +1,410 @@
+//! Routers: their legs, their gateway and their routes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::check::Check;
+use super::draft::{ClaimId, Claimant, PortDraft, PortRef, RouterDraft, SubnetRef};
+use super::file::{self, all};
+use super::ids;
+use super::mistake::{Code, Span};
+use super::names::{NotFound, overlaps};
+use super::read::At;
+use super::values::OrTable;
+use super::words::Reference;
+use crate::model::{DeviceOwner, HostRoute, MacAddr, Port, PortId, ProjectId, Router, RouterId};
+
+impl Check<'_, '_> {
+    pub(super) fn router(&mut self, file: &file::Router) {
+        let index = self.draft.routers.len();
+        let object = &file.object;
+        let (name, named_at) = match &file.name {
+            Some(name) => (name.value.0.clone(), name.at),
+            None => (format!("{object}?"), file.at),
+        };
+        let id = file
+            .id
+            .as_ref()
+            .map_or_else(|| ids::router(&name), |id| RouterId(id.value));
+        match self.routers.add(&name, index, named_at) {
+            Some(other) => self.name_taken("router", &name, other, named_at, object),
+            None => self.take_id(id.0, file.id.as_ref().map_or(named_at, |id| id.at), object),
+        }
+        let project = file
+            .project
+            .as_ref()
+            .map(|name| ProjectId(name.value.0.clone()));
+        let project = project.unwrap_or_else(|| self.project.clone());
+        let mut legs: Vec<(SubnetRef, Span)> = Vec::new();
+        let mut interfaces = Vec::new();
+        for written in all(&file.interfaces) {
+            let Some((subnet, address)) = self.interface(written, object) else {
+                continue;
+            };
+            if legs.iter().any(|(other, _)| *other == subnet) {
+                let why = format!("it has two interfaces in {}", self.subnet(subnet).cidr);
+                self.mistake(
+                    Code::AddressTaken,
+                    written.at,
+                    object,
+                    why,
+                    "name each subnet once",
+                );
+                continue;
+            }
+            legs.push((subnet, written.at));
+            interfaces.push(self.leg_inside(id, &project, subnet, address, written.at, object));
+        }
+        let gateway = self.gateway(file, id, &project);
+        if let Some((port, _)) = gateway {
+            let at = file.gateway.as_ref().map_or(file.at, |gateway| gateway.at);
+            legs.extend(self.subnets_of(port.network).map(|subnet| (subnet, at)));
+        }
+        self.overlapping_legs(&legs, object);
+        let cidrs: Vec<Ipv4Net> = legs.iter().map(|(subnet, _)| self.cidr(*subnet)).collect();
+        let routes = self.routes(file, &cidrs);
+        self.draft.routers.push(RouterDraft {
+            router: Router {
+                id,
+                name,
+                project,
+                admin_state_up: true,
+                interfaces: Vec::new(),
+                gateway: None,
+                routes,
+                floating_ips: Vec::new(),
+                port_forwardings: Vec::new(),
+            },
+            interfaces,
+            gateway,
+            floating_ips: Vec::new(),
+            forwardings: Vec::new(),
+        });
+    }
+
+    pub(super) fn cidr(&self, subnet: SubnetRef) -> Ipv4Net {
+        self.draft.networks[subnet.network].pools[subnet.subnet].cidr
+    }
+
+    /// The subnet of an interface, and the address it asks for there.
+    fn interface(
+        &mut self,
+        written: &At<OrTable<Reference, file::Interface>>,
+        router: &str,
+    ) -> Option<(SubnetRef, Option<At<Ipv4Addr>>)> {
+        let table = match &written.value {
+            OrTable::Word(name) => {
+                return Some((self.either_named(name, written.at, router)?, None));
+            }
+            OrTable::Table(table) => table,
+        };
+        let object = &table.object;
+        let subnet = match (&table.network, &table.subnet) {
+            (None, None) => {
+                if !table.is_broken("network") && !table.is_broken("subnet") {
+                    let fix = "add `network = \"...\"` or `subnet = \"...\"`";
+                    self.mistake(
+                        Code::MissingKey,
+                        written.at,
+                        object,
+                        "it names neither network nor subnet",
+                        fix,
+                    );
+                }
+                return None;
+            }
+            (Some(network), None) => {
+                let index = self.network_named(&network.value, network.at, object)?;
+                let wanted = table
+                    .address
+                    .as_ref()
+                    .and_then(|address| self.subnet_of(index, address.value));
+                match wanted {
+                    Some(subnet) => subnet,
+                    None => self.only_subnet(index, network.at, object)?,
+                }
+            }
+            (network, Some(subnet)) => {
+                let found = match network {
+                    Some(network) => {
+                        let index = self.network_named(&network.value, network.at, object)?;
+                        self.subnets_of(index)
+                            .find(|of| self.subnet(*of).name == *subnet.value)
+                    }
+                    None => None,
+                };
+                match found {
+                    Some(found) => found,
+                    None => {
+                        let found = self.subnets.find(&subnet.value);
+                        self.found(found, "subnet", &subnet.value, subnet.at, object)?
+                    }
+                }
+            }
+        };
+        if let Some(address) = &table.address {
+            let cidr = self.cidr(subnet);
+            if !cidr.contains(&address.value) {
+                let why = format!("{} is not in {cidr}", address.value);
+                self.mistake(
+                    Code::OutsideSubnet,
+                    address.at,
+                    object,
+                    why,
+                    "choose an address of the subnet, or leave it out",
+                );
+                return None;
+            }
+        }
+        Some((subnet, table.address))
+    }
+
+    /// A network's only subnet, or the subnet of this name.
+    fn either_named(&mut self, name: &str, at: Span, object: &str) -> Option<SubnetRef> {
+        let network = self.networks.find(name);
+        let subnet = self.subnets.find(name);
+        match (network, subnet) {
+            (Ok(network), Ok(subnet)) if subnet.network != network => {
+                let why = format!("{name:?} is both a network and a subnet of another one");
+                let fix = format!("write {{ network = {name:?} }} or {{ subnet = {name:?} }}");
+                self.mistake(Code::Ambiguous, at, object, why, fix);
+                None
+            }
+            (_, Ok(subnet)) => Some(subnet),
+            (Ok(network), Err(_)) => self.only_subnet(network, at, object),
+            (Err(_), Err(NotFound::Several)) => {
+                self.found(Err::<(), _>(NotFound::Several), "subnet", name, at, object);
+                None
+            }
+            (network, Err(_)) => {
+                self.found(network, "network or subnet", name, at, object);
+                None
+            }
+        }
+    }
+
+    fn only_subnet(&mut self, network: usize, at: Span, object: &str) -> Option<SubnetRef> {
+        let mut subnets = self.subnets_of(network);
+        match (subnets.next(), subnets.next()) {
+            (Some(only), None) => Some(only),
+            _ if !self.draft.networks[network].whole => None,
+            (None, _) => {
+                let why = format!("{} has no subnet", self.draft.networks[network].object);
+                self.mistake(
+                    Code::UnknownName,
+                    at,
+                    object,
+                    why,
+                    "add [[network.subnet]] to it",
+                );
+                None
+            }
+            (Some(_), Some(_)) => {
+                let why = format!(
+                    "{} has more than one subnet",
+                    self.draft.networks[network].object
+                );
+                let fix = format!(
+                    "name the subnet instead, one of: {}",
+                    self.cidrs_of(network)
+                );
+                self.mistake(Code::Ambiguous, at, object, why, fix);
+                None
+            }
+        }
+    }
+
+    /// An interface has the subnet's gateway address, unless it says another.
+    fn leg_inside(
+        &mut self,
+        router: RouterId,
+        project: &ProjectId,
+        subnet: SubnetRef,
+        address: Option<At<Ipv4Addr>>,
+        at: Span,
+        object: &str,
+    ) -> PortRef {
+        let id = ids::interface(router, self.subnet(subnet).id);
+        let gateway = self.draft.networks[subnet.network].pools[subnet.subnet].gateway;
+        let (given, at) = match address {
+            Some(address) => (Some(address.value), address.at),
+            None => (gateway, at),
+        };
+        let object = format!("{object}, interface in {}", self.cidr(subnet));
+        let claim = self.claim(Claimant::Interface, id.0, subnet, given, at, &object);
+        self.leg(
+            id,
+            project,
+            DeviceOwner::RouterInterface,
+            subnet.network,
+            claim,
+        )
+    }
+
+    fn gateway(
+        &mut self,
+        file: &file::Router,
+        router: RouterId,
+        project: &ProjectId,
+    ) -> Option<(PortRef, bool)> {
+        let written = file.gateway.as_ref()?;
+        let object = format!("{}, gateway", file.object);
+        let (name, name_at, address, snat) = match &written.value {
+            OrTable::Word(name) => (name, written.at, None, true),
+            OrTable::Table(table) => {
+                let network = table.network.as_ref()?;
+                let snat = table.snat.as_ref().is_none_or(|snat| snat.value);
+                (&network.value, network.at, table.address.as_ref(), snat)
+            }
+        };
+        let network = self.network_named(name, name_at, &object)?;
+        let draft = &self.draft.networks[network];
+        if !draft.network.external {
+            let why = format!("{} is not external", draft.object);
+            self.mistake(
+                Code::Gateway,
+                name_at,
+                &object,
+                why,
+                "say `external = true` there, or name an external network",
+            );
+        }
+        let subnet = match address {
+            Some(address) => {
+                let subnet = self.subnet_of(network, address.value);
+                if subnet.is_none() && self.draft.networks[network].whole {
+                    let why = format!(
+                        "{} is in no subnet of {}",
+                        address.value, self.draft.networks[network].object
+                    );
+                    let fix = format!("choose an address in one of: {}", self.cidrs_of(network));
+                    self.mistake(Code::OutsideSubnet, address.at, &object, why, fix);
+                }
+                subnet?
+            }
+            None => match self.subnets_of(network).next() {
+                Some(subnet) => subnet,
+                None => {
+                    let draft = &self.draft.networks[network];
+                    if draft.whole {
+                        let why = format!("{} has no subnet to pick an address of", draft.object);
+                        self.mistake(
+                            Code::Gateway,
+                            name_at,
+                            &object,
+                            why,
+                            "add [[network.subnet]] to it",
+                        );
+                    }
+                    return None;
+                }
+            },
+        };
+        let id = ids::gateway(router, self.network_id(network));
+        let (given, at) = (
+            address.map(|address| address.value),
+            address.map_or(written.at, |address| address.at),
+        );
+        let claim = self.claim(Claimant::RouterGateway, id.0, subnet, given, at, &object);
+        Some((
+            self.leg(id, project, DeviceOwner::RouterGateway, network, claim),
+            snat,
+        ))
+    }
+
+    fn leg(
+        &mut self,
+        id: PortId,
+        project: &ProjectId,
+        owner: DeviceOwner,
+        network: usize,
+        claim: ClaimId,
+    ) -> PortRef {
+        let port = Port {
+            id,
+            name: String::new(),
+            network: self.network_id(network),
+            project: project.clone(),
+            mac: MacAddr([0; 6]),
+            admin_state_up: true,
+            fixed_ips: Vec::new(),
+            owner,
+            instance: None,
+            extra_dhcp_opts: Vec::new(),
+            client_id: None,
+            dns: Vec::new(),
+        };
+        let ports = &mut self.draft.networks[network].ports;
+        ports.push(PortDraft {
+            port,
+            mac: None,
+            claims: vec![claim],
+            hostname: None,
+        });
+        PortRef {
+            network,
+            port: ports.len() - 1,
+        }
+    }
+
+    /// A router can't tell two networks with the same addresses apart.
+    fn overlapping_legs(&mut self, legs: &[(SubnetRef, Span)], object: &str) {
+        let spans = legs.iter().enumerate().map(|(index, (subnet, _))| {
+            let cidr = self.cidr(*subnet);
+            (cidr.network(), cidr.broadcast(), index)
+        });
+        for (one, other) in overlaps(spans.collect()) {
+            // A network's own subnets have been compared.
+            let (one, other) = (legs[one], legs[other]);
+            if one.0.network == other.0.network && one.0 != other.0 {
+                continue;
+            }
+            if one.0 == other.0 {
+                let why = "its gateway is in a network where it has an interface already";
+                self.mistake(
+                    Code::Gateway,
+                    other.1,
+                    object,
+                    why,
+                    "lead out by another network, or remove the interface",
+                );
+                continue;
+            }
+            let name = |of: SubnetRef| {
+                format!(
+                    "{} of {}",
+                    self.cidr(of),
+                    self.draft.networks[of.network].object
+                )
+            };
+            let why = format!("{} and {} overlap", name(one.0), name(other.0));
+            let fix = "one router can join networks only if they have no address in common";
+            self.mistake(Code::Overlap, other.1, object, why, fix);
+        }
+    }
+
+    fn routes(&mut self, file: &file::Router, legs: &[Ipv4Net]) -> Vec<HostRoute> {
+        let mut routes = Vec::new();
+        for route in all(&file.routes) {
+            let (Some(to), Some(via)) = (&route.to, &route.via) else {
+                continue;
+            };
+            let whole = self.draft.networks.iter().all(|network| network.whole);
+            if whole && !legs.iter().any(|cidr| cidr.contains(&via.value)) {
+                let cidrs: Vec<_> = legs.iter().map(Ipv4Net::to_string).collect();
+                let why = format!(
+                    "the next hop {} is in none of the router's networks",
+                    via.value
+                );
+                let fix = format!("choose a next hop in one of: {}", cidrs.join(", "));
+                self.mistake(Code::NextHop, via.at, &route.object, why, fix);
+            }
+            routes.push(HostRoute {
+                destination: IpNet::V4(to.value.0),
+                nexthop: IpAddr::V4(via.value),
+            });
+        }
+        routes
+    }
+}

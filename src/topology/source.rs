@@ -1,0 +1,208 @@
+//! The file as a source: opened once, loaded again when it changed.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::build;
+use super::check as together;
+use super::difference::events;
+use super::draft::Topology;
+use super::metadata::MetadataSource;
+use super::mistake::{Code, Mistake, Notes, Severity, about_file};
+use super::parse::parse;
+use super::picks::{Picks, PicksError, choose};
+use crate::model::{Event, State};
+use crate::plan::Settings;
+
+/// Bytes; a topology of 100,000 instances has about 20 MiB.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+/// A topology file, loaded.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub state: State,
+    pub settings: Settings,
+    /// Resolvers that the file names; `None`: it leaves that to the host's `resolv.conf`.
+    pub resolvers: Option<Vec<SocketAddr>>,
+    pub metadata: MetadataSource,
+    /// The topology itself and the files that it names: what to watch.
+    pub files: BTreeSet<PathBuf>,
+    pub warnings: Vec<Mistake>,
+}
+
+/// A topology file and its chosen addresses.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    state_dir: PathBuf,
+    picks: Picks,
+    loaded: Loaded,
+}
+
+impl Source {
+    /// Loads the file and keeps what was chosen in the state directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file. What is wrong with the kept choices is a warning only.
+    pub fn open(path: &Path, state_dir: &Path) -> Result<(Self, Loaded), Vec<Mistake>> {
+        let (mut loaded, before, picks) = load_with_picks(path, state_dir)?;
+        if picks != before {
+            loaded.warnings.extend(keep(&picks, state_dir));
+        }
+        let source = Self {
+            path: path.to_owned(),
+            state_dir: state_dir.to_owned(),
+            picks,
+            loaded: loaded.clone(),
+        };
+        Ok((source, loaded))
+    }
+
+    /// Loads the file again; what changed in the state since. [`Self::loaded`] has the rest.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file; the last good one stays.
+    pub fn reload(&mut self) -> Result<Vec<Event>, Vec<Mistake>> {
+        let topology = check_file(&self.path)?;
+        let (mut loaded, picks) = place(topology, &self.path, &self.picks);
+        if picks != self.picks {
+            loaded.warnings.extend(keep(&picks, &self.state_dir));
+            self.picks = picks;
+        }
+        let events = events(&self.loaded.state, &loaded.state);
+        // What did not change stays one value in memory, here and at the receiver's.
+        let mut state = std::mem::take(&mut self.loaded.state);
+        for event in &events {
+            state.apply(event);
+        }
+        self.loaded = Loaded { state, ..loaded };
+        Ok(events)
+    }
+
+    /// What was loaded last.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+}
+
+/// Loads a file as a daemon with this state directory would, and writes nothing.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn load(path: &Path, state_dir: &Path) -> Result<Loaded, Vec<Mistake>> {
+    load_with_picks(path, state_dir).map(|(loaded, ..)| loaded)
+}
+
+/// Checks a text as the content of the file `path`; files that it names are looked at.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(text: &str, path: &Path) -> Result<Topology, Vec<Mistake>> {
+    let mut notes = Notes::new(text);
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let topology = parse(text, &mut notes).map(|file| together::check(&file, dir, &mut notes));
+    let mistakes = notes.into_mistakes(path);
+    let wrong = mistakes
+        .iter()
+        .any(|mistake| mistake.severity == Severity::Error);
+    match topology {
+        Some(mut topology) if !wrong => {
+            topology.files.insert(path.to_owned());
+            topology.warnings = mistakes;
+            Ok(topology)
+        }
+        _ => Err(mistakes),
+    }
+}
+
+/// Loaded, the picks there were, and those to keep.
+fn load_with_picks(path: &Path, state_dir: &Path) -> Result<(Loaded, Picks, Picks), Vec<Mistake>> {
+    let topology = check_file(path)?;
+    let (before, warning) = match Picks::read(state_dir) {
+        Ok(picks) => (picks, None),
+        Err(error) => (
+            Picks::default(),
+            Some(about_picks(
+                state_dir,
+                &error,
+                "addresses that the file leaves out are chosen anew, most of them as before",
+            )),
+        ),
+    };
+    let (mut loaded, picks) = place(topology, path, &before);
+    loaded.warnings.extend(warning);
+    Ok((loaded, before, picks))
+}
+
+/// Checks a file; files that it names are looked at.
+///
+/// # Errors
+/// Everything that is wrong with it, also that it can't be read.
+pub fn check_file(path: &Path) -> Result<Topology, Vec<Mistake>> {
+    let unreadable = |why: String, fix: &str| vec![about_file(path, Code::Unreadable, why, fix)];
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            unreadable(
+                format!("it can't be read: {error}"),
+                "name a file that warren may read with --topology",
+            )
+        })?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(unreadable(
+            format!("it has more than {LIMIT} bytes"),
+            "is this the right file?",
+        ));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|error| unreadable(format!("it is not UTF-8: {error}"), "save it as UTF-8"))?;
+    check(&text, path)
+}
+
+fn place(topology: Topology, path: &Path, before: &Picks) -> (Loaded, Picks) {
+    let chosen = choose(&topology.draft, before);
+    let mut warnings = topology.warnings;
+    for (claim, had) in &chosen.moved {
+        let now = chosen.addresses[*claim];
+        warnings.push(Mistake {
+            severity: Severity::Warning,
+            object: topology.draft.claims[*claim].object.clone(),
+            ..about_file(
+                path,
+                Code::PickMoved,
+                format!("it had {had}, which is another's or no longer possible, and got {now}"),
+                "give it an address of its own in the file to keep one",
+            )
+        });
+    }
+    let loaded = Loaded {
+        state: build::state(&topology.draft, &chosen),
+        settings: topology.settings,
+        resolvers: topology.resolvers,
+        metadata: topology.metadata,
+        files: topology.files,
+        warnings,
+    };
+    (loaded, chosen.picks)
+}
+
+fn keep(picks: &Picks, state_dir: &Path) -> Option<Mistake> {
+    let error = picks.write(state_dir).err()?;
+    Some(about_picks(
+        state_dir,
+        &error,
+        "make room or give warren the right to write there; until then a restart may choose others",
+    ))
+}
+
+fn about_picks(state_dir: &Path, error: &PicksError, fix: &str) -> Mistake {
+    Mistake {
+        severity: Severity::Warning,
+        object: "chosen addresses".to_owned(),
+        ..about_file(state_dir, Code::Picks, error.to_string(), fix)
+    }
+}

@@ -1,0 +1,194 @@
+//! How a network leaves its host: VXLAN to another host, flat on a device, and what happens where a kernel part is missing.
+#![allow(clippy::unwrap_used)] // in a test a panic is the report
+
+mod common;
+
+use common::{Daemon, Host, PATIENCE, wait_for};
+
+/// One VXLAN network with an instance on each of two hosts; DHCP and DNS on both, as with several DHCP agents.
+fn vxlan(local: &str, how: &str, dhcp: &str) -> String {
+    format!(
+        r#"
+dns_domain = "test"
+
+[[network]]
+name = "wide"
+type = "vxlan"
+vni = 77
+local = "{local}"
+{how}
+bridge = "br-wide"
+[[network.subnet]]
+cidr = "10.7.0.0/24"
+gateway = false
+dhcp_address = "{dhcp}"
+
+[[instance]]
+name = "one"
+[[instance.port]]
+network = "wide"
+mac = "fa:16:3e:07:00:01"
+addresses = ["10.7.0.11"]
+
+[[instance]]
+name = "two"
+[[instance.port]]
+network = "wide"
+mac = "fa:16:3e:07:00:02"
+addresses = ["10.7.0.12"]
+"#
+    )
+}
+
+/// Two hosts with a cable between them, each with its daemon and one of the instances.
+fn two_hosts(name: &str, how: [&str; 2]) {
+    let (Some(here), Some(there)) = (
+        Host::new(&format!("{name}1")),
+        Host::new(&format!("{name}2")),
+    ) else {
+        return;
+    };
+    here.link(&there, "cable", "192.0.2.1/24", "192.0.2.2/24");
+    let _here = here.warren_run(&vxlan("192.0.2.1", how[0], "10.7.0.2"));
+    let _there = there.warren_run(&vxlan("192.0.2.2", how[1], "10.7.0.3"));
+    let one = here.guest("one", "br-wide", "fa:16:3e:07:00:01");
+    let two = there.guest("two", "br-wide", "fa:16:3e:07:00:02");
+    let lease = one.udhcpc();
+    assert_eq!(lease.mtu, Some(1450), "room for the tunnel's headers");
+    two.dhclient();
+    assert!(one.ping("10.7.0.12"), "through the tunnel");
+    assert_eq!(
+        one.resolve("two.test"),
+        ["10.7.0.12".parse::<std::net::Ipv4Addr>().unwrap()]
+    );
+    // A full frame goes through without fragments.
+    let full = [
+        "ping",
+        "-c",
+        "1",
+        "-W",
+        "2",
+        "-M",
+        "do",
+        "-s",
+        "1422",
+        "10.7.0.12",
+    ];
+    two.run(&["ping", "-c", "1", "-W", "2", "10.7.0.11"]).ok();
+    one.run(&full).ok();
+}
+
+#[test]
+fn vxlan_joins_two_hosts_by_remotes() {
+    two_hosts(
+        "remote",
+        ["remotes = [\"192.0.2.2\"]", "remotes = [\"192.0.2.1\"]"],
+    );
+}
+
+#[test]
+fn vxlan_joins_two_hosts_by_a_group() {
+    two_hosts(
+        "group",
+        [
+            "device = \"cable\"\ngroup = \"239.1.1.1\"",
+            "device = \"cable\"\ngroup = \"239.1.1.1\"",
+        ],
+    );
+}
+
+const FLAT: &str = r#"
+[[network]]
+name = "flat"
+type = "flat"
+device = "cable"
+bridge = "br-flat"
+[[network.subnet]]
+cidr = "10.8.0.0/24"
+gateway = false
+
+[[instance]]
+name = "far"
+[[instance.port]]
+network = "flat"
+mac = "fa:16:3e:08:00:01"
+addresses = ["10.8.0.11"]
+"#;
+
+#[test]
+fn a_flat_network_is_served_on_its_device() {
+    let (Some(here), Some(there)) = (Host::new("flat1"), Host::new("flat2")) else {
+        return;
+    };
+    here.link(&there, "cable", "192.0.2.1/24", "192.0.2.2/24");
+    let _daemon = here.warren_run(FLAT);
+    // The other host is only a switch.
+    there.bridge("br-far");
+    there.ip("link set cable master br-far");
+    let far = there.guest("far", "br-far", "fa:16:3e:08:00:01");
+    assert_eq!(
+        far.dhcpcd().address,
+        "10.8.0.11".parse::<std::net::Ipv4Addr>().unwrap()
+    );
+}
+
+#[test]
+fn a_device_that_is_missing_costs_its_network_only() {
+    let Some(host) = Host::new("missing") else {
+        return;
+    };
+    let both = format!(
+        "{FLAT}\n[[network]]\nname = \"fine\"\nbridge = \"br-fine\"\n[[network.subnet]]\ncidr = \"10.9.0.0/24\"\n"
+    );
+    let daemon = host.warren_run(&both);
+    let state = |name: &str| {
+        daemon.json(&["show", "network", name])["state"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    wait_for("the failure", PATIENCE, || {
+        (state("flat") == "failed").then_some(())
+    });
+    let error = daemon.json(&["show", "network", "flat"])["error"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(error.contains("cable"), "which device: {error}");
+    assert_eq!(state("fine"), "converged");
+    // It comes when the device does.
+    host.ip("link add cable type veth peer name other\nlink set other up");
+    wait_for("the cure", PATIENCE, || {
+        (state("flat") == "converged").then_some(())
+    });
+}
+
+#[test]
+fn a_missing_kernel_part_is_named_and_costs_its_networks_only() {
+    let Some(host) = Host::new("part") else {
+        return;
+    };
+    if host
+        .run(&[
+            "ip", "link", "add", "probe", "link", "lo", "type", "vlan", "id", "1",
+        ])
+        .succeeded()
+    {
+        println!("this kernel has VLAN devices: only their use is tested");
+        return;
+    }
+    let topology = "[[network]]\nname = \"tagged\"\ntype = \"vlan\"\ndevice = \"lo\"\ntag = 7\n[[network.subnet]]\ncidr = \"10.9.1.0/24\"\n\
+        [[network]]\nname = \"fine\"\n[[network.subnet]]\ncidr = \"10.9.0.0/24\"\n";
+    let daemon: Daemon = host.warren_run(topology);
+    wait_for("the part's name", PATIENCE, || {
+        daemon.log().contains("8021q").then_some(())
+    });
+    assert_eq!(
+        daemon.json(&["show", "network", "fine"])["state"],
+        "converged"
+    );
+    assert_eq!(
+        daemon.json(&["show", "network", "tagged"])["state"],
+        "failed"
+    );
+}

@@ -1,0 +1,280 @@
+//! The daemon's own life: what its stop, death and return do to others, which is nothing.
+#![allow(clippy::unwrap_used)] // in a test a panic is the report
+
+mod common;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use common::{Daemon, Guest, Host, PATIENCE, tcp_stream, wait_for};
+
+/// One routed network, one instance with a floating IP.
+const CLOUD: &str = r#"
+dns_domain = "test"
+
+[[network]]
+name = "blue"
+bridge = "br-blue"
+[[network.subnet]]
+cidr = "10.0.1.0/24"
+
+[[network]]
+name = "outside"
+bridge = "br-outside"
+external = true
+[[network.subnet]]
+cidr = "203.0.113.0/24"
+gateway = "203.0.113.1"
+dhcp = false
+
+[[instance]]
+name = "blue1"
+[[instance.port]]
+network = "blue"
+mac = "fa:16:3e:00:01:01"
+addresses = ["10.0.1.11"]
+
+[[router]]
+name = "r1"
+interfaces = ["blue"]
+gateway = { network = "outside", address = "203.0.113.5" }
+[[router.floating_ip]]
+address = "203.0.113.20"
+instance = "blue1"
+"#;
+
+const FLOATING: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 20);
+
+fn cloud(name: &str) -> Option<(Host, Daemon, Guest, Guest)> {
+    let host = Host::new(name)?;
+    let daemon = host.warren_run(CLOUD);
+    let blue = host.guest("blue1", "br-blue", "fa:16:3e:00:01:01");
+    let world = host.world("br-outside", "203.0.113.1/24");
+    blue.udhcpc();
+    Some((host, daemon, blue, world))
+}
+
+/// What `disturb` does to the daemon is not felt by a ping and a TCP stream through SNAT and the floating IP.
+fn undisturbed(name: &str, disturb: impl FnOnce(&mut Daemon)) {
+    let Some((_host, mut daemon, blue, world)) = cloud(name) else {
+        return;
+    };
+    let out = blue.pinging("203.0.113.1").flowing();
+    let stream = tcp_stream(&world, &blue, FLOATING, 7000);
+    disturb(&mut daemon);
+    out.goes_on(50);
+    let (pings, stream) = (out.stop(), stream.stop());
+    assert_eq!(pings.lost(), 0, "{pings:?}");
+    assert_eq!(stream.broken, None, "{stream:?}");
+    assert!(
+        stream.longest_stall < Duration::from_secs(1),
+        "not even a retransmission: {stream:?}"
+    );
+    assert_eq!(
+        blue.resolve("blue1.test"),
+        [Ipv4Addr::new(10, 0, 1, 11)],
+        "and it answers"
+    );
+}
+
+#[test]
+fn kill_and_start_again_is_not_felt() {
+    undisturbed("kill9", |daemon| {
+        daemon.kill9();
+        daemon.start();
+    });
+}
+
+#[test]
+fn stop_and_start_again_is_not_felt() {
+    undisturbed("stop", |daemon| {
+        assert!(daemon.stop().success(), "SIGTERM is a clean end");
+        daemon.start();
+    });
+}
+
+#[test]
+fn reload_is_not_felt() {
+    undisturbed("reload", |daemon| {
+        daemon.rewrite(&format!(
+            "{CLOUD}\n[[network]]\nname = \"new\"\n[[network.subnet]]\ncidr = \"10.0.9.0/24\"\n"
+        ));
+        wait_for("the new network", PATIENCE, || {
+            daemon
+                .warren(&["show", "network", "new"])
+                .succeeded()
+                .then_some(())
+        });
+        daemon.converged();
+    });
+}
+
+#[test]
+fn sighup_loads_the_file_again() {
+    let Some((_host, mut daemon, ..)) = cloud("hangup") else {
+        return;
+    };
+    let loaded = |daemon: &Daemon| daemon.log().matches("topology loaded").count();
+    assert_eq!(loaded(&daemon), 1);
+    daemon.reload();
+    wait_for("a second loading", PATIENCE, || {
+        (loaded(&daemon) == 2).then_some(())
+    });
+    assert!(daemon.is_alive());
+}
+
+#[test]
+fn a_stopped_daemon_leaves_everything_and_a_started_one_changes_nothing() {
+    let Some((host, mut daemon, ..)) = cloud("leaves") else {
+        return;
+    };
+    let before = host.namespaces();
+    daemon.stop();
+    assert_eq!(host.namespaces(), before);
+    assert_eq!(daemon.plan().trim(), "nothing to do");
+    daemon.start();
+    daemon.converged();
+    assert_eq!(host.namespaces(), before);
+}
+
+#[test]
+fn it_is_one_process() {
+    let Some((host, mut daemon, ..)) = cloud("process") else {
+        return;
+    };
+    let pid = daemon.pid().unwrap();
+    let mut processes: Vec<_> = ["dnsmasq", "haproxy", "radvd", "keepalived", "nft"]
+        .into_iter()
+        .filter(|name| host.run(&["pgrep", "-x", name]).succeeded())
+        .collect();
+    let children =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    processes.extend((!children.trim().is_empty()).then_some("a child"));
+    assert!(processes.is_empty(), "{processes:?}");
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .count();
+    assert!(
+        threads < 40,
+        "{threads} threads for two networks and a router"
+    );
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_is_refused() {
+    let Some((host, daemon, ..)) = cloud("second") else {
+        return;
+    };
+    let args = [
+        "run",
+        "--topology",
+        daemon.topology(),
+        "--state-dir",
+        daemon.state_dir(),
+        "--socket",
+        "/run/warren/other.sock",
+    ];
+    let refused = host.warren(&args);
+    assert!(!refused.succeeded());
+    assert!(
+        refused.stderr.contains(daemon.state_dir()),
+        "which directory: {}",
+        refused.stderr
+    );
+    assert!(
+        refused.stderr.contains("--state-dir"),
+        "what to do: {}",
+        refused.stderr
+    );
+    assert!(daemon.warren(&["status"]).succeeded(), "the first goes on");
+}
+
+#[test]
+fn a_broken_file_is_refused_and_the_old_state_goes_on() {
+    let Some((_host, mut daemon, blue, _world)) = cloud("broken") else {
+        return;
+    };
+    daemon.rewrite("[[network]]\nname = \"blue\"\nbrigde = \"x\"\n");
+    let refused = wait_for("the refusal", PATIENCE, || {
+        daemon.json(&["status"])["source"]["refused"]
+            .as_str()
+            .map(ToOwned::to_owned)
+    });
+    assert!(refused.contains("brigde"), "{refused}");
+    assert_eq!(blue.resolve("blue1.test"), [Ipv4Addr::new(10, 0, 1, 11)]);
+    // Also over a restart: what was known is served until the file is right again.
+    daemon.kill9();
+    daemon.start();
+    assert_eq!(blue.resolve("blue1.test"), [Ipv4Addr::new(10, 0, 1, 11)]);
+    daemon.rewrite(CLOUD);
+    wait_for("the cure", PATIENCE, || {
+        daemon.json(&["status"])["source"]["refused"]
+            .is_null()
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_corrupt_state_file_costs_that_object_only() {
+    let Some((host, mut daemon, blue, _world)) = cloud("corrupt") else {
+        return;
+    };
+    let router = daemon.json(&["show", "router", "r1"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let file = format!("{}/routers/{router}.json", daemon.state_dir());
+    wait_for("the state to be kept", PATIENCE, || {
+        host.machine().read(&file)
+    });
+    daemon.kill9();
+    host.machine().write(&file, "{ this is no JSON");
+    // The topology is broken too, so that only the store speaks.
+    daemon.rewrite("nonsense = [");
+    let pings = blue.pinging("203.0.113.1").flowing();
+    daemon.start();
+    assert!(
+        daemon.log().contains(&router),
+        "the broken file is named:\n{}",
+        daemon.log()
+    );
+    assert_eq!(
+        blue.resolve("blue1.test"),
+        [Ipv4Addr::new(10, 0, 1, 11)],
+        "the network is served"
+    );
+    daemon.rewrite(CLOUD);
+    daemon.converged();
+    wait_for("the router again", PATIENCE, || {
+        daemon
+            .warren(&["show", "router", "r1"])
+            .succeeded()
+            .then_some(())
+    });
+    let pings = pings.stop();
+    assert_eq!(pings.lost(), 0, "the router's flows went on: {pings:?}");
+}
+
+#[test]
+fn secrets_and_user_data_are_not_in_the_log() {
+    let Some(host) = Host::new("secrets") else {
+        return;
+    };
+    let with_data = CLOUD.replace(
+        "[[instance.port]]",
+        "user_data = \"#!/bin/sh\\n# hunter2\\n\"\n[[instance.port]]",
+    );
+    let mut daemon = Daemon::new(&host, &with_data);
+    daemon.start();
+    daemon.rewrite(&with_data.replace("10.0.1.11", "10.0.1.12"));
+    daemon.converged();
+    assert!(
+        daemon
+            .json(&["show", "instance", "blue1"])
+            .to_string()
+            .find("hunter2")
+            .is_none()
+    );
+    daemon.stop();
+    assert!(!daemon.log().contains("hunter2"));
+}

@@ -22,6 +22,11 @@
 
 #![deny(unsafe_code)]
 
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod addr;
 mod advice;
 mod announce;

@@ -383,6 +383,11 @@ fn a_watcher_tells_nothing_of_what_it_does_not_watch() {
         || async {
             let mut watched = Watched::start(router()).await;
             let place = watched.inside.place().clone();
+            // The kernel's own afterthoughts (carriers, link-local addresses) take their time on a busy machine.
+            while tokio::time::timeout(Duration::from_secs(1), watched.told.recv())
+                .await
+                .is_ok()
+            {}
             namespace("other");
             run("ip -n other link set lo up");
             run("ip netns exec other sysctl -qw net.ipv4.conf.all.arp_ignore=1");

@@ -231,6 +231,10 @@ pub(crate) fn changes(ruleset: &Ruleset, seen: &TableSeen) -> BTreeMap<String, M
         let Some(Some(found)) = seen.maps.get(name) else {
             continue;
         };
+        // Almost always, and much quicker than looking each one up.
+        if wanted.as_ref() == found {
+            continue;
+        }
         let mut change = MapChange::default();
         for (key, data) in found {
             if wanted.get(key) != Some(data) {
@@ -242,9 +246,7 @@ pub(crate) fn changes(ruleset: &Ruleset, seen: &TableSeen) -> BTreeMap<String, M
                 change.add.insert(key.clone(), data.clone());
             }
         }
-        if change != MapChange::default() {
-            changes.insert(name.clone(), change);
-        }
+        changes.insert(name.clone(), change);
     }
     changes
 }

@@ -74,13 +74,22 @@ impl Namespace {
     }
 
     /// From work in `here` (on one of our threads): does `f` in this namespace, and returns to `here`.
-    pub(crate) fn detour<T>(&self, here: &Namespace, f: impl FnOnce() -> T) -> Result<T, Error> {
+    pub(crate) fn detour<T>(&self, here: &Self, f: impl FnOnce() -> T) -> Result<T, Error> {
         debug_assert!(
             IS_WORKER.get(),
             "only on a thread that may change its namespace"
         );
-        let answer = self.visit(|| Ok(f()))?;
-        here.visit(|| Ok(answer))
+        let answer = self.visit(|| Ok(f()));
+        return_to(here.file());
+        answer
+    }
+}
+
+/// What this thread would do next, it would do in somebody else's network.
+pub(crate) fn return_to(namespace: &File) {
+    if let Err(errno) = setns(namespace, CloneFlags::CLONE_NEWNET) {
+        tracing::error!(%errno, "a thread cannot return to its namespace; ending the program");
+        std::process::abort();
     }
 }
 
@@ -137,9 +146,6 @@ fn work(jobs: &Mutex<Receiver<Job>>, home: &File) {
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("work inside a namespace panicked; its caller was told");
         }
-        if let Err(errno) = setns(home, CloneFlags::CLONE_NEWNET) {
-            tracing::error!(%errno, "a thread cannot return to its own namespace; ending the program");
-            std::process::abort();
-        }
+        return_to(home);
     }
 }

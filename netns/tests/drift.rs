@@ -44,7 +44,7 @@ fn router() -> Spec {
 }
 
 /// What an operator's slip does, and what shows it.
-const SLIPS: [(&str, &str); 27] = [
+const SLIPS: [(&str, &str); 30] = [
     (
         "an address is gone",
         "ip -n own addr del 10.0.0.1/24 dev t0",
@@ -65,6 +65,18 @@ const SLIPS: [(&str, &str); 27] = [
     (
         "a point-to-point address",
         "ip -n own addr add 10.7.0.1 peer 10.7.0.2/32 dev t0",
+    ),
+    (
+        "an address that ends",
+        "ip -n own addr change 10.0.0.1/24 dev t0 valid_lft 500 preferred_lft 500",
+    ),
+    (
+        "an IPv6 address that ends",
+        "ip -n own addr change fd00::1/64 dev t0 valid_lft 500 preferred_lft 500",
+    ),
+    (
+        "a rule of ours that says more",
+        "ip -n own rule add priority 201 not from 10.1.0.0/16 fwmark 7 table 5 protocol static",
     ),
     ("the default route is gone", "ip -n own route del default"),
     (
@@ -349,7 +361,7 @@ fn a_deleted_namespace_is_told_of_and_made_again() {
             watched.settle().await;
             watched
                 .repair("in the new one", || {
-                    drop(run("ip -n own addr flush dev t0"))
+                    drop(run("ip -n own addr flush dev t0"));
                 })
                 .await;
             watched.watcher.unwatch(watched.inside.place());

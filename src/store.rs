@@ -1,6 +1,8 @@
 //! Last known state on disk: one JSON file per network, router and instance, so that a broken file costs one object.
 //!
-//!     <state-dir>/lock  settings.json  networks/<id>.json  routers/<id>.json  instances/<id>.json
+//! ```text
+//! <state-dir>/lock  settings.json  networks/<id>.json  routers/<id>.json  instances/<id>.json
+//! ```
 //!
 //! Written aside and renamed; the newest content wins, bursts are gathered by the caller. Read at start, before
 //! the source: what it says is served until the source has spoken.

@@ -1,6 +1,8 @@
 //! Declarative network namespaces: say what a namespace should hold, and only what differs is changed.
 //!
-//!     Spec -> observe -> diff (pure) -> apply
+//! ```text
+//! Spec -> observe -> diff (pure) -> apply
+//! ```
 //!
 //! | looking for | open |
 //! |---|---|

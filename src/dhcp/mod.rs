@@ -1,6 +1,8 @@
 //! DHCPv4 (RFC 2131): the ports of a network get their addresses, and what else a machine needs to start.
 //!
-//!     packet -> request::Request -> v4::answer (pure) -> reply::Reply -> frame or datagram
+//! ```text
+//! packet -> request::Request -> v4::answer (pure) -> reply::Reply -> frame or datagram
+//! ```
 //!
 //! Addresses come from the model, so there is no allocator and no lease file. `v4` decides who is answered, `options`
 //! what a reply carries, `reply` how it is written, `link` which way it takes; `server` is the loop around `sockets`.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use netns::socket::PacketSocket;
 use netns::spec::{Link, Place};
 use netns::{Namespace, NsName, Spec};
+use nix::net::if_::InterfaceFlags;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use tokio::task::JoinHandle;
@@ -253,6 +254,21 @@ fn end(name: &str) -> DevName {
 }
 
 /// Ties the server's device to one here, and listens on that.
+/// Waits until the kernel sends by this device: some time after both ends are up it drops what it is given.
+async fn carries(ns: &Namespace, dev: &DevName) {
+    let dev = dev.to_string();
+    let running = move || {
+        let mut all = nix::ifaddrs::getifaddrs()?.filter(|found| found.interface_name == dev);
+        Ok(all.any(|found| found.flags.contains(InterfaceFlags::IFF_RUNNING)))
+    };
+    let running = async {
+        while !ns.enter(running.clone()).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, running).await.expect("the wire carries");
+}
+
 async fn cable(inside: &Namespace, name: &str) -> PacketSocket {
     let addresses =
         |texts: &[&str]| -> Vec<IpNet> { texts.iter().map(|text| text.parse().unwrap()).collect() };
@@ -268,8 +284,10 @@ async fn cable(inside: &Namespace, name: &str) -> PacketSocket {
     let mut spec = Spec::default();
     let served = addresses(&["10.0.0.1/24", "10.0.0.2/24", "10.1.0.2/24"]);
     spec.links
-        .insert(tap, Link::existing().mac(mac(2)).addrs(served));
+        .insert(tap.clone(), Link::existing().mac(mac(2)).addrs(served));
     netns::converge(inside, &spec).await.unwrap();
+    carries(&Namespace::home().unwrap(), &end(name)).await;
+    carries(inside, &tap).await;
     let ipv4 = 0x0800;
     netns::socket::packet(&Namespace::home().unwrap(), &end(name), ipv4)
         .await

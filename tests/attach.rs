@@ -121,7 +121,20 @@ fn a_flat_network_is_served_on_its_device() {
         return;
     };
     here.link(&there, "cable", "192.0.2.1/24", "192.0.2.2/24");
-    let _daemon = here.warren_run(FLAT);
+    let daemon = here.warren_run(FLAT);
+    // With the cable's address the host itself may hang on it: that is not cut off.
+    let view = daemon.json(&["show", "network", "flat"]);
+    assert_eq!(view["state"], "failed");
+    let error = view["error"].as_str().unwrap();
+    assert!(
+        error.contains("192.0.2.1/24") && error.contains("br-flat"),
+        "what, and where to: {error}"
+    );
+    assert!(
+        here.run(&["ping", "-c", "1", "-W", "2", "192.0.2.2"])
+            .succeeded()
+    );
+    here.ip("addr del 192.0.2.1/24 dev cable");
     // The other host is only a switch.
     there.bridge("br-far");
     there.ip("link set cable master br-far");

@@ -212,7 +212,7 @@ async fn serve() {
     });
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn guest(number: u8) -> IpAddr {

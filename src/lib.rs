@@ -17,6 +17,7 @@
 //! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
 //! | what is kept over a restart | `store.rs` |
 //! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
+//! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
 //! Arrows point one way: `main -> cli -> app -> topology -> model`, `app -> reconcile -> plan -> model`,
 //! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
@@ -24,6 +25,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod code;
 pub mod dhcp;
 pub mod dns;
 pub mod metadata;
@@ -34,16 +36,11 @@ pub mod status;
 pub mod store;
 pub mod topology;
 
-/// An error and all that caused it, in one line: "do X: because Y: because Z".
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    // Some errors repeat their cause in their own text.
-    causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.ends_with(&cause) {
-            text
-        } else {
-            format!("{text}: {cause}")
-        }
-    })
+/// An error with its code and all that caused it, in one line: "[W1303] do X: because Y: because Z".
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = code::causes(error);
+    match code::of(error) {
+        Some(code) => format!("[{code}] {causes}"),
+        None => causes,
+    }
 }

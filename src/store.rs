@@ -20,7 +20,10 @@ use serde::de::DeserializeOwned;
 
 use crate::model::{Event, Instance, InstanceId, Network, NetworkId, Router, RouterId, State};
 
+const LOCK: &str = "lock";
 const SETTINGS: &str = "settings.json";
+/// The topology's: what it chose for those to whom the file gives no address.
+const PICKS: &str = "picks.json";
 
 const KINDS: [&str; 3] = ["networks", "routers", "instances"];
 
@@ -77,6 +80,11 @@ impl Dirty {
 }
 
 impl Store {
+    /// Whether a daemon ever used this directory.
+    pub fn is_there(dir: &Path) -> bool {
+        dir.join(LOCK).is_file()
+    }
+
     /// Takes the directory; it is made, readable by us alone, if it is not there.
     ///
     /// # Errors
@@ -100,7 +108,7 @@ impl Store {
             .truncate(false)
             .mode(0o600)
             .clone();
-        let file = options.open(dir.join("lock")).map_err(failed)?;
+        let file = options.open(dir.join(LOCK)).map_err(failed)?;
         let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
@@ -171,15 +179,14 @@ impl Store {
         errors
     }
 
-    /// Removes every stored object, for `warren cleanup --all`.
-    pub fn forget(&self) -> Vec<StoreError> {
-        let remove = |kind: &&str| {
-            let dir = self.dir.join(kind);
-            fs::remove_dir_all(&dir)
-                .err()
-                .map(|source| StoreError::Dir { dir, source })
-        };
-        KINDS.iter().filter_map(remove).collect()
+    /// Removes all that is kept, for `warren cleanup --all`; the directory too, if nothing else is in it.
+    pub fn forget(self) -> Vec<StoreError> {
+        let kinds = KINDS.map(|kind| remove(self.dir.join(kind), |path| fs::remove_dir_all(path)));
+        let files = [SETTINGS, PICKS, LOCK]
+            .map(|file| remove(self.dir.join(file), |path| fs::remove_file(path)));
+        // Something of others in it is reason enough to leave it.
+        let _ = fs::remove_dir(&self.dir);
+        kinds.into_iter().chain(files).flatten().collect()
     }
 
     fn load_kind<K: Ord, T: DeserializeOwned>(
@@ -220,6 +227,15 @@ impl Store {
             _ => put(&path, state.instances.get(&InstanceId(id.to_owned()))),
         };
         written.map_err(|source| StoreError::Write { path, source })
+    }
+}
+
+fn remove(path: PathBuf, how: impl Fn(&Path) -> io::Result<()>) -> Option<StoreError> {
+    match how(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Some(StoreError::Dir { dir: path, source })
+        }
+        _ => None,
     }
 }
 

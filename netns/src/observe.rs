@@ -18,7 +18,7 @@ use crate::spec::{LinkKind, Neighbour, Place, Spec};
 use crate::stay::Stay;
 use crate::sysctl::SysctlSeen;
 use crate::wire::Wire;
-use crate::{addr, link, neigh, nft, route, rule, sysctl};
+use crate::{addr, fate, link, neigh, nft, route, rule, sysctl};
 
 /// What a namespace holds, of what a certain Spec may own.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,10 +155,9 @@ fn addresses(
     shared: bool,
     links: &mut BTreeMap<DevName, LinkSeen>,
 ) -> Result<(), Refusal> {
-    let owned = links.iter().filter(|(name, _)| {
-        spec.links
-            .get(*name)
-            .is_some_and(|link| link.addrs.is_some())
+    let owned = links.iter().filter(|(name, seen)| {
+        let link = spec.links.get(*name);
+        link.is_some_and(|link| link.addrs.is_some() || fate::joins(spec, link, seen))
     });
     let owned: Vec<u32> = owned.map(|(_, link)| link.index).collect();
     if owned.is_empty() {

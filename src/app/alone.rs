@@ -17,8 +17,8 @@ pub enum AloneError {
     Unknown(#[source] io::Error),
 }
 
-/// Held as long as the daemon runs.
-pub(super) fn take() -> Result<UnixListener, AloneError> {
+/// Held as long as the daemon runs, or whoever must not meet one.
+pub(crate) fn take() -> Result<UnixListener, AloneError> {
     let address = SocketAddr::from_abstract_name(NAME).map_err(AloneError::Unknown)?;
     UnixListener::bind_addr(&address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => AloneError::NotAlone,

@@ -21,6 +21,7 @@ use crate::status::socket;
 use crate::store::{Store, StoreError};
 use crate::{chain, dns, metadata};
 
+pub(crate) use alone::{AloneError, take as be_alone};
 use follow::{Follower, Kept};
 
 /// Words of the source that wait for the loop; a faster source waits.

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use super::tables::count;
 use super::{print, print_json};
-use crate::topology::{self, Mistake};
+use crate::topology::{self, Mistake, Severity};
 
 pub(super) fn run(arguments: &super::Check) -> ExitCode {
     let path = &arguments.topology.topology;
@@ -27,8 +28,9 @@ pub(super) fn tell(mistakes: &[Mistake], json: bool) -> ExitCode {
         for mistake in mistakes {
             eprintln!("{mistake}");
         }
-        let number = mistakes.len();
-        eprintln!("{number} mistake{}", if number == 1 { "" } else { "s" });
+        let is_error = |mistake: &&Mistake| mistake.severity == Severity::Error;
+        let errors = mistakes.iter().filter(is_error).count();
+        eprintln!("{}", count(errors, "mistake"));
     }
     ExitCode::FAILURE
 }

@@ -1,11 +1,13 @@
 //! `warren cleanup`: removes what warren made, and nothing else.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use netns::Namespace;
 use serde::Serialize;
 
-use super::{block_on, fail, print, print_json};
+use super::{CliError, block_on, fail, print, print_json};
+use crate::app::{AloneError, be_alone};
 use crate::chain;
 use crate::plan::Settings;
 use crate::reconcile::sweep::{self, Leftovers, Wanted};
@@ -19,73 +21,93 @@ struct Done {
     errors: Vec<String>,
 }
 
-/// A running daemon holds the state directory: then this refuses, for it would only make everything again.
 pub(super) fn run(arguments: &super::Cleanup) -> ExitCode {
-    let store = match Store::open(&arguments.state.state_dir) {
-        Ok(store) => store,
-        Err(error) => return fail(&error),
-    };
-    let wanted = if arguments.all {
-        Wanted::default()
-    } else {
-        let (state, errors) = store.load();
-        // What a broken file names would be taken for a leftover.
-        if let Some(error) = errors.first() {
-            return fail(error);
-        }
-        Wanted::of(&state, &Settings::default())
-    };
-    let outcome = block_on(async {
-        let home = Namespace::home()?;
-        let leftovers = sweep::leftovers(&home, &wanted).await?;
-        let errors = if arguments.dry_run {
-            Vec::new()
-        } else {
-            sweep::remove(&home, &leftovers).await
-        };
-        Ok::<_, netns::Error>((leftovers, errors))
-    });
-    let (leftovers, errors) = match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => return fail(&error),
-        Err(error) => return fail(&error),
-    };
-    let forgotten = if arguments.all && !arguments.dry_run {
-        store.forget()
-    } else {
-        Vec::new()
-    };
-    let errors = errors
-        .iter()
-        .map(|error| chain(error))
-        .chain(forgotten.iter().map(|error| chain(error)));
-    tell(&leftovers, errors.collect(), arguments)
+    match clean(arguments) {
+        Ok((leftovers, errors)) => tell(&leftovers, &errors, arguments),
+        Err(error) => fail(&*error),
+    }
 }
 
-fn tell(leftovers: &Leftovers, errors: Vec<String>, arguments: &super::Cleanup) -> ExitCode {
-    let text = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>();
-    let done = Done {
-        namespaces: text(&mut leftovers.namespaces.iter().map(ToString::to_string)),
-        devices: text(&mut leftovers.devices.iter().map(ToString::to_string)),
-        dry_run: arguments.dry_run,
-        errors,
+type Errors = Vec<Box<dyn Error>>;
+
+/// What was to be removed, and what could not be.
+///
+/// Refuses while a daemon runs, for it would lose what it serves, or make it again.
+fn clean(arguments: &super::Cleanup) -> Result<(Leftovers, Errors), Box<dyn Error>> {
+    let dir = &arguments.state.state_dir;
+    // A directory that no daemon ever used is not made one: what would be wanted by its word is nothing.
+    let store = match Store::is_there(dir) {
+        true => Some(Store::open(dir)?),
+        false if arguments.all => None,
+        false => return Err(CliError::NoState { dir: dir.clone() }.into()),
     };
-    for error in &done.errors {
-        eprintln!("warren: failed to {error}");
+    // Held until the end, so that none starts meanwhile.
+    let _alone = be_alone().map_err(|error| match error {
+        AloneError::NotAlone => CliError::StillRunning.into(),
+        AloneError::Unknown(_) => Box::<dyn Error>::from(error),
+    })?;
+    let wanted = match &store {
+        Some(store) if !arguments.all => wanted(store)?,
+        _ => Wanted::default(),
+    };
+    let (leftovers, errors) = block_on(remove(&wanted, arguments.dry_run))??;
+    let mut errors: Errors = errors.into_iter().map(Into::into).collect();
+    if let Some(store) = store.filter(|_| arguments.all && !arguments.dry_run) {
+        errors.extend(store.forget().into_iter().map(Into::into));
+    }
+    Ok((leftovers, errors))
+}
+
+fn wanted(store: &Store) -> Result<Wanted, Box<dyn Error>> {
+    let (state, errors) = store.load();
+    // What a broken file names would be taken for a leftover.
+    match errors.into_iter().next() {
+        Some(error) => Err(error.into()),
+        None => Ok(Wanted::of(&state, &Settings::default())),
+    }
+}
+
+async fn remove(
+    wanted: &Wanted,
+    dry_run: bool,
+) -> Result<(Leftovers, Vec<netns::Error>), netns::Error> {
+    let home = Namespace::home()?;
+    let leftovers = sweep::leftovers(&home, wanted).await?;
+    let errors = if dry_run {
+        Vec::new()
+    } else {
+        sweep::remove(&home, &leftovers).await
+    };
+    Ok((leftovers, errors))
+}
+
+fn tell(leftovers: &Leftovers, errors: &Errors, arguments: &super::Cleanup) -> ExitCode {
+    let done = Done {
+        namespaces: leftovers
+            .namespaces
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        devices: leftovers.devices.iter().map(ToString::to_string).collect(),
+        dry_run: arguments.dry_run,
+        errors: errors.iter().map(|error| chain(&**error)).collect(),
+    };
+    for error in errors {
+        fail(&**error);
     }
     let printed = if arguments.json.json {
         print_json(&done)
     } else {
-        print(&sentence(&done))
+        print(&sentences(&done))
     };
-    if done.errors.is_empty() {
+    if errors.is_empty() {
         printed
     } else {
         ExitCode::FAILURE
     }
 }
 
-fn sentence(done: &Done) -> String {
+fn sentences(done: &Done) -> String {
     let verb = if done.dry_run {
         "would remove"
     } else {

@@ -6,7 +6,10 @@ mod plan;
 mod run;
 mod show;
 mod tables;
+mod views;
 
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, arg_required_else_help = true)]
 #[command(
-    after_help = "Start here:\n  warren check --topology /etc/warren/topology.toml\n  warren run --topology /etc/warren/topology.toml"
+    after_help = "Exit status: 0 done, 1 failed (the message has a code: docs/errors.md), 2 not understood.\n\nStart here:\n  warren check --topology /etc/warren/topology.toml\n  warren run --topology /etc/warren/topology.toml"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -43,12 +46,13 @@ enum Command {
     Status(Status),
     /// One object as the running daemon knows it, by name or id.
     #[command(
-        after_help = "Examples:\n  warren show network blue\n  warren show router r1 --json\n  warren show instance blue1"
+        after_help = "Examples:\n  warren show network\n  warren show network blue\n  warren show router r1 --json\n  warren show instance blue1"
     )]
     Show(Show),
-    /// Remove what warren made on this host and no topology wants any more; nothing else is touched.
+    /// Remove what warren made on this host and its state does not want any more; nothing else is touched.
     #[command(
-        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made"
+        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n\n\
+        The daemon must not run: it removes such leftovers itself, and would make the rest again."
     )]
     Cleanup(Cleanup),
 }
@@ -123,8 +127,8 @@ struct Status {
 #[derive(Debug, Args)]
 struct Show {
     kind: show::Kind,
-    /// Name or id
-    name: String,
+    /// Name or id; without it: the names that there are
+    name: Option<String>,
     #[command(flatten)]
     socket: Socket,
     #[command(flatten)]
@@ -136,7 +140,7 @@ struct Cleanup {
     /// Only tell what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Everything that warren made, wanted or not, and the state directory's content
+    /// Everything that warren made, wanted or not, and what the state directory holds
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -163,21 +167,65 @@ impl Arguments {
     }
 }
 
-/// Tells an error with all of its causes, as "failed to X: Y: Z", and answers status 1.
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("warren: failed to {}", crate::chain(error));
+/// What a command itself can't do. The text reads after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error("print the answer: {0}; is there room where it is written to?")]
+    Print(io::Error),
+    #[error("start: {0}; is the system out of memory, processes or open files?")]
+    Runtime(io::Error),
+    #[error(
+        "show {kind} {name:?}: no single {kind} has this name or id; {}",
+        there_are(known)
+    )]
+    Unknown {
+        kind: String,
+        name: String,
+        known: Vec<String>,
+    },
+    #[error("ask the daemon: it refused: {reason}; are both of one version?")]
+    Refused { reason: String },
+    #[error(
+        "remove anything: a warren runs on this host, and would lose what it serves; stop it first"
+    )]
+    StillRunning,
+    #[error(
+        "tell leftovers: {} is no state directory that a warren used; name it with --state-dir, or remove everything with --all",
+        dir.display()
+    )]
+    NoState { dir: PathBuf },
+}
+
+/// Enough to find a misspelt name; `warren show network` lists them all.
+const MOST_NAMES: usize = 12;
+
+fn there_are(known: &[String]) -> String {
+    let some = tables::list(known.iter().take(MOST_NAMES));
+    match known.len() {
+        0 => "there is none at all".into(),
+        1..=MOST_NAMES => format!("there are: {some}"),
+        all => format!("there are: {some} and {} more", all - MOST_NAMES),
+    }
+}
+
+/// Tells an error with its code and all of its causes, and answers status 1.
+fn fail(error: &(dyn Error + 'static)) -> ExitCode {
+    let code = crate::code::of(error).map(|code| format!("error[{code}]: "));
+    let causes = crate::code::causes(error);
+    eprintln!("warren: {}failed to {causes}", code.unwrap_or_default());
     ExitCode::FAILURE
 }
 
 /// Prints to standard output; a closed pipe (`| head`) ends the program in peace.
 fn print(text: &str) -> ExitCode {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    match out
+    use io::Write;
+    let mut out = io::stdout().lock();
+    let printed = out
         .write_all(text.as_bytes())
         .and_then(|()| out.write_all(b"\n"))
-    {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error),
+        .and_then(|()| out.flush());
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&CliError::Print(error)),
         _ => ExitCode::SUCCESS,
     }
 }
@@ -185,14 +233,15 @@ fn print(text: &str) -> ExitCode {
 fn print_json(value: &impl serde::Serialize) -> ExitCode {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&text),
-        Err(error) => fail(&error),
+        Err(error) => fail(&CliError::Print(error.into())),
     }
 }
 
 /// A runtime for the short commands.
-fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()
+        .map_err(CliError::Runtime)?;
     Ok(runtime.block_on(work))
 }

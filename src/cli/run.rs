@@ -23,7 +23,7 @@ pub(super) fn run(arguments: super::Run) -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(&super::CliError::Runtime(error)),
     };
     match runtime.block_on(app::run(options)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,10 +6,10 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,17 +20,20 @@ use hyper::header::InvalidHeaderValue;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::wire::Wire;
 use super::{Error, NovaProtocol, NovaSettings, tls};
 
 /// Kept longer, most would be found closed: Apache in front of Nova closes after 5 s.
 const KEEP: Duration = Duration::from_secs(4);
 /// Kept at once; each holds a thread of some Novas. Past that they are closed after their exchange.
 const KEPT: usize = 64;
+
+/// Looks at once for the address of Nova's name, each of which holds a thread; further ones wait their turn.
+const LOOKUPS: usize = 8;
 
 /// One connection to Nova. Boxed, as it goes from hand to hand.
 pub(super) struct Link {
@@ -44,6 +47,7 @@ pub(super) struct Pool {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    lookups: Semaphore,
     kept: Mutex<Kept>,
 }
 
@@ -94,6 +98,7 @@ impl Pool {
             host: settings.host.clone(),
             port: settings.port,
             tls,
+            lookups: Semaphore::new(LOOKUPS),
             kept: Mutex::default(),
         }))
     }
@@ -141,7 +146,7 @@ impl Pool {
     async fn connect(&self) -> io::Result<Wire> {
         let tcp = match self.host.parse::<IpAddr>() {
             Ok(address) => TcpStream::connect((address, self.port)).await?,
-            Err(_) => TcpStream::connect((self.host.as_str(), self.port)).await?,
+            Err(_) => TcpStream::connect(&*self.look_up().await?).await?,
         };
         tcp.set_nodelay(true)?;
         match &self.tls {
@@ -151,6 +156,12 @@ impl Pool {
                 Ok(Wire::Tls(Box::new(stream)))
             }
         }
+    }
+
+    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
+        let _turn = self.lookups.acquire().await.map_err(io::Error::other)?;
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        Ok(found.collect())
     }
 }
 
@@ -192,70 +203,6 @@ impl Link {
             && Pin::new(driver).poll(cx).is_ready()
         {
             self.driver = None;
-        }
-    }
-}
-
-/// What HTTP to Nova runs over.
-enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

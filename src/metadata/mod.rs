@@ -30,6 +30,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wire;
 
 pub use counters::Counters;
 pub use error::Error;

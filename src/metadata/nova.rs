@@ -24,6 +24,7 @@ use super::pulse::{Late, Pulse};
 use super::route::Asker;
 use super::sign::Signer;
 use super::{Error, NovaSettings};
+use crate::chain;
 
 const INSTANCE: HeaderName = HeaderName::from_static("x-instance-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");
@@ -101,8 +102,7 @@ impl Nova {
             Ok(Ok(response)) => response,
             Ok(Err(failure)) => {
                 if let Some(times) = self.failed.due(std::time::Instant::now()) {
-                    let error = &failure as &dyn std::error::Error;
-                    warn!(error, times, "failed to ask Nova for metadata");
+                    warn!(error = %chain(&failure), times, "failed to ask Nova for metadata");
                 }
                 refuse(match failure {
                     Failure::Connect { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -112,9 +112,10 @@ impl Nova {
             }
             Err(Late) => {
                 if let Some(times) = self.failed.due(std::time::Instant::now()) {
+                    let nova = &self.host;
                     warn!(
-                        times,
-                        "Nova gave no metadata in time; see its load and its log"
+                        ?nova,
+                        times, "Nova gave no metadata in time (see its load and its log)"
                     );
                 }
                 refuse(StatusCode::GATEWAY_TIMEOUT)
@@ -133,7 +134,7 @@ impl Nova {
         {
             warn!(
                 times,
-                "Nova refuses our signatures: its metadata_proxy_shared_secret and ours probably differ"
+                "Nova refuses our signatures (its metadata_proxy_shared_secret and ours probably differ)"
             );
         }
         strip(&mut head.headers, *order.method == Method::HEAD);

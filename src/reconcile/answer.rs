@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::{Entry, Reconciler};
 use crate::dhcp::{Lease, LeaseState};
-use crate::model::{FixedIp, Instance, Network, Port, Router, RouterPort, State, Target};
+use crate::model::{
+    DeviceOwner, FixedIp, Instance, Network, Port, Router, RouterPort, State, Target,
+};
 use crate::plan;
 use crate::status::{
-    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortView, Reply, RouterView,
-    Status, SubnetView, TargetView,
+    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortOwner, PortView, Reply,
+    RouterView, Status, SubnetView, TargetView,
 };
 
 impl Reconciler {
@@ -47,7 +49,7 @@ impl Reconciler {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            source: self.source.clone(),
+            source: self.source.clone().unwrap_or_default(),
             networks: self.state.networks.len(),
             routers: self.state.routers.len(),
             instances: self.state.instances.len(),
@@ -200,10 +202,32 @@ impl Reconciler {
         }
     }
 
+    /// Name of the instance or router whose port it is.
+    fn whose(&self, port: &Port) -> Option<String> {
+        let of_router = |router: &&Arc<Router>| {
+            let gateway = router.gateway.iter().map(|gateway| &gateway.port);
+            let mut legs = router.interfaces.iter().chain(gateway);
+            legs.any(|leg| leg.port == port.id)
+        };
+        match port.owner {
+            DeviceOwner::Machine => {
+                let instance = self.state.instances.get(port.instance.as_ref()?)?;
+                Some(instance.name.clone())
+            }
+            DeviceOwner::RouterInterface | DeviceOwner::RouterGateway => {
+                let router = self.state.routers.values().find(of_router)?;
+                Some(router.name.clone())
+            }
+            DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => None,
+        }
+    }
+
     fn port(&self, port: &Port) -> PortView {
         PortView {
             id: port.id,
             name: port.name.clone(),
+            owner: owner(port.owner),
+            of: self.whose(port),
             network: self.network_name(port.network),
             bridge: self
                 .state
@@ -214,6 +238,17 @@ impl Reconciler {
             addresses: port.fixed_ips.iter().map(|fixed| fixed.ip).collect(),
             names: port.dns.iter().map(|name| name.fqdn.clone()).collect(),
         }
+    }
+}
+
+fn owner(owner: DeviceOwner) -> PortOwner {
+    match owner {
+        DeviceOwner::Machine => PortOwner::Instance,
+        DeviceOwner::Dhcp => PortOwner::Dhcp,
+        DeviceOwner::RouterInterface => PortOwner::Router,
+        DeviceOwner::RouterGateway => PortOwner::Gateway,
+        DeviceOwner::FloatingIp => PortOwner::FloatingIp,
+        DeviceOwner::Service => PortOwner::Service,
     }
 }
 

@@ -52,6 +52,7 @@ pub enum Word {
     Events(Vec<Event>),
     /// Settings changed: every plan is made anew.
     Settings(Box<Settings>),
+    /// How the source is, after what it said.
     Source(SourceView),
 }
 
@@ -70,7 +71,8 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
-    source: SourceView,
+    /// `None`: it has not spoken yet.
+    source: Option<SourceView>,
     started: Instant,
     /// The source has said everything once: what no target wants may be removed.
     complete: bool,
@@ -131,7 +133,7 @@ impl Reconciler {
             rooms: parts.rooms,
             store: parts.store,
             dirty: Dirty::default(),
-            source: SourceView::default(),
+            source: None,
             started: Instant::now(),
             complete: false,
             sweep_due: false,
@@ -196,7 +198,7 @@ impl Reconciler {
                     self.replan_all();
                 }
             }
-            Word::Source(source) => self.source = source,
+            Word::Source(source) => self.source = Some(source),
         }
     }
 
@@ -274,7 +276,8 @@ impl Reconciler {
         if !self.queue.is_settled() {
             return;
         }
-        if let Some(ready) = self.ready.take() {
+        // Not before the source has said its first word, good or bad.
+        if let Some(ready) = self.ready.take_if(|_| self.source.is_some()) {
             let _ = ready.send(()); // fails only when nobody asked for it
         }
         if self.sweep_due {

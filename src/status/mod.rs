@@ -4,6 +4,6 @@ pub mod socket;
 mod view;
 
 pub use view::{
-    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortView, Reply, RouterView,
-    SourceView, Status, SubnetView, TargetView,
+    Ask, Convergence, InstanceView, LeaseView, LegView, NetworkView, PortOwner, PortView, Reply,
+    RouterView, SourceView, Status, SubnetView, TargetView,
 };

@@ -1,7 +1,7 @@
 //! The unix socket: one question and one answer per connection, each one line of JSON. Owner and group may connect.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub type Asked = (Ask, oneshot::Sender<Reply>);
 
 /// A question is short; a longer line is refused.
 const LONGEST_QUESTION: u64 = 4096;
-/// Who asks and does not read is dropped after this.
+/// Who asks and does not read is dropped after this, and who asks waits no longer for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// At once; more wait in the listen queue.
 const CONNECTIONS: usize = 16;
@@ -28,10 +28,13 @@ pub enum SocketError {
         "listen on {path} for status questions: {source}; is the directory there and writable?"
     )]
     Listen { path: PathBuf, source: io::Error },
-    #[error(
-        "ask the daemon at {path}: {source}; does `warren run` run here? (--socket names another place)"
-    )]
+    #[error("ask the daemon at {path}: {source}; {}", advice(source))]
     Ask { path: PathBuf, source: io::Error },
+    #[error(
+        "ask the daemon at {path}: no answer within {} s; its log may say why, restarting it harms no traffic",
+        PATIENCE.as_secs()
+    )]
+    Late { path: PathBuf },
     #[error("understand the daemon's answer at {path}: {reason}; are both of one version?")]
     Answer { path: PathBuf, reason: String },
 }
@@ -45,9 +48,12 @@ pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(failed)?;
     }
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
+        // Anything else of this name is not ours: binding says that it is there.
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
@@ -108,19 +114,37 @@ async fn answer(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<()
 }
 
 /// Asks a running daemon.
+///
+/// # Errors
+/// Nobody listens there, who listens does not answer in time, or says what we don't understand.
 pub async fn ask(path: &Path, question: &Ask) -> Result<Reply, SocketError> {
-    let failed = |source| SocketError::Ask {
-        path: path.to_owned(),
-        source,
-    };
-    let mut stream = UnixStream::connect(path).await.map_err(failed)?;
-    let mut text = serde_json::to_vec(question).map_err(|error| failed(error.into()))?;
+    let path = path.to_owned();
+    match tokio::time::timeout(PATIENCE, exchange(&path, question)).await {
+        Err(_) => Err(SocketError::Late { path }),
+        Ok(Err(source)) => Err(SocketError::Ask { path, source }),
+        Ok(Ok(answer)) => serde_json::from_slice(&answer).map_err(|error| SocketError::Answer {
+            path,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+async fn exchange(path: &Path, question: &Ask) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(path).await?;
+    let mut text = serde_json::to_vec(question)?;
     text.push(b'\n');
-    stream.write_all(&text).await.map_err(failed)?;
+    stream.write_all(&text).await?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.map_err(failed)?;
-    serde_json::from_slice(&answer).map_err(|error| SocketError::Answer {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            "no warren runs here; start it, or name its socket with --socket"
+        }
+        io::ErrorKind::PermissionDenied => "only root and the socket's group may ask",
+        _ => "is this the socket of a running warren? (--socket names another one)",
+    }
 }

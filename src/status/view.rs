@@ -120,12 +120,30 @@ pub struct SubnetView {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PortView {
     pub id: PortId,
+    /// Its own, where it was given one.
     pub name: String,
+    pub owner: PortOwner,
+    /// Name of the instance or router that has it.
+    pub of: Option<String>,
     pub network: String,
     pub bridge: Option<DevName>,
     pub mac: MacAddr,
     pub addresses: Vec<IpAddr>,
     pub names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortOwner {
+    Instance,
+    /// Our own, where DHCP and DNS answer.
+    Dhcp,
+    /// A router's interface.
+    Router,
+    /// A router's gateway.
+    Gateway,
+    FloatingIp,
+    Service,
 }
 
 /// A client that DHCP has seen.

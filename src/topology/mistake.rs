@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
+use crate::code::codes;
+
 /// One mistake (or warning). Shown as `file:line:column: error[W0203]: object: why; fix`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Mistake {
@@ -31,85 +33,67 @@ pub enum Severity {
     Warning,
 }
 
-macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
-        /// Kind of a mistake; the text never changes its meaning. `docs/topology.md` lists them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code { $($(#[$doc])* $name),* }
-
-        impl Code {
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text),* }
-            }
-        }
-    };
-}
 codes! {
-    /// The file can't be read, is too large, or is not UTF-8.
-    Unreadable = "W0101",
-    /// It is no TOML.
-    Syntax = "W0102",
-    /// A key that does not exist here.
-    UnknownKey = "W0201",
-    /// Another type than the key takes.
-    WrongType = "W0202",
-    /// The right type, but no such value.
-    BadValue = "W0203",
-    /// A key that must be there.
-    MissingKey = "W0204",
-    /// A key that does not go with another one.
-    Misplaced = "W0205",
-    /// Understood, but this version does not serve it.
-    NotYet = "W0206",
-    /// Two things of one name.
-    DuplicateName = "W0301",
-    /// Two things of one id.
-    DuplicateId = "W0302",
-    /// A name that nothing has.
-    UnknownName = "W0303",
-    /// A name that leaves a choice.
-    Ambiguous = "W0304",
-    /// Subnets that overlap where they can't.
-    Overlap = "W0401",
-    /// An address or network where it does not belong.
-    OutsideSubnet = "W0402",
-    /// An address that can't be anyone's.
-    Unusable = "W0403",
-    /// An address that two want.
-    AddressTaken = "W0404",
-    /// More addresses wanted than the subnet has.
-    SubnetFull = "W0405",
-    /// Two ports of one network with one MAC.
-    DuplicateMac = "W0406",
-    /// Two networks on one bridge, device, VLAN or VNI.
-    SharedUplink = "W0501",
-    /// Half an underlay.
-    Underlay = "W0502",
-    /// A router's gateway that leads nowhere.
-    Gateway = "W0601",
-    /// A floating IP or port forwarding that can't reach its target.
-    Unreachable = "W0602",
-    /// A floating IP or forwarded port used twice.
-    ForwardingConflict = "W0603",
-    /// A next hop that no leg of the router reaches.
-    NextHop = "W0604",
-    /// A file that the topology names can't be read or used.
-    File = "W0701",
-    /// A secret's file that others can read.
-    SecretOpen = "W0702",
-    /// The chosen addresses on disk can't be read or written.
-    Picks = "W0801",
-    /// A chosen address had to change.
-    PickMoved = "W0802",
-    /// Legal, but seldom meant.
-    Unusual = "W0901",
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    /// Kind of a mistake; the text never changes its meaning. `docs/topology.md` lists them.
+    pub enum Code {
+        /// The file can't be read, is too large, or is not UTF-8.
+        Unreadable = "W0101",
+        /// It is no TOML.
+        Syntax = "W0102",
+        /// A key that does not exist here.
+        UnknownKey = "W0201",
+        /// Another type than the key takes.
+        WrongType = "W0202",
+        /// The right type, but no such value.
+        BadValue = "W0203",
+        /// A key that must be there.
+        MissingKey = "W0204",
+        /// A key that does not go with another one.
+        Misplaced = "W0205",
+        /// Understood, but this version does not serve it.
+        NotYet = "W0206",
+        /// Two things of one name.
+        DuplicateName = "W0301",
+        /// Two things of one id.
+        DuplicateId = "W0302",
+        /// A name that nothing has.
+        UnknownName = "W0303",
+        /// A name that leaves a choice.
+        Ambiguous = "W0304",
+        /// Subnets that overlap where they can't.
+        Overlap = "W0401",
+        /// An address or network where it does not belong.
+        OutsideSubnet = "W0402",
+        /// An address that can't be anyone's.
+        Unusable = "W0403",
+        /// An address that two want.
+        AddressTaken = "W0404",
+        /// More addresses wanted than the subnet has.
+        SubnetFull = "W0405",
+        /// Two ports of one network with one MAC.
+        DuplicateMac = "W0406",
+        /// Two networks on one bridge, device, VLAN or VNI.
+        SharedUplink = "W0501",
+        /// Half an underlay.
+        Underlay = "W0502",
+        /// A router's gateway that leads nowhere.
+        Gateway = "W0601",
+        /// A floating IP or port forwarding that can't reach its target.
+        Unreachable = "W0602",
+        /// A floating IP or forwarded port used twice.
+        ForwardingConflict = "W0603",
+        /// A next hop that no leg of the router reaches.
+        NextHop = "W0604",
+        /// A file that the topology names can't be read or used.
+        File = "W0701",
+        /// A secret's file that others can read.
+        SecretOpen = "W0702",
+        /// The chosen addresses on disk can't be read or written.
+        Picks = "W0801",
+        /// A chosen address had to change.
+        PickMoved = "W0802",
+        /// Legal, but seldom meant.
+        Unusual = "W0901",
     }
 }
 

@@ -1,0 +1,296 @@
+//! Codes of what can fail: they keep their meaning, so that they can be searched for and alerted on. `docs/errors.md`
+//! says of each what to do. Mistakes in the topology file have codes of their own (`topology::Code`).
+//!
+//! This is the one place where errors meet their codes: the rooms' errors say what went wrong, and know no numbers.
+
+use std::error::Error;
+use std::iter::successors;
+
+use crate::app::{AloneError, AppError};
+use crate::cli::CliError;
+use crate::status::socket::SocketError;
+use crate::store::StoreError;
+use crate::{dhcp, dns, metadata};
+
+/// An enum of codes; each has a text.
+macro_rules! codes {
+    ($(#[$about:meta])* pub enum Code { $($(#[$doc:meta])* $name:ident = $text:literal),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($(#[$doc])* $name),* }
+
+        impl Code {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+
+        impl std::fmt::Display for Code {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use codes;
+
+codes! {
+    /// What failed, for people and programs that look for it.
+    pub enum Code {
+        // The command line.
+        /// The answer can't be printed.
+        Print = "W1001",
+        /// The command can't start its event loop.
+        Runtime = "W1002",
+        /// Nothing of that kind has this name.
+        UnknownName = "W1003",
+        /// Nobody answers at the daemon's socket.
+        NoDaemon = "W1004",
+        /// The daemon does not answer in time.
+        Late = "W1005",
+        /// The daemon and the command do not understand each other.
+        Misunderstood = "W1006",
+        /// A daemon runs, and would make again what was to be removed.
+        StillRunning = "W1007",
+        /// There is no state to tell leftovers by.
+        NoState = "W1008",
+        // The state directory.
+        /// The state directory can't be made, read or locked.
+        StateDir = "W1101",
+        /// Another process uses the state directory.
+        StateTaken = "W1102",
+        /// A stored object can't be understood.
+        StateBroken = "W1103",
+        /// A stored object can't be written.
+        StateUnwritten = "W1104",
+        // The daemon's own life.
+        /// Another warren runs on this host.
+        NotAlone = "W1201",
+        /// Whether another warren runs can't be found out.
+        MaybeAlone = "W1202",
+        /// The socket for `warren status` can't be made.
+        Listen = "W1203",
+        /// Signals can't be listened for.
+        Signals = "W1204",
+        /// There is neither a topology without mistakes nor a state of an earlier run.
+        NothingToServe = "W1205",
+        /// A part of the daemon ended; a bug.
+        Ended = "W1206",
+        // Namespaces and the kernel.
+        /// A namespace can't be made, opened, entered or deleted.
+        Namespace = "W1301",
+        /// The kernel does not tell what a namespace holds.
+        Look = "W1302",
+        /// The kernel (or nft) refused a change.
+        Refused = "W1303",
+        /// Something that is not warren's stands in the way.
+        Conflict = "W1304",
+        /// Something else changes what warren sets, all the time.
+        Unsettled = "W1305",
+        /// A socket can't be opened inside a namespace.
+        Socket = "W1306",
+        /// Connections of an address that went can't be ended.
+        Conntrack = "W1307",
+        /// New addresses can't be announced.
+        Announce = "W1308",
+        /// A namespace can't be watched.
+        Watch = "W1309",
+        /// A plan that makes no sense, or work that panicked; a bug.
+        Bug = "W1310",
+        // What instances are served.
+        /// DHCP can't be served on a network.
+        Dhcp = "W1401",
+        /// DNS can't be served on a network.
+        Dns = "W1402",
+        /// Metadata can't be served in a namespace.
+        Metadata = "W1403",
+        /// The secret shared with Nova can't be used.
+        Secret = "W1404",
+        /// Nova can't be asked as configured.
+        Nova = "W1405",
+    }
+}
+
+/// The code of an error, or of the nearest cause that has one.
+pub fn of(error: &(dyn Error + 'static)) -> Option<Code> {
+    successors(Some(error), |&error| error.source()).find_map(own)
+}
+
+/// An error and all that caused it, in one line: "do X: because Y: because Z".
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let causes = successors(error.source(), |&cause| cause.source());
+    // Some errors repeat their cause in their own text.
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
+}
+
+fn own(error: &(dyn Error + 'static)) -> Option<Code> {
+    (error.downcast_ref().and_then(app))
+        .or_else(|| error.downcast_ref().map(netns))
+        .or_else(|| error.downcast_ref().map(store))
+        .or_else(|| error.downcast_ref().map(socket))
+        .or_else(|| error.downcast_ref().map(cli))
+        .or_else(|| error.downcast_ref().map(alone))
+        .or_else(|| error.downcast_ref().map(metadata))
+        .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
+        .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
+        .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
+}
+
+/// Those that only pass an error on leave it its own code.
+fn app(error: &AppError) -> Option<Code> {
+    match error {
+        AppError::Store(error) => Some(store(error)),
+        AppError::Alone(error) => Some(alone(error)),
+        AppError::Socket(error) => Some(socket(error)),
+        AppError::Home(_) | AppError::Metadata(_) => None,
+        AppError::Signals(_) => Some(Code::Signals),
+        AppError::Topology { .. } => Some(Code::NothingToServe),
+        AppError::Ended { .. } => Some(Code::Ended),
+    }
+}
+
+fn netns(error: &netns::Error) -> Code {
+    use netns::Error;
+    match error {
+        Error::Open { .. }
+        | Error::Create { .. }
+        | Error::Delete { .. }
+        | Error::List { .. }
+        | Error::Workers { .. }
+        | Error::Enter { .. }
+        | Error::Inside { .. } => Code::Namespace,
+        Error::Look { .. } => Code::Look,
+        Error::Step { .. } => Code::Refused,
+        Error::Conflict { .. } => Code::Conflict,
+        Error::Unsettled { .. } => Code::Unsettled,
+        Error::Socket { .. } => Code::Socket,
+        Error::Conntrack { .. } => Code::Conntrack,
+        Error::Announce { .. } => Code::Announce,
+        Error::Watch { .. } => Code::Watch,
+        Error::Mistake { .. } | Error::Panicked { .. } => Code::Bug,
+        Error::Several(all) => all.first().map_or(Code::Bug, netns),
+    }
+}
+
+fn store(error: &StoreError) -> Code {
+    match error {
+        StoreError::Dir { .. } => Code::StateDir,
+        StoreError::Taken { .. } => Code::StateTaken,
+        StoreError::Broken { .. } => Code::StateBroken,
+        StoreError::Write { .. } => Code::StateUnwritten,
+    }
+}
+
+fn socket(error: &SocketError) -> Code {
+    match error {
+        SocketError::Listen { .. } => Code::Listen,
+        SocketError::Ask { .. } => Code::NoDaemon,
+        SocketError::Late { .. } => Code::Late,
+        SocketError::Answer { .. } => Code::Misunderstood,
+    }
+}
+
+fn cli(error: &CliError) -> Code {
+    match error {
+        CliError::Print(_) => Code::Print,
+        CliError::Runtime(_) => Code::Runtime,
+        CliError::Unknown { .. } => Code::UnknownName,
+        CliError::Refused { .. } => Code::Misunderstood,
+        CliError::StillRunning => Code::StillRunning,
+        CliError::NoState { .. } => Code::NoState,
+    }
+}
+
+fn alone(error: &AloneError) -> Code {
+    match error {
+        AloneError::NotAlone => Code::NotAlone,
+        AloneError::Unknown(_) => Code::MaybeAlone,
+    }
+}
+
+fn metadata(error: &metadata::Error) -> Code {
+    use metadata::Error;
+    match error {
+        Error::Listen(_) => Code::Metadata,
+        Error::Pem { .. }
+        | Error::NoAuthorities
+        | Error::Authority { .. }
+        | Error::ClientCertificate { .. }
+        | Error::Host { .. } => Code::Nova,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::{chain, topology};
+
+    const PAGE: &str = include_str!("../docs/errors.md");
+
+    #[test]
+    fn every_code_is_documented_with_what_to_do() {
+        let rows = PAGE.lines().filter(|line| line.starts_with("| W"));
+        let rows: Vec<Vec<&str>> = rows
+            .map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+            .collect();
+        let said: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+        let topology = topology::Code::ALL.iter().map(|code| code.as_str());
+        let own = Code::ALL.iter().map(|code| code.as_str());
+        assert_eq!(said, topology.chain(own).collect::<Vec<_>>());
+        for row in rows {
+            let full = row.len() == 3 && row.iter().all(|cell| !cell.is_empty());
+            assert!(full, "code, what, what to do: {row:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_code_is_told_and_no_cause_twice() {
+        let full = || io::Error::from_raw_os_error(28);
+        let dir = PathBuf::from("/s");
+        let store = || StoreError::Dir {
+            dir: dir.clone(),
+            source: full(),
+        };
+        let look = netns::Error::Look {
+            place: netns::spec::Place::Home,
+            what: "links",
+            source: full().into(),
+        };
+        for (name, error, want) in [
+            (
+                "its own",
+                Box::new(store()) as Box<dyn Error>,
+                "[W1101] use /s as state directory: No space left on device (os error 28); create it, or name another with --state-dir",
+            ),
+            (
+                "passed on",
+                Box::new(AppError::from(store())),
+                "[W1101] use /s as state directory: No space left on device (os error 28); create it, or name another with --state-dir",
+            ),
+            (
+                "of its cause",
+                Box::new(AppError::Home(look)),
+                "[W1302] open the host's namespace: look at the links of the home namespace: No space left on device (os error 28)",
+            ),
+            (
+                "none",
+                Box::new(full()),
+                "No space left on device (os error 28)",
+            ),
+        ] {
+            assert_eq!(chain(&*error), want, "{name}");
+        }
+    }
+}

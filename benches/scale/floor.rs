@@ -111,9 +111,7 @@ fn bridges(host: &Spec, indexes: &BTreeMap<&DevName, u32>) {
         batch.create(word::NEWLINK, body);
     }
     batch.send();
-    for (dev, _) in bridges() {
-        settings(host, dev);
-    }
+    settings(host, |link| link.kind == LinkKind::Bridge);
     for (dev, _) in bridges() {
         let mut body = Body::link(indexes[dev], word::IFF_UP);
         body.text(word::IFLA_IFALIAS, &host.ownership.alias);
@@ -210,9 +208,7 @@ fn far_ends(host: &Spec, indexes: &BTreeMap<&DevName, u32>) {
             .iter()
             .filter(|(_, link)| link.kind == LinkKind::Existing)
     };
-    for (dev, _) in ends() {
-        settings(host, dev);
-    }
+    settings(host, |link| link.kind == LinkKind::Existing);
     let mut batch = Batch::open();
     for (dev, link) in ends() {
         let mut body = Body::link(indexes[dev], word::IFF_UP);
@@ -259,14 +255,14 @@ fn route_body(spec: &Spec, route: &Route, indexes: &BTreeMap<&DevName, u32>) -> 
 
 /// The device that a setting is about, if it is one of the Spec's.
 fn of_device<'a>(spec: &'a Spec, key: &str) -> Option<&'a DevName> {
-    let mut parts = key.split('/').skip(3);
-    let name = parts.next()?;
-    spec.links.keys().find(|dev| dev.as_str() == name)
+    let name = DevName::new(key.split('/').nth(3)?).ok()?;
+    spec.links.get_key_value(&name).map(|(dev, _)| dev)
 }
 
-fn settings(spec: &Spec, dev: &DevName) {
+/// Of such devices.
+fn settings(spec: &Spec, such: impl Fn(&Link) -> bool) {
     for (key, value) in &spec.sysctls {
-        if of_device(spec, key) == Some(dev) {
+        if of_device(spec, key).is_some_and(|dev| such(&spec.links[dev])) {
             set(key, value);
         }
     }

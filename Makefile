@@ -19,6 +19,7 @@ build: toolchain machine fetch ## the daemon, optimised: target/release/warren
 	$(cargo) build --locked --release
 
 demo: root setup ## the main job end to end, in a sandbox that leaves nothing behind
+	@$(cargo) test --locked --no-run --test demo
 	@$(cargo) test --locked --quiet --test demo
 
 test: root setup ## every test (formatting and lints: make lint)

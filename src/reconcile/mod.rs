@@ -81,6 +81,8 @@ pub struct Reconciler {
     converging: usize,
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
+    /// Nothing is known from an earlier run: being ready waits for the source's first word.
+    knows_nothing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -141,6 +143,7 @@ impl Reconciler {
             converging: 0,
             host_busy: false,
             ready: Some(parts.ready),
+            knows_nothing: state.networks.is_empty() && state.routers.is_empty(),
             state,
         };
         reconciler
@@ -274,7 +277,7 @@ impl Reconciler {
         if !self.queue.is_settled() {
             return;
         }
-        if let Some(ready) = self.ready.take() {
+        if let Some(ready) = self.ready.take_if(|_| self.complete || !self.knows_nothing) {
             let _ = ready.send(()); // fails only when nobody asked for it
         }
         if self.sweep_due {

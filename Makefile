@@ -22,7 +22,7 @@ demo: root setup ## the main job end to end, in a sandbox that leaves nothing be
 	@$(cargo) test --locked --quiet --test demo
 
 test: root setup ## every test (formatting and lints: make lint)
-	RUST_TEST_THREADS=$(THREADS) WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace
+	RUST_TEST_THREADS=$(THREADS) WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace --no-fail-fast
 
 bench: root setup ## the figures of the README, as ratios against the peers
 	$(cargo) bench --locked --workspace

@@ -212,7 +212,7 @@ async fn serve() {
     });
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn guest(number: u8) -> IpAddr {
@@ -272,8 +272,6 @@ async fn connect(source: IpAddr, address: SocketAddr) -> TcpStream {
     socket.bind((source, 0).into()).unwrap();
     let stream = socket.connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    // No TIME_WAIT: the load must not run out of ports.
-    stream.set_zero_linger().unwrap();
     stream
 }
 

@@ -121,7 +121,20 @@ fn a_flat_network_is_served_on_its_device() {
         return;
     };
     here.link(&there, "cable", "192.0.2.1/24", "192.0.2.2/24");
-    let _daemon = here.warren_run(FLAT);
+    let daemon = here.warren_run(FLAT);
+    // With the cable's address the host itself may hang on it: that is not cut off.
+    let view = daemon.json(&["show", "network", "flat"]);
+    assert_eq!(view["state"], "failed");
+    let error = view["error"].as_str().unwrap();
+    assert!(
+        error.contains("192.0.2.1/24") && error.contains("br-flat"),
+        "what, and where to: {error}"
+    );
+    assert!(
+        here.run(&["ping", "-c", "1", "-W", "2", "192.0.2.2"])
+            .succeeded()
+    );
+    here.ip("addr del 192.0.2.1/24 dev cable");
     // The other host is only a switch.
     there.bridge("br-far");
     there.ip("link set cable master br-far");
@@ -168,27 +181,24 @@ fn a_missing_kernel_part_is_named_and_costs_its_networks_only() {
     let Some(host) = Host::new("part") else {
         return;
     };
-    if host
-        .run(&[
-            "ip", "link", "add", "probe", "link", "lo", "type", "vlan", "id", "1",
-        ])
-        .succeeded()
-    {
-        println!("this kernel has VLAN devices: only their use is tested");
-        return;
-    }
+    let probe = [
+        "ip", "link", "add", "probe", "link", "lo", "type", "vlan", "id", "1",
+    ];
+    let has_vlan = host.run(&probe).succeeded();
     let topology = "[[network]]\nname = \"tagged\"\ntype = \"vlan\"\ndevice = \"lo\"\ntag = 7\n[[network.subnet]]\ncidr = \"10.9.1.0/24\"\n\
         [[network]]\nname = \"fine\"\n[[network.subnet]]\ncidr = \"10.9.0.0/24\"\n";
     let daemon: Daemon = host.warren_run(topology);
-    wait_for("the part's name", PATIENCE, || {
-        daemon.log().contains("8021q").then_some(())
-    });
     assert_eq!(
         daemon.json(&["show", "network", "fine"])["state"],
         "converged"
     );
-    assert_eq!(
-        daemon.json(&["show", "network", "tagged"])["state"],
-        "failed"
-    );
+    let tagged = daemon.json(&["show", "network", "tagged"])["state"].clone();
+    if has_vlan {
+        assert_eq!(tagged, "converged");
+    } else {
+        wait_for("the part's name", PATIENCE, || {
+            daemon.log().contains("8021q").then_some(())
+        });
+        assert_eq!(tagged, "failed");
+    }
 }

@@ -150,6 +150,17 @@ fn sees(wire: &Wire, kind: MessageType, client: &DhcpClient) -> Dhcp {
         .unwrap_or_else(|| panic!("no {kind:?} on the wire:\n{}", client.log()))
 }
 
+/// The next REQUEST for more time. One more for the first lease, which a hurried client may send, is passed over.
+#[track_caller]
+fn sees_extension(wire: &Wire, client: &DhcpClient) -> Dhcp {
+    let extension = |frame: &[u8]| {
+        let request = Dhcp::of(MessageType::Request)(frame)?;
+        (!request.message.ciaddr().is_unspecified()).then_some(request)
+    };
+    wire.recv(PATIENCE, extension)
+        .unwrap_or_else(|| panic!("no request for more time on the wire:\n{}", client.log()))
+}
+
 fn boots(server: Server, client: Client) {
     let Some(lan) = Lan::new("boot", server) else {
         return;
@@ -180,7 +191,7 @@ fn renews(server: Server, client: Client) {
     if client == Client::Udhcpc {
         dhcp.signal(Signal::SIGUSR1);
     }
-    let request = sees(&wire, MessageType::Request, &dhcp);
+    let request = sees_extension(&wire, &dhcp);
     assert_eq!(
         (
             request.message.ciaddr(),
@@ -208,7 +219,7 @@ fn rebinds(server: Server, client: Client) {
     if client == Client::Udhcpc {
         dhcp.signal(Signal::SIGUSR1);
     }
-    let request = sees(&wire, MessageType::Request, &dhcp);
+    let request = sees_extension(&wire, &dhcp);
     assert_eq!(
         (
             request.message.ciaddr(),

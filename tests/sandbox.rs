@@ -357,14 +357,21 @@ fn hosts_and_guests_cannot_see_or_change_the_machine() {
     let before = std::fs::read("/etc/resolv.conf").ok();
     host.machine()
         .write("/etc/resolv.conf", "nameserver 192.0.2.1\n");
-    host.machine().write("/run/left-behind", "x");
+    for place in ["/run", "/tmp", "/var/lib"] {
+        host.machine()
+            .write(&format!("{place}/warren-left-behind"), "x");
+    }
+    let touched = host.machine().sh("touch /usr/warren-left-behind");
+    assert!(touched.stderr.contains("Read-only"), "{touched}");
     vm.write("/etc/left-behind", "x");
     assert_eq!(
         host.machine().read("/etc/resolv.conf").unwrap(),
         "nameserver 192.0.2.1\n"
     );
     assert_eq!(std::fs::read("/etc/resolv.conf").ok(), before);
-    assert!(!std::path::Path::new("/run/left-behind").exists());
+    for place in ["/run", "/tmp", "/var/lib"] {
+        assert!(!std::path::Path::new(&format!("{place}/warren-left-behind")).exists());
+    }
     // Another guest of the same host starts from the same clean files.
     let other = host.guest("other", "br0", MAC_2);
     assert_eq!(other.read("/etc/left-behind"), None);

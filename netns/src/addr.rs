@@ -17,6 +17,8 @@ use crate::wire::Request;
 pub struct AddrSeen {
     /// The far address of a point-to-point one; such are never what a Spec means.
     pub peer: Option<IpAddr>,
+    /// It ends by itself some time; such are not what a Spec means either.
+    pub fleeting: bool,
     /// The kernel made it by itself (link-local, autoconfigured, the loopback's).
     pub automatic: bool,
 }
@@ -52,19 +54,24 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(u32, IpNet, AddrSeen)>, Refus
         return Ok(None);
     };
     let peer = address.filter(|far| local.is_some() && *far != own);
+    let fleeting = !flags.contains(AddressFlags::Permanent);
     let automatic = match own {
         IpAddr::V4(own) => own.is_loopback() && message.header.scope == AddressScope::Host,
         IpAddr::V6(own) => {
             own.is_unicast_link_local()
                 || own.is_loopback()
-                || !flags.contains(AddressFlags::Permanent)
+                || fleeting
                 || MADE_BY_KERNEL.contains(&proto)
         }
     };
     Ok(Some((
         message.header.index,
         net,
-        AddrSeen { peer, automatic },
+        AddrSeen {
+            peer,
+            fleeting,
+            automatic,
+        },
     )))
 }
 

@@ -6,14 +6,24 @@ use std::net::IpAddr;
 use crate::error::Mistake;
 use crate::names::DevName;
 use crate::route::{Hop, MAIN};
-use crate::spec::{Link, LinkKind, Place, Route, Spec, Vxlan};
+use crate::spec::{Link, LinkKind, Ownership, Place, Route, Spec, Vxlan};
 use crate::{nft, sysctl};
 
 impl Spec {
     /// The first thing in it that no kernel could give.
     pub fn check(&self) -> Result<(), Mistake> {
+        check_ownership(&self.ownership)?;
+        let mut far_ends = BTreeSet::new();
         for (dev, link) in &self.links {
             check_link(dev, link)?;
+            if matches!(&link.kind, LinkKind::Veth { peer, peer_in } if !far_ends.insert((peer_in, peer)))
+            {
+                return Err(mistake(
+                    dev,
+                    "has the same far end as another pair",
+                    "give each its own",
+                ));
+            }
         }
         if let Some(dev) = self.absent.iter().find(|dev| self.links.contains_key(*dev)) {
             return Err(mistake(
@@ -164,6 +174,41 @@ fn stands_on(link: &Link) -> Option<&DevName> {
     }
 }
 
+/// What would make us take others' things for ours.
+fn check_ownership(ownership: &Ownership) -> Result<(), Mistake> {
+    // Unspecified, redirect, kernel, boot: what everybody's routes carry.
+    if ownership.protocol < 4 {
+        return Err(mistake(
+            &"ownership",
+            "has a protocol that is the kernel's or everybody's",
+            "use 4 (static) or more",
+        ));
+    }
+    if ownership.prefixes.contains("") {
+        return Err(mistake(
+            &"ownership",
+            "has an empty prefix, which all devices begin with",
+            "leave it out",
+        ));
+    }
+    if ownership.alias.is_empty() || ownership.alias.len() >= 256 {
+        return Err(mistake(
+            &"ownership",
+            "has no alias, or too long a one",
+            "use 1 to 255 bytes",
+        ));
+    }
+    if !nft::is_word(&ownership.table) {
+        let why = "has a table name that nft cannot read";
+        return Err(mistake(
+            &"ownership",
+            why,
+            "use up to 31 letters, digits and underscores",
+        ));
+    }
+    Ok(())
+}
+
 fn check_link(dev: &DevName, link: &Link) -> Result<(), Mistake> {
     if link
         .mac
@@ -175,11 +220,11 @@ fn check_link(dev: &DevName, link: &Link) -> Result<(), Mistake> {
             "use one like fa:16:3e:00:00:01",
         ));
     }
-    if link.mtu.is_some_and(|mtu| !(68..=65535).contains(&mtu)) {
+    if link.mtu.is_some_and(|mtu| !(68..=65536).contains(&mtu)) {
         return Err(mistake(
             dev,
             "has an impossible MTU",
-            "use 68 to 65535 bytes (1280 or more for IPv6)",
+            "use 68 to 65536 bytes (1280 or more for IPv6)",
         ));
     }
     if link.master.as_ref() == Some(dev) {

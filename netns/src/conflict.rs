@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
+
 use crate::names::DevName;
 use crate::spec::Place;
 
@@ -23,6 +25,12 @@ pub enum Conflict {
         place: Place,
         found: String,
     },
+    /// A device that someone gave an address would lose its traffic to the bridge: the host may hang on it.
+    Addressed {
+        dev: DevName,
+        address: IpNet,
+        master: DevName,
+    },
     /// The namespace for the far end is not there.
     NoPlace { dev: DevName, place: Place },
 }
@@ -31,7 +39,7 @@ impl Conflict {
     /// True when others may clear it away without our doing.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Missing { .. } | Self::NoPlace { .. } => true,
+            Self::Missing { .. } | Self::Addressed { .. } | Self::NoPlace { .. } => true,
             Self::Foreign { .. } | Self::PeerTaken { .. } => false,
         }
     }
@@ -57,6 +65,15 @@ impl fmt::Display for Conflict {
                 f,
                 "the far end of {dev} cannot be called {peer}: in {place} that is a {found} that someone else made; \
                  rename or remove it"
+            ),
+            Self::Addressed {
+                dev,
+                address,
+                master,
+            } => write!(
+                f,
+                "{dev} has the address {address}, which would go dead when {dev} becomes a port of bridge {master}; \
+                 name a device without addresses, or move its addresses to {master} first"
             ),
             Self::NoPlace { dev, place } => {
                 write!(

@@ -11,6 +11,7 @@ use crate::observe::Actual;
 use crate::routing::{routes, rules};
 use crate::spec::{Link, LinkKind, Spec};
 use crate::step::Step;
+use crate::sysctl::SysctlSeen;
 use crate::{nft, sysctl};
 
 /// More changed elements than this do not fit one netlink transaction with default buffers; then a load is as quick.
@@ -102,8 +103,8 @@ fn table(spec: &Spec, actual: &Actual) -> Option<Step> {
     }
 }
 
-/// Those of devices that are still to be made come late, all others early; switches of forwarding first, since they
-/// reset others.
+/// Late: those of devices that are still to be made, and those that are not there yet (loading a table can bring
+/// connection tracking, and its settings). All others early; switches of forwarding first, since they reset others.
 fn sysctls(spec: &Spec, actual: &Actual, fate: &Fate) -> (Vec<Step>, Vec<Step>) {
     let (mut late, mut early) = (Vec::new(), Vec::new());
     for (key, value) in &spec.sysctls {
@@ -112,21 +113,16 @@ fn sysctls(spec: &Spec, actual: &Actual, fate: &Fate) -> (Vec<Step>, Vec<Step>) 
             continue;
         }
         let new = dev.is_some_and(|dev| fate.create.contains(&dev) || fate.gone.contains(&dev));
-        let found = actual
-            .sysctls
-            .get(key)
-            .and_then(Option::as_ref)
-            .filter(|_| !new);
-        if found != Some(&sysctl::normal(value)) {
-            let step = Step::SetSysctl {
-                key: key.clone(),
-                value: value.clone(),
-            };
-            if new {
-                late.push(step);
-            } else {
-                early.push(step);
-            }
+        let step = Step::SetSysctl {
+            key: key.clone(),
+            value: value.clone(),
+        };
+        match actual.sysctls.get(key) {
+            Some(SysctlSeen::Moot) => {}
+            Some(SysctlSeen::Is(_) | SysctlSeen::Missing) | None if new => late.push(step),
+            Some(SysctlSeen::Missing) | None => late.push(step),
+            Some(SysctlSeen::Is(found)) if *found == sysctl::normal(value) => {}
+            Some(SysctlSeen::Is(_)) => early.push(step),
         }
     }
     late.sort_by_key(|step| !step.has_side_effects());
@@ -240,9 +236,8 @@ fn additions(dev: &DevName, link: &Link, seen: Option<&LinkSeen>, steps: &mut Ve
         }));
     }
     for net in link.addrs.iter().flatten() {
-        let there = seen
-            .and_then(|seen| seen.addrs.get(net))
-            .is_some_and(|found| found.peer.is_none());
+        let found = seen.and_then(|seen| seen.addrs.get(net));
+        let there = found.is_some_and(|found| found.peer.is_none() && !found.fleeting);
         if !there {
             steps.push(Step::AddAddress {
                 dev: dev.clone(),

@@ -75,14 +75,31 @@ impl Namespace {
     }
 
     /// From work in `here` (on one of our threads): does `f` in this namespace, and returns to `here`.
-    pub(crate) fn detour<T>(&self, here: &Namespace, f: impl FnOnce() -> T) -> Result<T, Error> {
+    pub(crate) fn detour<T>(&self, here: &Self, f: impl FnOnce() -> T) -> Result<T, Error> {
         debug_assert!(
             IS_WORKER.get(),
             "only on a thread that may change its namespace"
         );
-        let answer = self.visit(|| Ok(f()))?;
-        here.visit(|| Ok(answer))
+        let answer = self.visit(|| Ok(f()));
+        return_to(here.file());
+        answer
     }
+}
+
+/// What this thread would do next, it would do in somebody else's network.
+pub(crate) fn return_to(namespace: &File) {
+    if let Err(errno) = setns(namespace, CloneFlags::CLONE_NEWNET)
+        && !is_in(namespace)
+    {
+        tracing::error!(%errno, "a thread cannot return to its namespace; ending the program");
+        std::process::abort();
+    }
+}
+
+/// Who has no right to enter a namespace has not left this one either.
+fn is_in(namespace: &File) -> bool {
+    let here = std::fs::metadata("/proc/thread-self/ns/net");
+    matches!((here, namespace.metadata()), (Ok(here), Ok(there)) if here.ino() == there.ino())
 }
 
 /// Runs `f` on one of the threads, at home, while this thread waits. For the few calls that are not async.
@@ -138,17 +155,6 @@ fn work(jobs: &Mutex<Receiver<Job>>, home: &File) {
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("work inside a namespace panicked; its caller was told");
         }
-        if let Err(errno) = setns(home, CloneFlags::CLONE_NEWNET)
-            && !is_at(home)
-        {
-            tracing::error!(%errno, "a thread cannot return to its own namespace; ending the program");
-            std::process::abort();
-        }
+        return_to(home);
     }
-}
-
-/// Who has no right to enter a namespace has not left this one either.
-fn is_at(home: &File) -> bool {
-    let here = std::fs::metadata("/proc/thread-self/ns/net");
-    matches!((here, home.metadata()), (Ok(here), Ok(home)) if here.ino() == home.ino())
 }

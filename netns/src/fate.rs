@@ -1,6 +1,7 @@
 //! What becomes of each device: kept, made, deleted, replaced, or not to be had. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use crate::conflict::Conflict;
 use crate::link::{KindSeen, LinkSeen};
@@ -49,6 +50,9 @@ impl Fate {
             if seen.is_none() && !is_new_peer(spec, actual, dev) {
                 self.conflicts
                     .insert(dev.clone(), Conflict::Missing { dev: dev.clone() });
+            }
+            if let Some(conflict) = seen.and_then(|seen| addressed(spec, dev, link, seen)) {
+                self.conflicts.insert(dev.clone(), conflict);
             }
             return;
         }
@@ -258,4 +262,29 @@ fn peer_in_the_way(
         place,
         found: there.kind.to_string(),
     })
+}
+
+/// Addresses of a port of a bridge are dead. Whoever gave them meant them.
+fn addressed(spec: &Spec, dev: &DevName, link: &Link, seen: &LinkSeen) -> Option<Conflict> {
+    let master = link.master.as_ref().filter(|_| joins(spec, link, seen))?;
+    let address = *seen.addrs.keys().find(|net| !is_link_local(net.addr()))?;
+    Some(Conflict::Addressed {
+        dev: dev.clone(),
+        address,
+        master: master.clone(),
+    })
+}
+
+/// Someone else's device shall become a port of a bridge. (Far ends of our pairs carry our alias, and no addresses.)
+pub(crate) fn joins(spec: &Spec, link: &Link, seen: &LinkSeen) -> bool {
+    let theirs = seen.alias.as_deref() != Some(&spec.ownership.alias);
+    let named = theirs && link.kind == LinkKind::Existing;
+    named && link.master.is_some() && link.addrs.is_none() && seen.master.is_none()
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
 }

@@ -13,7 +13,7 @@
 //! | what is to be done, and in which order | `diff.rs`, `fate.rs`, `routing.rs`, `step.rs`; what stands in the way: `conflict.rs` |
 //! | doing it | `apply.rs`, `work.rs` |
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
-//! | nftables | `nft.rs`, `element.rs`; connections: `conntrack.rs` |
+//! | nftables | `nft.rs`, `load.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | which parts of the kernel are missing | `probe.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | whose a device is, without a Spec | `survey.rs` |
@@ -21,6 +21,11 @@
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
 #![deny(unsafe_code)]
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod addr;
 mod advice;
@@ -36,6 +41,7 @@ mod enter;
 mod error;
 mod fate;
 mod link;
+mod load;
 pub mod names;
 mod namespace;
 mod neigh;
@@ -74,4 +80,5 @@ pub use rule::RuleSeen;
 pub use spec::{Place, Spec};
 pub use step::Step;
 pub use survey::marked_links;
+pub use sysctl::SysctlSeen;
 pub use watch::Watcher;

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
 
-use crate::enter::on_worker;
+use crate::enter::{on_worker, return_to};
 use crate::error::Error;
 use crate::names::NsName;
 use crate::spec::Place;
@@ -51,7 +51,12 @@ impl Namespace {
             place: place.clone(),
             source,
         };
-        let file = match File::open(path(name)) {
+        // Not waiting for the other end, should somebody have put a pipe there.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path(name));
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -169,7 +174,7 @@ fn create(name: &NsName) -> Result<(Namespace, bool), Error> {
     let here = File::open("/proc/thread-self/ns/net").map_err(failed)?;
     unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
     let made = mount_this(name);
-    setns(&here, CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
+    return_to(&here);
     made
 }
 

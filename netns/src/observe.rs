@@ -16,8 +16,9 @@ use crate::route::RouteSeen;
 use crate::rule::RuleSeen;
 use crate::spec::{LinkKind, Neighbour, Place, Spec};
 use crate::stay::Stay;
+use crate::sysctl::SysctlSeen;
 use crate::wire::Wire;
-use crate::{addr, link, neigh, nft, route, rule, sysctl};
+use crate::{addr, fate, link, neigh, nft, route, rule, sysctl};
 
 /// What a namespace holds, of what a certain Spec may own.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +34,7 @@ pub struct Actual {
     pub routes: Vec<RouteSeen>,
     pub rules: Vec<RuleSeen>,
     pub neighbours: BTreeSet<Neighbour>,
-    /// `None`: there is no such setting.
-    pub sysctls: BTreeMap<String, Option<String>>,
+    pub sysctls: BTreeMap<String, SysctlSeen>,
     /// Our nftables table; `None`: not there (or, in a shared namespace, not asked for).
     pub table: Option<TableSeen>,
 }
@@ -129,10 +129,10 @@ pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
 
 fn all_links(wire: &mut Wire) -> Result<BTreeMap<DevName, LinkSeen>, Refusal> {
     let bodies = wire.dump(&link::list())?;
-    bodies
+    Ok(bodies
         .iter()
-        .filter_map(|body| link::parse(body).transpose())
-        .collect()
+        .filter_map(|body| read(link::parse(body)))
+        .collect())
 }
 
 fn named_links(wire: &mut Wire, spec: &Spec) -> Result<BTreeMap<DevName, LinkSeen>, Refusal> {
@@ -155,10 +155,9 @@ fn addresses(
     shared: bool,
     links: &mut BTreeMap<DevName, LinkSeen>,
 ) -> Result<(), Refusal> {
-    let owned = links.iter().filter(|(name, _)| {
-        spec.links
-            .get(*name)
-            .is_some_and(|link| link.addrs.is_some())
+    let owned = links.iter().filter(|(name, seen)| {
+        let link = spec.links.get(*name);
+        link.is_some_and(|link| link.addrs.is_some() || fate::joins(spec, link, seen))
     });
     let owned: Vec<u32> = owned.map(|(_, link)| link.index).collect();
     if owned.is_empty() {
@@ -168,7 +167,7 @@ fn addresses(
     let mut found = BTreeMap::<u32, BTreeMap<_, _>>::new();
     for index in asked {
         for body in wire.dump(&addr::list(index))? {
-            if let Some((index, net, seen)) = addr::parse(&body)? {
+            if let Some((index, net, seen)) = read(addr::parse(&body)) {
                 found.entry(index).or_default().insert(net, seen);
             }
         }
@@ -194,7 +193,8 @@ fn tunnels(
             .is_some_and(|link| matches!(link.kind, LinkKind::Vxlan(_)));
         if wanted && matches!(seen.kind, KindSeen::Vxlan { .. }) {
             for body in wire.dump(&neigh::floods(seen.index))? {
-                let found = neigh::parse_flood(&body)?.filter(|(index, _)| *index == seen.index);
+                let found =
+                    read(neigh::parse_flood(&body)).filter(|(index, _)| *index == seen.index);
                 seen.floods.extend(found.map(|(_, remote)| remote));
             }
         }
@@ -211,7 +211,7 @@ fn routes(
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         for body in dump_if_there(wire, &route::list(family, protocol))? {
-            found.extend(route::parse(&body, protocol, names)?);
+            found.extend(read(route::parse(&body, protocol, names)));
         }
     }
     Ok(found)
@@ -221,7 +221,7 @@ fn rules(wire: &mut Wire, spec: &Spec) -> Result<Vec<RuleSeen>, Refusal> {
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         for body in dump_if_there(wire, &rule::list(family))? {
-            found.extend(rule::parse(&body, spec.ownership.protocol)?);
+            found.extend(read(rule::parse(&body, spec.ownership.protocol)));
         }
     }
     Ok(found)
@@ -248,7 +248,7 @@ fn neighbours(
     for index in asked {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             for body in dump_if_there(wire, &neigh::list(family, index))? {
-                found.extend(neigh::parse(&body, spec.ownership.protocol, names)?);
+                found.extend(read(neigh::parse(&body, spec.ownership.protocol, names)));
             }
         }
     }
@@ -266,6 +266,14 @@ fn table(stay: &mut Stay, spec: &Spec) -> Result<Option<TableSeen>, Refusal> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What we cannot read is of a kind that we do not make, so it is none of ours.
+fn read<T>(parsed: Result<Option<T>, Refusal>) -> Option<T> {
+    parsed.unwrap_or_else(|refusal| {
+        tracing::debug!(%refusal, "left out what the kernel said");
+        None
+    })
 }
 
 /// Empty for a family that the kernel was built without.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use rtnetlink::packet_route::route::RouteProtocol;
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Refusal;
@@ -43,7 +43,9 @@ pub(crate) fn parse(body: &[u8], protocol: u8) -> Result<Option<RuleSeen>, Refus
         to: None,
         table: u32::from(message.header.table),
     };
-    let mut odd = message.header.action != RuleAction::ToTable || message.header.tos != 0;
+    let mut odd = message.header.action != RuleAction::ToTable
+        || message.header.tos != 0
+        || message.header.flags.contains(RuleFlags::Invert);
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Source(address) => from = *address,
@@ -52,6 +54,9 @@ pub(crate) fn parse(body: &[u8], protocol: u8) -> Result<Option<RuleSeen>, Refus
             RuleAttribute::Table(table) => rule.table = *table,
             RuleAttribute::Protocol(found) => ours = u8::from(*found) == protocol,
             RuleAttribute::FwMark(_)
+            | RuleAttribute::FwMask(_)
+            | RuleAttribute::TunId(_)
+            | RuleAttribute::L3MDev(true)
             | RuleAttribute::Iifname(_)
             | RuleAttribute::Oifname(_)
             | RuleAttribute::IpProtocol(_)

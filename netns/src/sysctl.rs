@@ -30,15 +30,37 @@ pub(crate) fn device(key: &str) -> Option<DevName> {
     }
 }
 
-/// What each of the keys says now; `None`: there is no such setting (its device may come yet).
+/// How a setting stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SysctlSeen {
+    /// As the kernel prints it, with single blanks.
+    Is(String),
+    /// Not there: its device or kernel module may come yet.
+    Missing,
+    /// The kernel has no part at all that it could be about (built without IPv6, no bridge filter): nothing to set.
+    Moot,
+}
+
+/// Parts of the kernel that many do without, and whose settings then mean nothing.
+const DISPENSABLE: [&str; 2] = ["net/ipv6", "net/bridge"];
+
+/// What each of the keys says now.
 pub(crate) fn read<'a>(
     keys: impl Iterator<Item = &'a String>,
-) -> io::Result<BTreeMap<String, Option<String>>> {
+) -> io::Result<BTreeMap<String, SysctlSeen>> {
     let mut values = BTreeMap::new();
     for key in keys {
         let value = match fs::read_to_string(path(key)) {
-            Ok(value) => Some(normal(&value)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(value) => SysctlSeen::Is(normal(&value)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let part = DISPENSABLE
+                    .iter()
+                    .find(|part| Path::new(key).starts_with(part));
+                match part {
+                    Some(part) if !path(part).exists() => SysctlSeen::Moot,
+                    Some(_) | None => SysctlSeen::Missing,
+                }
+            }
             Err(error) => return Err(error),
         };
         values.insert(key.clone(), value);

@@ -11,7 +11,7 @@ use crate::spec::{Link, LinkKind, Place, Route, Spec};
 use crate::stay::Stay;
 use crate::step::Step;
 use crate::wire::{Answer, Request};
-use crate::{addr, neigh, nft, route, rule, sysctl};
+use crate::{addr, load, neigh, nft, route, rule, sysctl};
 
 /// Steps being done. An error of one does not keep the others from being tried.
 pub(crate) struct Work<'a> {
@@ -88,11 +88,11 @@ impl<'a> Work<'a> {
             }
             (Step::LoadTable { table, .. }, Some(ruleset)) => {
                 self.stay.writes += 1;
-                nft::load(table, ruleset)
+                load::load(table, ruleset)
             }
             (Step::DeleteTable { table }, _) => {
                 self.stay.writes += 1;
-                nft::delete(table)
+                load::delete(table)
             }
             _ => Ok(()), // no such step
         }

@@ -26,7 +26,11 @@ fn mistakes() -> Vec<(Spec, &'static str)> {
             spec.links.insert(dev("tvx"), Link::vxlan(tunnel));
         })
     };
-    let route = |route: Route| wrong(&|spec| drop(spec.routes.insert(route.clone())));
+    let route = |route: Route| {
+        wrong(&|spec| {
+            spec.routes.insert(route.clone());
+        })
+    };
     let element = |map: &str, key: Vec<Element>, data: Option<Element>| {
         wrong(&|spec| {
             let maps = &mut spec.ruleset.as_mut().unwrap().maps;
@@ -45,25 +49,54 @@ fn mistakes() -> Vec<(Spec, &'static str)> {
     let v4 = |text: &str| Element::Ipv4(text.parse().unwrap());
     vec![
         (
+            wrong(&|spec| spec.ownership.protocol = 2),
+            "ownership: has a protocol that is the kernel's or everybody's; use 4",
+        ),
+        (
             wrong(&|spec| {
-                spec.links.get_mut(&dev("t0")).unwrap().mac = Some(mac("01:00:5e:00:00:01"))
+                spec.ownership.prefixes.insert(String::new());
+            }),
+            "ownership: has an empty prefix, which all devices begin with",
+        ),
+        (
+            wrong(&|spec| spec.ownership.alias.clear()),
+            "ownership: has no alias",
+        ),
+        (
+            wrong(&|spec| spec.ownership.table = "a b".into()),
+            "ownership: has a table name",
+        ),
+        (
+            wrong(&|spec| {
+                spec.links
+                    .insert(dev("t1"), Link::veth(dev("far"), netns::Place::Home));
+            }),
+            "t1: has the same far end as another pair",
+        ),
+        (
+            wrong(&|spec| {
+                spec.links.get_mut(&dev("t0")).unwrap().mac = Some(mac("01:00:5e:00:00:01"));
             }),
             "t0: has a multicast or zero hardware address; use one like fa:16:3e:00:00:01",
         ),
         (
             wrong(&|spec| spec.links.get_mut(&dev("t0")).unwrap().mtu = Some(20)),
-            "t0: has an impossible MTU; use 68 to 65535",
+            "t0: has an impossible MTU; use 68 to 65536",
         ),
         (
             wrong(&|spec| spec.links.get_mut(&dev("t0")).unwrap().master = Some(dev("t0"))),
             "t0: is to be a port of itself",
         ),
         (
-            wrong(&|spec| drop(spec.absent.insert(dev("t0")))),
+            wrong(&|spec| {
+                spec.absent.insert(dev("t0"));
+            }),
             "t0: is both among the links and the absent ones",
         ),
         (
-            wrong(&|spec| drop(spec.links.insert(dev("tv"), Link::vlan(dev("t0"), 4095)))),
+            wrong(&|spec| {
+                spec.links.insert(dev("tv"), Link::vlan(dev("t0"), 4095));
+            }),
             "tv: has an impossible VLAN id; use 1 to 4094",
         ),
         (
@@ -90,11 +123,15 @@ fn mistakes() -> Vec<(Spec, &'static str)> {
             "tvx: has a multicast group but no underlay",
         ),
         (
-            tunnel(&|tunnel| drop(tunnel.remotes.insert(ip("fd00::1")))),
+            tunnel(&|tunnel| {
+                tunnel.remotes.insert(ip("fd00::1"));
+            }),
             "tvx: mixes IPv4 and IPv6 ends",
         ),
         (
-            tunnel(&|tunnel| drop(tunnel.remotes.insert(ip("0.0.0.0")))),
+            tunnel(&|tunnel| {
+                tunnel.remotes.insert(ip("0.0.0.0"));
+            }),
             "tvx: has a remote end that is no host",
         ),
         (
@@ -129,15 +166,15 @@ fn mistakes() -> Vec<(Spec, &'static str)> {
             "rule 1: from 10.0.0.0/8 to fd00::/8 lookup 5: mixes IPv4 and IPv6",
         ),
         (
-            wrong(&|spec| drop(spec.sysctls.insert("vm/swappiness".into(), "1".into()))),
+            wrong(&|spec| {
+                spec.sysctls.insert("vm/swappiness".into(), "1".into());
+            }),
             "\"vm/swappiness\": is no setting of a network namespace",
         ),
         (
             wrong(&|spec| {
-                drop(
-                    spec.sysctls
-                        .insert("net/../vm/swappiness".into(), "1".into()),
-                )
+                spec.sysctls
+                    .insert("net/../vm/swappiness".into(), "1".into());
             }),
             "is no setting of a network",
         ),
@@ -183,12 +220,12 @@ fn mistakes() -> Vec<(Spec, &'static str)> {
         ),
         (
             wrong(&|spec| {
-                let marks = Some(specs::map(&[ElementType::Mark]));
+                let marks = specs::map(&[ElementType::Mark]);
                 spec.ruleset
                     .as_mut()
                     .unwrap()
                     .maps
-                    .insert("a map".into(), marks.unwrap());
+                    .insert("a map".into(), marks);
             }),
             "map a map: has a name that nft cannot read",
         ),
@@ -249,22 +286,24 @@ fn what_the_kernel_refuses() {
         };
         for (spec, said) in [
             (
-                refused(&|spec| drop(spec.routes.insert(Route::default_v4().via(ip("192.0.2.1"))))),
+                refused(&|spec| {
+                    spec.routes.insert(Route::default_v4().via(ip("192.0.2.1")));
+                }),
                 "add route 0.0.0.0/0 via 192.0.2.1 in namespace own (the gateway is in no connected network: add an \
                  address or a route to it first, or say onlink): Network is unreachable (os error 101) (Nexthop has \
                  invalid gateway)",
             ),
             (
-                refused(&|spec| drop(spec.sysctls.insert("net/ipv4/nonsense".into(), "1".into()))),
+                refused(&|spec| {
+                    spec.sysctls.insert("net/ipv4/nonsense".into(), "1".into());
+                }),
                 "set net/ipv4/nonsense = 1 in namespace own (there is no such setting: its device or kernel module is \
                  missing): No such file",
             ),
             (
                 refused(&|spec| {
-                    drop(
-                        spec.sysctls
-                            .insert("net/ipv4/ip_forward".into(), "maybe".into()),
-                    )
+                    spec.sysctls
+                        .insert("net/ipv4/ip_forward".into(), "maybe".into());
                 }),
                 "set net/ipv4/ip_forward = maybe in namespace own (the setting does not take this value): Invalid arg",
             ),

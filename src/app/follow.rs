@@ -105,6 +105,10 @@ impl Follower {
         let mut events = match read {
             Ok(events) => events,
             Err(mistakes) => {
+                // The mistake may be in a file that the topology names.
+                if let Some(watch) = &mut self.watch {
+                    watch.follow(topology::files(&self.options.topology));
+                }
                 self.refuse(&mistakes).await;
                 return Err(mistakes);
             }
@@ -125,12 +129,12 @@ impl Follower {
         self.take_up(&kept);
         info!(changes = events.len(), "topology loaded");
         self.say(Word::Settings(Box::new(kept.plan))).await;
+        self.say(Word::Events(events)).await;
         self.say(Word::Source(SourceView {
             name: self.name(),
             refused: None,
         }))
         .await;
-        self.say(Word::Events(events)).await;
         Ok(())
     }
 

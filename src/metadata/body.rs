@@ -30,9 +30,9 @@ enum Content {
 pub(super) struct Stream {
     pub(super) incoming: Incoming,
     /// Until the end; then it is back in the pool.
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<Box<Link>>,
     pub(super) pool: Arc<Pool>,
-    pub(super) deadline: Pin<Box<Sleep>>,
+    pub(super) due: Pin<Box<Sleep>>,
 }
 
 /// An answer ended before its end. The guest's connection is cut, so that it sees that too.
@@ -112,7 +112,7 @@ impl HttpBody for Body {
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         // Looked at each time, or a guest that always has room for some more would keep Nova for ever.
-        if self.deadline.as_mut().poll(cx).is_ready() {
+        if self.due.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(Cut::Late)));
         }
         loop {

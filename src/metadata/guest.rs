@@ -1,5 +1,6 @@
 //! One request of a guest, from its head to its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,9 +8,10 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use rand::Rng;
-use tokio::time::{Instant, timeout_at};
 
 use super::body::{Body, refuse};
 use super::counters::Tally;
@@ -17,6 +19,7 @@ use super::limits::{Permit, Seat};
 use super::local::{self, Question, View};
 use super::nova::Order;
 use super::path;
+use super::pulse::{Late, Pulse};
 use super::route::{Asker, who};
 use super::shared::{Shared, Source};
 use crate::plan::scope::MetadataScope;
@@ -37,6 +40,7 @@ const OVERRUN: usize = 16;
 
 /// What a server's connections share.
 pub(super) struct House {
+    pub(super) http: http1::Builder,
     pub(super) scope: ArcSwap<MetadataScope>,
     pub(super) shared: Arc<Shared>,
     pub(super) tally: Tally,
@@ -46,22 +50,27 @@ pub(super) struct House {
 pub(super) async fn answer(
     house: &House,
     seat: &Seat,
+    pulse: &Pulse,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let response = match try_answer(house, seat, request).await {
+    let (head, mut body) = request.into_parts();
+    let response = match try_answer(house, seat, pulse, &head, &mut body).await {
         Ok(response) => response,
         Err(status) => refuse(status),
     };
     house.tally.answered(response.status());
+    pulse.send();
     response
 }
 
 async fn try_answer(
     house: &House,
     seat: &Seat,
-    request: Request<Incoming>,
+    pulse: &Pulse,
+    head: &Parts,
+    body: &mut Incoming,
 ) -> Result<Response<Body>, StatusCode> {
-    let (head, incoming) = request.into_parts();
+    let due = pulse.answer();
     if !METHODS.contains(&head.method) {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -73,40 +82,38 @@ async fn try_answer(
         return Err(StatusCode::NOT_FOUND);
     };
     let shared = &*house.shared;
-    let deadline = Instant::now() + shared.limits.request;
-    let permit = begin(seat, deadline).await?;
-    let body = collect(incoming, shared.limits.body, deadline).await?;
+    let permit = begin(seat, pulse).await?;
+    let body = collect(body, shared.limits.body, pulse).await?;
     let response = match &*shared.source.load_full() {
         Source::Local => tell(shared, asker, &head.method, target.path(), &body)?,
         Source::Nova(nova) => {
             let order = Order {
-                method: head.method,
+                method: &head.method,
                 target,
                 body,
                 source: seat.source(),
                 asker,
             };
-            nova.fetch(&order, deadline).await
+            nova.fetch(&order, pulse, due).await
         }
     };
     Ok(response.map(|body| body.holding(permit)))
 }
 
 /// A place among this guest's requests, and among those of all.
-async fn begin(seat: &Seat, deadline: Instant) -> Result<Permit, StatusCode> {
+async fn begin(seat: &Seat, pulse: &Pulse) -> Result<Permit, StatusCode> {
     if let Some(permit) = seat.try_begin() {
         return Ok(permit);
     }
-    timeout_at(deadline, seat.begin())
-        .await
-        .map_err(|_late| StatusCode::SERVICE_UNAVAILABLE)
+    let permit = pulse.in_time(pin!(seat.begin())).await;
+    permit.map_err(|Late| StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// The request's body, which Nova gets whole: a guest that sends slowly does not hold a connection there.
 async fn collect(
-    mut incoming: Incoming,
+    incoming: &mut Incoming,
     limit: usize,
-    deadline: Instant,
+    pulse: &Pulse,
 ) -> Result<Bytes, StatusCode> {
     if incoming.is_end_stream() {
         return Ok(Bytes::new());
@@ -132,9 +139,8 @@ async fn collect(
         }
         Ok(body.freeze())
     };
-    timeout_at(deadline, read)
-        .await
-        .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+    let read = pulse.in_time(pin!(read)).await;
+    read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
 }
 
 /// Asks the embedded source.

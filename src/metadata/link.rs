@@ -4,25 +4,27 @@
 //! a guest that goes away takes its unfinished exchange with it. In the pool nobody drives; that a kept connection
 //! was closed meanwhile shows at its next use, which then takes a fresh one.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::InvalidHeaderValue;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::wire::Wire;
 use super::{Error, NovaProtocol, NovaSettings, tls};
 
 /// Kept longer, most would be found closed: Apache in front of Nova closes after 5 s.
@@ -30,11 +32,14 @@ const KEEP: Duration = Duration::from_secs(4);
 /// Kept at once; each holds a thread of some Novas. Past that they are closed after their exchange.
 const KEPT: usize = 64;
 
-/// One connection to Nova.
+/// Looks at once for the address of Nova's name, each of which holds a thread; further ones wait their turn.
+const LOOKUPS: usize = 8;
+
+/// One connection to Nova. Boxed, as it goes from hand to hand.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
-    driver: http1::Connection<TokioIo<Wire>, Full<Bytes>>,
-    ended: bool,
+    /// `None`: it has ended. Only its absence tells `sender` so.
+    driver: Option<http1::Connection<TokioIo<Wire>, Full<Bytes>>>,
 }
 
 /// Opens connections, and keeps those that may serve again.
@@ -42,13 +47,14 @@ pub(super) struct Pool {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    lookups: Semaphore,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
     /// The one used last is used next; so the others grow old.
-    links: Vec<(Instant, Link)>,
+    links: Vec<(Instant, Box<Link>)>,
     /// A task will close them when they are old.
     swept: bool,
 }
@@ -65,6 +71,8 @@ pub(super) enum Failure {
     },
     #[error("get an HTTP answer (see Nova's log)")]
     Exchange(#[source] hyper::Error),
+    #[error("name the instance to Nova: its id or its project's can stand in no HTTP header")]
+    Id(#[from] InvalidHeaderValue),
     #[error(
         "use the answer {0}: it is none (set the address where Nova's metadata API answers itself)"
     )]
@@ -90,21 +98,22 @@ impl Pool {
             host: settings.host.clone(),
             port: settings.port,
             tls,
+            lookups: Semaphore::new(LOOKUPS),
             kept: Mutex::default(),
         }))
     }
 
     /// The connection used last, if one is kept.
-    pub(super) fn take(&self) -> Option<Link> {
+    pub(super) fn take(&self) -> Option<Box<Link>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.links.pop().map(|(_, link)| link)
     }
 
     /// Keeps a connection whose exchange is over, if it may serve again.
-    pub(super) fn put(self: &Arc<Self>, mut link: Link) {
+    pub(super) fn put(self: &Arc<Self>, mut link: Box<Link>) {
         // Once more, to its rest; nobody is to be woken by it there.
         link.drive(&mut Context::from_waker(Waker::noop()));
-        if link.ended || !link.sender.is_ready() {
+        if !link.sender.is_ready() {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,26 +127,26 @@ impl Pool {
     }
 
     /// A new connection. Cancel-safe.
-    pub(super) async fn open(&self) -> Result<Link, Failure> {
+    pub(super) async fn open(&self) -> Result<Box<Link>, Failure> {
         let wire = self.connect().await.map_err(|source| Failure::Connect {
             host: self.host.clone(),
             port: self.port,
             source,
         })?;
-        let (sender, driver) = http1::handshake(TokioIo::new(wire))
-            .await
-            .map_err(Failure::Exchange)?;
-        Ok(Link {
+        // Requests are small: one buffer costs less than the kernel's walk along several.
+        let mut http = http1::Builder::new();
+        let shaken = http.writev(false).handshake(TokioIo::new(wire)).await;
+        let (sender, driver) = shaken.map_err(Failure::Exchange)?;
+        Ok(Box::new(Link {
             sender,
-            driver,
-            ended: false,
-        })
+            driver: Some(driver),
+        }))
     }
 
     async fn connect(&self) -> io::Result<Wire> {
         let tcp = match self.host.parse::<IpAddr>() {
             Ok(address) => TcpStream::connect((address, self.port)).await?,
-            Err(_) => TcpStream::connect((self.host.as_str(), self.port)).await?,
+            Err(_) => TcpStream::connect(&*self.look_up().await?).await?,
         };
         tcp.set_nodelay(true)?;
         match &self.tls {
@@ -147,6 +156,12 @@ impl Pool {
                 Ok(Wire::Tls(Box::new(stream)))
             }
         }
+    }
+
+    async fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
+        let _turn = self.lookups.acquire().await.map_err(io::Error::other)?;
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        Ok(found.collect())
     }
 }
 
@@ -166,95 +181,28 @@ async fn sweep(pool: Weak<Pool>) {
 
 impl Link {
     /// Sends a request and waits for the answer's head.
-    pub(super) async fn exchange(
+    pub(super) fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Failure> {
-        let mut answer = pin!(self.sender.send_request(request));
-        let answer = std::future::poll_fn(|cx| {
-            drive(&mut self.driver, &mut self.ended, cx);
-            answer.as_mut().poll(cx)
-        });
-        answer.await.map_err(Failure::Exchange)
+    ) -> impl Future<Output = Result<Response<Incoming>, Failure>> {
+        let answer = self.sender.send_request(request);
+        async {
+            let mut answer = pin!(answer);
+            let answer = poll_fn(|cx| {
+                self.drive(cx);
+                answer.as_mut().poll(cx)
+            });
+            answer.await.map_err(Failure::Exchange)
+        }
     }
 
-    /// Moves bytes. The answer's body can be polled for news after this.
+    /// Moves bytes; the answer has news only after this. The connection's own end is not looked into: an error shows in
+    /// the exchange, and between two of them nothing is lost.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, &mut self.ended, cx);
-    }
-}
-
-/// The connection's own result is not looked at: an error shows in the exchange, and between two there is no loss.
-fn drive(
-    driver: &mut http1::Connection<TokioIo<Wire>, Full<Bytes>>,
-    ended: &mut bool,
-    cx: &mut Context<'_>,
-) {
-    if !*ended {
-        *ended = Pin::new(driver).poll(cx).is_ready();
-    }
-}
-
-/// What HTTP to Nova runs over.
-enum Wire {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        if let Some(driver) = &mut self.driver
+            && Pin::new(driver).poll(cx).is_ready()
+        {
+            self.driver = None;
         }
     }
 }

@@ -18,6 +18,7 @@ mod nova;
 mod passwords;
 mod path;
 mod patience;
+mod pulse;
 mod route;
 #[cfg(test)]
 mod sample;
@@ -26,7 +27,10 @@ mod server;
 mod settings;
 mod shared;
 mod sign;
+#[cfg(test)]
+mod tests;
 mod tls;
+mod wire;
 
 pub use counters::Counters;
 pub use error::Error;

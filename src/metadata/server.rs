@@ -1,23 +1,28 @@
 //! The listener of one namespace, and its guests' connections.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioTimer;
-use tokio::io::AsyncReadExt;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
+use super::complaint::Complaint;
 use super::counters::Tally;
 use super::guest::{House, answer};
 use super::limits::{Door, Seat};
 use super::patience::Patience;
-use super::{Counters, Error, Shared};
+use super::pulse::{Late, Pulse};
+use super::{Counters, Error, Limits, Shared};
 use crate::plan::scope::MetadataScope;
 
 /// After a mistake of the guest its rest is read for so long and so far: else the kernel would drop our answer with it.
@@ -51,7 +56,12 @@ impl Server {
 
     /// Serves the guests that `listener` accepts. Must be called inside a tokio runtime.
     pub fn serve(listener: TcpListener, scope: Arc<MetadataScope>, shared: &Arc<Shared>) -> Self {
+        // Those that are accepted inherit it. Without it an answer could wait for the guest's delayed ACK.
+        if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
+            debug!(%error, "answers may be slow: failed to set TCP_NODELAY");
+        }
         let house = Arc::new(House {
+            http: http(&shared.limits),
             scope: ArcSwap::new(scope),
             shared: Arc::clone(shared),
             tally: Tally::default(),
@@ -88,70 +98,87 @@ impl std::fmt::Debug for Server {
     }
 }
 
-async fn accept(listener: TcpListener, house: Arc<House>) {
-    let limits = &house.shared.limits;
+fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
+    http.header_read_timeout(None) // Ours is the pulse.
         .max_header_size(limits.head)
         .max_buf_size(limits.head)
         // A guest may close its half behind the request, as `nc` does.
-        .half_close(true);
+        .half_close(true)
+        // Answers are small: one buffer costs less than the kernel's walk along several.
+        .writev(false);
+    http
+}
+
+async fn accept(listener: TcpListener, house: Arc<House>) {
+    let limits = &house.shared.limits;
     let door = Arc::new(Door::default());
     let mut connections = JoinSet::new();
     loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, from)) => {
-                    let source = from.ip().to_canonical();
-                    let Some(seat) = door.admit(source, limits, &house.shared.budgets) else {
-                        house.tally.connections_refused.up();
-                        continue;
-                    };
-                    house.tally.connections.up();
-                    connections.spawn(converse(http.clone(), stream, seat, Arc::clone(&house)));
-                }
-                Err(error) => endure(&error).await,
-            },
-            Some(_ended) = connections.join_next() => {}
-        }
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                endure(&error, &house.shared.crowded).await;
+                continue;
+            }
+        };
+        // Those that have ended are cleared away here: waking us at each one's end would cost more.
+        while connections.try_join_next().is_some() {}
+        let source = from.ip().to_canonical();
+        let Some(seat) = door.admit(source, limits, &house.shared.budgets) else {
+            house.tally.connections_refused.up();
+            continue;
+        };
+        house.tally.connections.up();
+        connections.spawn(converse(stream, seat, Arc::clone(&house)));
     }
 }
 
 /// Errors of `accept` pass: they are of one connection, or of a full table (accept(2), "Error handling").
-async fn endure(error: &io::Error) {
+async fn endure(error: &io::Error, crowded: &Complaint) {
     if matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     ) {
         return;
     }
-    warn!(%error, "failed to accept a metadata connection; trying again");
+    if let Some(times) = crowded.due(Instant::now()) {
+        warn!(%error, times, "failed to accept metadata connections (see the limit of open files); trying again");
+    }
     tokio::time::sleep(BREATHER).await;
 }
 
-async fn converse(http: http1::Builder, stream: TcpStream, seat: Seat, house: Arc<House>) {
-    // Without it an answer could wait for the guest's delayed ACK. It fails on a dead connection only.
-    _ = stream.set_nodelay(true);
-    let io = Patience::new(stream, house.shared.limits.request);
+async fn converse(stream: TcpStream, seat: Seat, house: Arc<House>) {
+    let pulse = Pulse::new(&house.shared.limits);
     let service = service_fn(|request| async {
-        Ok::<_, std::convert::Infallible>(answer(&house, &seat, request).await)
+        Ok::<_, Infallible>(answer(&house, &seat, &pulse, request).await)
     });
-    let mut connection = http.serve_connection(io, service);
-    let Err(error) = (&mut connection).await else {
+    let mut connection = house
+        .http
+        .serve_connection(Patience::new(stream, &pulse), service);
+    let mut timer = pin!(pulse.timer());
+    let ended =
+        poll_fn(|cx| pulse.drive(timer.as_mut(), cx, |cx| Pin::new(&mut connection).poll(cx)));
+    let ended = ended.await;
+    if let Ok(Ok(())) = ended {
         return;
-    };
+    }
     house.tally.connections_failed.up();
-    debug!(source = %seat.source(), %error, "a metadata connection failed");
-    if error.is_parse() {
-        linger(connection.into_parts().io.into_inner()).await;
+    debug!(source = %seat.source(), ?ended, "a metadata connection failed");
+    let stream = connection.into_parts().io.into_inner();
+    match ended {
+        Ok(Err(error)) if error.is_parse() => linger(stream).await,
+        // What it did not take the kernel need not keep either.
+        Err(Late) => _ = stream.set_zero_linger(),
+        Ok(_) => {}
     }
 }
 
-/// The answer is written and our half closed; now the guest reads it, if what it still sends is taken.
-async fn linger(stream: TcpStream) {
-    let mut rest = stream.take(LINGER_BYTES);
-    let mut scrap = [0; 4096];
-    let read = async { while rest.read(&mut scrap).await.is_ok_and(|read| read > 0) {} };
+/// The answer is written; now the guest reads it, if what it still sends is taken.
+async fn linger(mut stream: TcpStream) {
+    let read = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
     _ = tokio::time::timeout(LINGER, read).await;
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::complaint::Complaint;
 use super::limits::Budgets;
 use super::nova::Nova;
 use super::passwords::Passwords;
@@ -17,9 +18,12 @@ pub struct Shared {
     /// The model that the embedded source tells from.
     pub(super) state: Arc<ArcSwap<State>>,
     pub(super) passwords: Passwords,
+    /// No connection can be accepted.
+    pub(super) crowded: Complaint,
 }
 
 /// [`Upstream`], ready for use.
+#[allow(clippy::large_enum_variant, reason = "there is one, behind an Arc")]
 pub(super) enum Source {
     Local,
     Nova(Nova),
@@ -36,6 +40,7 @@ impl Shared {
             limits,
             state,
             passwords: Passwords::default(),
+            crowded: Complaint::default(),
         }))
     }
 

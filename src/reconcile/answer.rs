@@ -49,7 +49,7 @@ impl Reconciler {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_seconds: self.started.elapsed().as_secs(),
-            source: self.source.clone(),
+            source: self.source.clone().unwrap_or_default(),
             networks: self.state.networks.len(),
             routers: self.state.routers.len(),
             instances: self.state.instances.len(),

@@ -52,6 +52,7 @@ pub enum Word {
     Events(Vec<Event>),
     /// Settings changed: every plan is made anew.
     Settings(Box<Settings>),
+    /// How the source is, after what it said.
     Source(SourceView),
 }
 
@@ -70,7 +71,8 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
-    source: SourceView,
+    /// `None`: it has not spoken yet.
+    source: Option<SourceView>,
     started: Instant,
     /// The source has said everything once: what no target wants may be removed.
     complete: bool,
@@ -81,8 +83,6 @@ pub struct Reconciler {
     converging: usize,
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
-    /// Nothing is known from an earlier run: being ready waits for the source's first word.
-    knows_nothing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +133,7 @@ impl Reconciler {
             rooms: parts.rooms,
             store: parts.store,
             dirty: Dirty::default(),
-            source: SourceView::default(),
+            source: None,
             started: Instant::now(),
             complete: false,
             sweep_due: false,
@@ -143,7 +143,6 @@ impl Reconciler {
             converging: 0,
             host_busy: false,
             ready: Some(parts.ready),
-            knows_nothing: state.networks.is_empty() && state.routers.is_empty(),
             state,
         };
         reconciler
@@ -199,7 +198,7 @@ impl Reconciler {
                     self.replan_all();
                 }
             }
-            Word::Source(source) => self.source = source,
+            Word::Source(source) => self.source = Some(source),
         }
     }
 
@@ -277,7 +276,8 @@ impl Reconciler {
         if !self.queue.is_settled() {
             return;
         }
-        if let Some(ready) = self.ready.take_if(|_| self.complete || !self.knows_nothing) {
+        // Not before the source has said its first word, good or bad.
+        if let Some(ready) = self.ready.take_if(|_| self.source.is_some()) {
             let _ = ready.send(()); // fails only when nobody asked for it
         }
         if self.sweep_due {

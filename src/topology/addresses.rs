@@ -10,22 +10,15 @@ use super::mistake::Code;
 impl Check<'_, '_> {
     /// When all claims are known.
     pub(super) fn addresses(&mut self) {
-        let mut taken: HashMap<(SubnetRef, Ipv4Addr), ClaimId> = HashMap::new();
         for id in 0..self.draft.claims.len() {
             let claim = &self.draft.claims[id];
             let Some(address) = claim.given else { continue };
-            match taken.entry((claim.subnet, address)) {
-                std::collections::hash_map::Entry::Vacant(free) => {
-                    free.insert(id);
-                    self.judge(id, address);
-                }
-                std::collections::hash_map::Entry::Occupied(other) => {
-                    let other = *other.get();
-                    self.twice(id, other, address);
-                }
+            match self.given[&(claim.subnet, address)] {
+                first if first == id => self.judge(id, address),
+                first => self.twice(id, first, address),
             }
         }
-        self.room(&taken);
+        self.room();
     }
 
     /// Whether the address is anyone's to have.
@@ -79,7 +72,7 @@ impl Check<'_, '_> {
     }
 
     /// Whether each subnet has an address for everyone who is to get one.
-    fn room(&mut self, taken: &HashMap<(SubnetRef, Ipv4Addr), ClaimId>) {
+    fn room(&mut self) {
         let mut wanted: BTreeMap<SubnetRef, Vec<ClaimId>> = BTreeMap::new();
         for (id, claim) in self.draft.claims.iter().enumerate() {
             if claim.given.is_none() {
@@ -87,7 +80,7 @@ impl Check<'_, '_> {
             }
         }
         let mut used: HashMap<SubnetRef, HashSet<Ipv4Addr>> = HashMap::new();
-        for (subnet, address) in taken.keys() {
+        for (subnet, address) in self.given.keys() {
             used.entry(*subnet).or_default().insert(*address);
         }
         for (subnet, claims) in wanted {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::draft::{Claim, ClaimId, Claimant, Draft, SubnetRef, Topology};
+use super::draft::{Claim, ClaimId, Claimant, Draft, PortRef, SubnetRef, Topology};
 use super::file::{self, all};
 use super::metadata;
 use super::mistake::{Code, Notes, Span};
@@ -36,8 +36,12 @@ pub(super) struct Check<'n, 't> {
     pub(super) project: ProjectId,
     pub(super) domain: String,
     pub(super) host: String,
+    /// Ports of each of the draft's instances.
+    pub(super) instance_ports: Vec<Vec<PortRef>>,
     /// Instances about which something is wrong.
     pub(super) shaky: HashSet<usize>,
+    /// Who has an address that the file gives. Of several, which is a mistake, the first.
+    pub(super) given: HashMap<(SubnetRef, Ipv4Addr), ClaimId>,
     pub(super) hostnames: HostNames,
     pub(super) macs: Macs,
     /// Files that the topology names.
@@ -71,7 +75,9 @@ pub(super) fn check(file: &file::File, dir: &Path, notes: &mut Notes<'_>) -> Top
             DOMAIN,
         ),
         host: text(file.host.as_ref().map(|name| name.value.0.as_str()), ""),
+        instance_ports: Vec::new(),
         shaky: HashSet::new(),
+        given: HashMap::new(),
         hostnames: HostNames::new(),
         macs: Macs::new(),
         files: BTreeSet::new(),
@@ -151,6 +157,10 @@ impl Check<'_, '_> {
         };
         *count += 1;
         let key = format!("{owner}/{}{nth}", self.subnet(subnet).id);
+        let id = self.draft.claims.len();
+        if let Some(address) = given {
+            self.given.entry((subnet, address)).or_insert(id);
+        }
         self.draft.claims.push(Claim {
             key,
             kind,
@@ -159,7 +169,7 @@ impl Check<'_, '_> {
             at,
             object: object.to_owned(),
         });
-        self.draft.claims.len() - 1
+        id
     }
 
     pub(super) fn subnet(&self, of: SubnetRef) -> &crate::model::Subnet {

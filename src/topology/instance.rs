@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::check::Check;
+use super::draft::PortRef;
 use super::file::{self, all};
 use super::ids;
 use super::mistake::{Code, Span};
@@ -10,7 +11,7 @@ use super::port::Owner;
 use super::read::At;
 use super::values::OrTable;
 use super::words::HostName;
-use crate::model::{Instance, InstanceId, ProjectId, PublicKey};
+use crate::model::{Instance, InstanceId, NetworkId, PortId, ProjectId, PublicKey};
 
 /// What Nova says where nobody chose.
 const AVAILABILITY_ZONE: &str = "nova";
@@ -77,7 +78,7 @@ impl Check<'_, '_> {
             id,
             name,
             project,
-            ports,
+            ports: ports.iter().map(|port| self.port_id(*port)).collect(),
             hostname,
             public_keys: self.public_keys(file),
             user_data: self.user_data(file),
@@ -87,11 +88,17 @@ impl Check<'_, '_> {
             instance_type: text(&file.instance_type, INSTANCE_TYPE),
         };
         self.draft.instances.push(instance);
+        self.instance_ports.push(ports);
         let half = |port: &file::Port| port.network.is_none() || port.is_broken("addresses");
         if self.notes.count() > known || file.is_broken("port") || all(&file.port).iter().any(half)
         {
             self.shaky.insert(index);
         }
+    }
+
+    fn port_id(&self, of: PortRef) -> (NetworkId, PortId) {
+        let network = &self.draft.networks[of.network];
+        (network.network.id, network.ports[of.port].port.id)
     }
 
     fn take_instance_id(&mut self, id: &InstanceId, file: &file::Instance, named_at: Span) {

@@ -157,12 +157,13 @@ impl Check<'_, '_> {
         let Some(address) = &file.address else {
             return Some(gateway).filter(|_| !file.is_broken("address"));
         };
-        let given = |claim: ClaimId| self.draft.claims[claim].given == Some(address.value);
-        if given(gateway) {
-            return Some(gateway);
+        let (subnet, at) = self.address_outside(outside, Some(address), file.at, object)?;
+        let known = self.given.get(&(subnet, address.value)).copied();
+        if known == Some(gateway) {
+            return known;
         }
-        let floating = &self.draft.routers[router].floating_ips;
-        if let Some(floating) = floating.iter().find(|floating| given(floating.address)) {
+        let mut floating = self.draft.routers[router].floating_ips.iter();
+        if let Some(floating) = floating.find(|floating| Some(floating.address) == known) {
             let (claim, leads) = (floating.address, floating.target.is_some());
             if leads {
                 let why = format!(
@@ -177,7 +178,6 @@ impl Check<'_, '_> {
         if let Some(claim) = addresses.get(&address.value) {
             return Some(*claim);
         }
-        let (subnet, at) = self.address_outside(outside, Some(address), file.at, object)?;
         let owner = ids::forwarding(self.router_id(router), address.value);
         let claim = self.claim(
             Claimant::Floating,

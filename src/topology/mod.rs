@@ -49,5 +49,5 @@ pub use difference::events;
 pub use draft::Topology;
 pub use metadata::{MetadataSource, Nova};
 pub use mistake::{Code, Mistake, Severity};
-pub use source::{Loaded, Source, check, check_file, load};
+pub use source::{Loaded, Source, check, check_file, files, load};
 pub use watch::Watch;

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::mistake::Span;
 use super::spelling::nearest;
 
+/// Names that an unknown one is compared with, at most: a large file has many mistakes of one kind.
+const MOST_COMPARED: usize = 2_000;
+
 /// Things by name, and by id where they have one.
 #[derive(Debug)]
 pub(super) struct Names<T> {
@@ -57,6 +60,8 @@ impl<T: Copy> Names<T> {
             Some([thing]) => Ok(*thing),
             Some([_, _, ..]) => Err(NotFound::Several),
             _ if self.partial => Err(NotFound::MaybeBroken),
+            // Among so many, nobody waits for the nearest.
+            _ if self.things.len() > MOST_COMPARED => Err(NotFound::Unknown(None)),
             _ => {
                 let near = nearest(name, self.things.keys().map(String::as_str));
                 Err(NotFound::Unknown(near.map(str::to_owned)))

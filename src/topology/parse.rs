@@ -1,6 +1,6 @@
 //! From text to tables, with what is wrong about the syntax.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -53,13 +53,28 @@ pub(super) fn parse(text: &str, notes: &mut Notes<'_>) -> Option<File> {
     }
     // What the parser saved of a broken file is right about the lines that are whole. What is missing may be
     // missing because it could not be read.
+    let broken = with_homeless(text, broken.into_keys().collect());
     file::read(tree, notes);
     notes.retain(|code, at, line| match code {
         Code::Syntax => true,
         Code::MissingKey => false,
-        _ => !broken.contains_key(&line) && !inside(at.start),
+        _ => !broken.contains(&line) && !inside(at.start),
     });
     None
+}
+
+/// Lines, and those below a broken header: nobody knows whose keys they hold.
+fn with_homeless(text: &str, mut broken: BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut homeless = false;
+    for (line, content) in (1..).zip(text.lines()) {
+        if content.trim_start().starts_with('[') {
+            homeless = broken.contains(&line);
+        }
+        if homeless {
+            broken.insert(line);
+        }
+    }
+    broken
 }
 
 fn start(error: &Error) -> usize {

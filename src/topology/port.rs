@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::check::Check;
-use super::draft::{Claimant, PortDraft, SubnetRef};
+use super::draft::{Claimant, PortDraft, PortRef, SubnetRef};
 use super::file;
 use super::ids;
 use super::mistake::{Code, Span};
 use super::read::At;
 use super::words::AddressOrSubnet;
-use crate::model::{DeviceOwner, InstanceId, MacAddr, NetworkId, Port, PortId, ProjectId};
+use crate::model::{DeviceOwner, InstanceId, MacAddr, Port, PortId, ProjectId};
 
 /// Whose port it is.
 pub(super) struct Owner<'i> {
@@ -32,12 +32,7 @@ impl Check<'_, '_> {
         self.network_named(&name.value, name.at, &file.object)
     }
 
-    pub(super) fn port(
-        &mut self,
-        file: &file::Port,
-        network: usize,
-        owner: &Owner<'_>,
-    ) -> (NetworkId, PortId) {
+    pub(super) fn port(&mut self, file: &file::Port, network: usize, owner: &Owner<'_>) -> PortRef {
         let network_id = self.network_id(network);
         let name = file.name.as_ref().map_or("", |name| name.value.0.as_str());
         let id = match &file.id {
@@ -82,7 +77,12 @@ impl Check<'_, '_> {
         };
         let mac = file.mac.as_ref().map(|mac| mac.value);
         let hostname = Some(owner.hostname.to_owned());
-        self.draft.networks[network].ports.push(PortDraft {
+        let ports = &mut self.draft.networks[network].ports;
+        let of = PortRef {
+            network,
+            port: ports.len(),
+        };
+        ports.push(PortDraft {
             port,
             mac,
             claims,
@@ -92,7 +92,7 @@ impl Check<'_, '_> {
             self.take_mac(network, mac, &file.object);
         }
         self.take_hostname(network, owner, file);
-        (network_id, id)
+        of
     }
 
     /// One of a port's `addresses`: an address, or a subnet to pick one of.

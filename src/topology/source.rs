@@ -101,21 +101,36 @@ pub fn load(path: &Path, state_dir: &Path) -> Result<Loaded, Vec<Mistake>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn check(text: &str, path: &Path) -> Result<Topology, Vec<Mistake>> {
-    let mut notes = Notes::new(text);
-    let dir = path.parent().unwrap_or(Path::new(""));
-    let topology = parse(text, &mut notes).map(|file| together::check(&file, dir, &mut notes));
-    let mistakes = notes.into_mistakes(path);
+    let (topology, mistakes) = examine(text, path);
     let wrong = mistakes
         .iter()
         .any(|mistake| mistake.severity == Severity::Error);
     match topology {
-        Some(mut topology) if !wrong => {
-            topology.files.insert(path.to_owned());
-            topology.warnings = mistakes;
-            Ok(topology)
-        }
+        Some(topology) if !wrong => Ok(Topology {
+            warnings: mistakes,
+            ..topology
+        }),
         _ => Err(mistakes),
     }
+}
+
+/// The file itself and all that it names, also while it has mistakes: what to watch until it has none.
+pub fn files(path: &Path) -> BTreeSet<PathBuf> {
+    let text = read_text(path).unwrap_or_default();
+    let topology = examine(&text, path).0;
+    topology.map_or_else(|| [path.to_owned()].into(), |topology| topology.files)
+}
+
+/// What it says as far as that can be made out, and all that is wrong with it.
+fn examine(text: &str, path: &Path) -> (Option<Topology>, Vec<Mistake>) {
+    let mut notes = Notes::new(text);
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let file = parse(text, &mut notes);
+    let mut topology = file.map(|file| together::check(&file, dir, &mut notes));
+    if let Some(topology) = &mut topology {
+        topology.files.insert(path.to_owned());
+    }
+    (topology, notes.into_mistakes(path))
 }
 
 /// Loaded, the picks there were, and those to keep.
@@ -142,25 +157,24 @@ fn load_with_picks(path: &Path, state_dir: &Path) -> Result<(Loaded, Picks, Pick
 /// # Errors
 /// Everything that is wrong with it, also that it can't be read.
 pub fn check_file(path: &Path) -> Result<Topology, Vec<Mistake>> {
-    let unreadable = |why: String, fix: &str| vec![about_file(path, Code::Unreadable, why, fix)];
+    check(&read_text(path).map_err(|mistake| vec![mistake])?, path)
+}
+
+fn read_text(path: &Path) -> Result<String, Mistake> {
+    let unreadable = |why: String, fix: &str| about_file(path, Code::Unreadable, why, fix);
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes))
         .map_err(|error| {
-            unreadable(
-                format!("it can't be read: {error}"),
-                "name a file that warren may read with --topology",
-            )
+            let fix = "name a file that warren may read with --topology";
+            unreadable(format!("it can't be read: {error}"), fix)
         })?;
     if bytes.len() as u64 > LIMIT {
-        return Err(unreadable(
-            format!("it has more than {LIMIT} bytes"),
-            "is this the right file?",
-        ));
+        let why = format!("it has more than {LIMIT} bytes");
+        return Err(unreadable(why, "is this the right file?"));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|error| unreadable(format!("it is not UTF-8: {error}"), "save it as UTF-8"))?;
-    check(&text, path)
+    String::from_utf8(bytes)
+        .map_err(|error| unreadable(format!("it is not UTF-8: {error}"), "save it as UTF-8"))
 }
 
 fn place(topology: Topology, path: &Path, before: &Picks) -> (Loaded, Picks) {

@@ -1,6 +1,5 @@
 //! Whom a floating IP or a port forwarding leads to: one inside address that the router reaches.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use super::check::Check;
@@ -72,13 +71,8 @@ impl Check<'_, '_> {
             self.mistake(Code::Unreachable, fixed.at, object, why, fix);
             return None;
         };
-        let known = self
-            .draft
-            .claims
-            .iter()
-            .position(|claim| claim.subnet == subnet && claim.given == Some(fixed.value));
-        if let Some(claim) = known {
-            return Some(Target::Claim(claim));
+        if let Some(claim) = self.given.get(&(subnet, fixed.value)) {
+            return Some(Target::Claim(*claim));
         }
         let id = self.subnet(subnet).id;
         self.draft.named.entry(id).or_default().insert(fixed.value);
@@ -96,25 +90,15 @@ impl Check<'_, '_> {
         let inside = self.inside(router);
         let wanted = &self.draft.instances[instance];
         let mut reached: Vec<ClaimId> = Vec::new();
-        for network in inside
-            .iter()
-            .map(|subnet| subnet.network)
-            .collect::<BTreeSet<_>>()
-        {
-            let draft = &self.draft.networks[network];
-            let own = draft
-                .ports
-                .iter()
-                .filter(|port| port.port.instance.as_ref() == Some(&wanted.id));
-            let chosen = own.filter(|port| match written.port {
-                Some(name) => {
-                    let names = [&port.port.name, &draft.network.name];
-                    names.iter().any(|known| **known == *name.value)
-                        || port.port.id.to_string() == *name.value
-                }
-                None => true,
+        for port in &self.instance_ports[instance] {
+            let network = &self.draft.networks[port.network];
+            let port = &network.ports[port.port];
+            let is_meant = written.port.is_none_or(|name| {
+                let names = [&port.port.name, &network.network.name];
+                names.iter().any(|known| **known == *name.value)
+                    || port.port.id.to_string() == *name.value
             });
-            let claims = chosen.flat_map(|port| &port.claims).copied();
+            let claims = port.claims.iter().filter(|_| is_meant).copied();
             reached
                 .extend(claims.filter(|claim| inside.contains(&self.draft.claims[*claim].subnet)));
         }

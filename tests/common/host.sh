@@ -1,17 +1,26 @@
 # PID 1 of a sandboxed host: a machine of its own in mount, network, PID and UTS namespaces. The machine's files stay
-# in view (the daemon under test is one of them), but /run, /etc and /sys are private, so nothing done here is seen outside.
+# in view (the daemon under test is one of them), but nothing done here is seen outside: /run and /sys are private, /etc,
+# /tmp and /var/lib are written to a layer of their own, the rest of the root file system is read-only.
 # The peers' root file system stands, writable, in /run/peers.
 #   $1 name   $2 the peers' root file system
 set -eu
 hostname "$1"
 mount -t tmpfs -o mode=755 run /run
-mkdir -p /run/netns /run/warren /run/layers/{etc,peers}/{upper,work} /run/peers
+mkdir -p /run/netns /run/warren /run/peers
 mount -t tmpfs -o mode=755 netns /run/netns
 mount --make-shared /run/netns # as `ip netns` has it, and so that the peers see namespaces that are made later
 mount -t sysfs sys /sys        # sysfs shows the network namespace that it was mounted in
-mount -t overlay -o lowerdir=/etc,upperdir=/run/layers/etc/upper,workdir=/run/layers/etc/work etc /etc
+layered() { # $1 what is below, $2 where
+  local layer=/run/layers/${2//\//-}
+  mkdir -p "$layer"/{upper,work}
+  mount -t overlay -o "lowerdir=$1,upperdir=$layer/upper,workdir=$layer/work" layer "$2"
+}
+layered /etc /etc
+layered /tmp /tmp
+layered /var/lib /var/lib
+mount -o remount,bind,ro /
 echo "127.0.0.1 localhost $1" >/etc/hosts
-mount -t overlay -o "lowerdir=$2,upperdir=/run/layers/peers/upper,workdir=/run/layers/peers/work" peers /run/peers
+layered "$2" /run/peers
 mount -t proc proc /run/peers/proc
 mount --bind /sys /run/peers/sys
 mount -t tmpfs -o mode=755 run /run/peers/run

@@ -1,0 +1,171 @@
+//! DHCP clients on many bridges at once, to see when they are served.
+
+use std::io::IoSlice;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use dhcproto::v4::{DhcpOption, Flags, Message, MessageType};
+use dhcproto::{Encodable, Encoder};
+use netns::MacAddr;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, recv,
+    sendmsg, setsockopt, socket, sockopt,
+};
+
+use crate::common::{Dhcp, PATIENCE, Udp, udp_frame};
+
+/// Room for an answer to each of the clients at once.
+const RECEIVE: usize = 4 << 20;
+
+/// Clients that speak through the bridges' own devices, in the host's namespace: no tap of theirs is needed, and what they
+/// say goes through the bridge, the cable and the namespace all the same. Replies come as broadcast.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    socket: OwnedFd,
+    clients: Vec<Client>,
+    /// Tells the answers to one round of questions from those to an earlier one.
+    round: u16,
+}
+
+#[derive(Debug)]
+struct Client {
+    bridge: String,
+    mac: MacAddr,
+    /// `None`: the bridge was not there when it was last asked for.
+    to: Option<LinkAddr>,
+}
+
+impl Clients {
+    /// In the namespace that the calling thread is in; the bridges need not be there yet.
+    pub(crate) fn open(bridges: impl Iterator<Item = (String, MacAddr)>) -> Self {
+        // Bound to no device, and for IP only: it hears what reaches the bridges themselves, and nothing twice.
+        let socket = socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            SockProtocol::EthIp,
+        )
+        .unwrap();
+        setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE).unwrap();
+        let clients = bridges.map(|(bridge, mac)| Client {
+            bridge,
+            mac,
+            to: None,
+        });
+        Self {
+            socket,
+            clients: clients.collect(),
+            round: 0,
+        }
+    }
+
+    /// Asks for other addresses than before, on the same bridges.
+    pub(crate) fn set_mac(&mut self, number: usize, mac: MacAddr) {
+        self.clients[number].mac = mac;
+    }
+
+    /// All ask `every` so often until they have an offer, at the latest after some patience. When each had it.
+    pub(crate) fn until_offered(&mut self, every: Duration) -> Vec<Instant> {
+        self.round += 1;
+        let mut offered: Vec<Option<Instant>> = vec![None; self.clients.len()];
+        let mut missing = offered.len();
+        let begin = Instant::now();
+        let mut ask_at = begin;
+        while missing > 0 {
+            let now = Instant::now();
+            assert!(
+                now < begin + PATIENCE,
+                "{missing} networks are not served, the first is number {:?}",
+                offered.iter().position(Option::is_none)
+            );
+            if now >= ask_at {
+                ask_at = now + every;
+                for (number, _) in offered.iter().enumerate().filter(|(_, at)| at.is_none()) {
+                    self.ask(number);
+                }
+            }
+            self.wait(ask_at);
+            while let Some(number) = self.receive() {
+                if let Some(at @ None) = offered.get_mut(number) {
+                    *at = Some(Instant::now());
+                    missing -= 1;
+                }
+            }
+        }
+        offered.into_iter().flatten().collect()
+    }
+
+    /// A bridge that takes nothing now, or is not there, is asked again.
+    fn ask(&mut self, number: usize) {
+        let xid = u32::from(self.round) << 16 | u32::try_from(number).expect("they are few");
+        let client = &mut self.clients[number];
+        if client.to.is_none() {
+            let index = rustix::net::netdevice::name_to_index(&self.socket, &client.bridge);
+            client.to = index.ok().map(link_address);
+        }
+        let frame = discover(client.mac, xid);
+        if let Some(bridge) = &client.to {
+            let _refused = sendmsg(
+                self.socket.as_raw_fd(),
+                &[IoSlice::new(&frame)],
+                &[],
+                MsgFlags::empty(),
+                Some(bridge),
+            );
+        }
+    }
+
+    fn wait(&self, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now());
+        // Whole milliseconds only: the shortest waits are spent looking.
+        let millis = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);
+        let mut ready = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        poll(&mut ready, PollTimeout::from(millis)).unwrap();
+    }
+
+    /// Which client an offer of this round is for; other frames are read over. `None`: nothing more for now.
+    fn receive(&self) -> Option<usize> {
+        let mut frame = [0; 2048];
+        while let Ok(length) = recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty()) {
+            let offer = Dhcp::parse(&frame[..length])
+                .filter(|dhcp| dhcp.kind() == Some(MessageType::Offer));
+            let xid = offer.map(|offer| offer.message.xid());
+            if let Some(xid) = xid.filter(|xid| xid >> 16 == u32::from(self.round)) {
+                return Some((xid & 0xffff) as usize);
+            }
+        }
+        None
+    }
+}
+
+fn discover(mac: MacAddr, xid: u32) -> Vec<u8> {
+    let any = Ipv4Addr::UNSPECIFIED;
+    let mut message = Message::new_with_id(xid, any, any, any, any, &mac.0);
+    message.set_flags(Flags::default().set_broadcast());
+    message
+        .opts_mut()
+        .insert(DhcpOption::MessageType(MessageType::Discover));
+    let mut payload = Vec::new();
+    message.encode(&mut Encoder::new(&mut payload)).unwrap();
+    udp_frame(&Udp {
+        to_mac: MacAddr::BROADCAST.0,
+        from_mac: mac.0,
+        from: SocketAddrV4::new(any, 68),
+        to: SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
+        payload,
+    })
+}
+
+/// Where frames for a device go.
+fn link_address(index: u32) -> LinkAddr {
+    // SAFETY: all fields of `sockaddr_ll` are plain numbers, for which zero is a value.
+    let mut raw: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    raw.sll_family = libc::AF_PACKET.try_into().unwrap();
+    raw.sll_ifindex = index.try_into().unwrap();
+    let length = size_of_val(&raw).try_into().unwrap();
+    // SAFETY: `raw` is a whole `sockaddr_ll` of this family, and lives through the call.
+    unsafe { LinkAddr::from_raw((&raw const raw).cast(), Some(length)) }.unwrap()
+}

@@ -80,7 +80,10 @@ fn mark(table: &mut Table, gateway: Option<&str>) {
         ],
     );
     if let Some(device) = gateway {
-        table.rule("marks", [from(device), is_v4(), set_mark(CAME_FROM_OUTSIDE)]);
+        table.rule(
+            "marks",
+            [from(device), is_v4(), set_mark(CAME_FROM_OUTSIDE)],
+        );
     }
 }
 

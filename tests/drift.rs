@@ -7,37 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::{Daemon, Guest, Host, wait_until};
 
-const CLOUD: &str = r#"
-[[network]]
-name = "blue"
-bridge = "br-blue"
-[[network.subnet]]
-cidr = "10.0.1.0/24"
-
-[[network]]
-name = "outside"
-bridge = "br-outside"
-external = true
-[[network.subnet]]
-cidr = "203.0.113.0/24"
-gateway = "203.0.113.1"
-dhcp = false
-
-[[instance]]
-name = "blue1"
-[[instance.port]]
-network = "blue"
-mac = "fa:16:3e:00:01:01"
-addresses = ["10.0.1.11"]
-
-[[router]]
-name = "r1"
-interfaces = ["blue"]
-gateway = { network = "outside", address = "203.0.113.5" }
-[[router.floating_ip]]
-address = "203.0.113.20"
-instance = "blue1"
-"#;
+const CLOUD: &str = common::ROUTED;
 
 struct Cloud {
     daemon: Daemon,

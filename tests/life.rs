@@ -8,40 +8,7 @@ use std::time::Duration;
 
 use common::{Daemon, Guest, Host, PATIENCE, tcp_stream, wait_for};
 
-/// One routed network, one instance with a floating IP.
-const CLOUD: &str = r#"
-dns_domain = "test"
-
-[[network]]
-name = "blue"
-bridge = "br-blue"
-[[network.subnet]]
-cidr = "10.0.1.0/24"
-
-[[network]]
-name = "outside"
-bridge = "br-outside"
-external = true
-[[network.subnet]]
-cidr = "203.0.113.0/24"
-gateway = "203.0.113.1"
-dhcp = false
-
-[[instance]]
-name = "blue1"
-[[instance.port]]
-network = "blue"
-mac = "fa:16:3e:00:01:01"
-addresses = ["10.0.1.11"]
-
-[[router]]
-name = "r1"
-interfaces = ["blue"]
-gateway = { network = "outside", address = "203.0.113.5" }
-[[router.floating_ip]]
-address = "203.0.113.20"
-instance = "blue1"
-"#;
+const CLOUD: &str = common::ROUTED;
 
 const FLOATING: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 20);
 

@@ -18,6 +18,7 @@
 //! | DHCP clients, and what they got | `client.rs`, `lease.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
+//! | a topology to begin with | `topologies.rs` |
 //! | crafted frames, and what is on the wire | `wire.rs`; as DHCP `dhcp.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file system that `tests/peers/rootfs.sh` builds.
@@ -45,6 +46,7 @@ mod host;
 mod http;
 mod lease;
 mod place;
+mod topologies;
 mod wait;
 mod wire;
 
@@ -58,5 +60,6 @@ pub use host::Host;
 pub use http::{HttpAnswer, HttpRequest, HttpStub};
 pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
+pub use topologies::ROUTED;
 pub use wait::{PATIENCE, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};

@@ -175,7 +175,8 @@ pub enum CliError {
     #[error("start: {0}; is the system out of memory, processes or open files?")]
     Runtime(io::Error),
     #[error(
-        "show {kind} {name:?}: no single {kind} has this name or id; {}",
+        "show {kind} {:?}: no single {kind} has this name or id; {}",
+        short(name),
         there_are(known)
     )]
     Unknown {
@@ -198,6 +199,10 @@ pub enum CliError {
 
 /// Enough to find a misspelt name; `warren show network` lists them all.
 const MOST_NAMES: usize = 12;
+
+fn short(name: &str) -> String {
+    name.chars().take(64).collect()
+}
 
 fn there_are(known: &[String]) -> String {
     let some = tables::list(known.iter().take(MOST_NAMES));

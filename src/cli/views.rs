@@ -88,7 +88,11 @@ pub(super) fn network(view: &NetworkView) -> String {
         head,
         table(["SUBNET", "GATEWAY", "DHCP"], subnets),
         table(["PORT OF", "MAC", "ADDRESSES", "NAMES"], ports),
-        leases(&view.leases),
+        if view.subnets.iter().any(|subnet| subnet.dhcp) {
+            leases(&view.leases)
+        } else {
+            String::new()
+        },
         counters(&view.counters),
     ])
 }

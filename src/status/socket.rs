@@ -25,7 +25,7 @@ const CONNECTIONS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     #[error(
-        "listen on {path} for status questions: {source}; is the directory there and writable?"
+        "listen on {path} for status questions: {source}; is the directory there and writable, and nothing else of this name in it?"
     )]
     Listen { path: PathBuf, source: io::Error },
     #[error("ask the daemon at {path}: {source}; {}", advice(source))]
@@ -130,9 +130,13 @@ pub async fn ask(path: &Path, question: &Ask) -> Result<Reply, SocketError> {
 }
 
 async fn exchange(path: &Path, question: &Ask) -> io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(path).await?;
     let mut text = serde_json::to_vec(question)?;
     text.push(b'\n');
+    if text.len() as u64 > LONGEST_QUESTION {
+        let error = "no name is so long";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+    }
+    let mut stream = UnixStream::connect(path).await?;
     stream.write_all(&text).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
@@ -144,6 +148,7 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             "no warren runs here; start it, or name its socket with --socket"
         }
+        io::ErrorKind::InvalidInput => "give a shorter one",
         io::ErrorKind::PermissionDenied => "only root and the socket's group may ask",
         _ => "is this the socket of a running warren? (--socket names another one)",
     }

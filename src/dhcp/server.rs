@@ -45,11 +45,16 @@ pub enum Error {
 pub struct Shared {
     /// So many messages of one network are answered in a row, then it is the turn of the others.
     pub turn: usize,
+    /// A network without messages for so long gives back what it needs for machines that start.
+    pub quiet: Duration,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { turn: 64 }
+        Self {
+            turn: 64,
+            quiet: Duration::from_secs(5),
+        }
     }
 }
 
@@ -153,12 +158,16 @@ enum Turn {
     Fault,
 }
 
-async fn serve(serving: Arc<Serving>, sockets: Sockets) {
+async fn serve(serving: Arc<Serving>, mut sockets: Sockets) {
     loop {
-        let turn = match sockets.readable().await {
-            Ok(()) => serving.take_turn(&sockets),
+        let turn = match sockets.readable(serving.shared.quiet).await {
+            Ok(()) => serving.take_turn(&mut sockets),
             Err(_) => Turn::Fault,
         };
+        let unsent = sockets.send_waiting().await;
+        if unsent > 0 {
+            serving.book().counters.unsent += unsent as u64;
+        }
         match turn {
             Turn::Empty => {}
             Turn::Over => yield_now().await,
@@ -169,7 +178,7 @@ async fn serve(serving: Arc<Serving>, sockets: Sockets) {
 
 impl Serving {
     /// Answers what is there, but not for ever.
-    fn take_turn(&self, sockets: &Sockets) -> Turn {
+    fn take_turn(&self, sockets: &mut Sockets) -> Turn {
         // On the stack of one turn, not kept: there are hundreds of servers, most of them quiet.
         let mut buffer = Buffer::new();
         let scope = self.scope.load();

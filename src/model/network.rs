@@ -112,6 +112,48 @@ impl Network {
         }
     }
 
+    /// All but the ports is the same.
+    pub fn same_but_ports(&self, other: &Self) -> bool {
+        // Named one by one, so that a new field must be thought of here.
+        let Self {
+            id,
+            name,
+            project,
+            admin_state_up,
+            mtu,
+            external,
+            dns_domain,
+            attachment,
+            subnets,
+            dhcp_port,
+            ports: _,
+        } = self;
+        *id == other.id
+            && *name == other.name
+            && *project == other.project
+            && *admin_state_up == other.admin_state_up
+            && *mtu == other.mtu
+            && *external == other.external
+            && *dns_domain == other.dns_domain
+            && *attachment == other.attachment
+            && *subnets == other.subnets
+            && *dhcp_port == other.dhcp_port
+    }
+
+    /// The ports that came since `before`, an earlier version of it; `None`: more than that has changed.
+    /// Ports are compared by identity: what did not change is one value in memory.
+    pub fn ports_since<'a>(&'a self, before: &Self) -> Option<Vec<&'a Arc<Port>>> {
+        let mut known = before.ports.values().peekable();
+        let mut new = Vec::new();
+        for port in self.ports.values() {
+            if known.next_if(|known| Arc::ptr_eq(known, port)).is_none() {
+                new.push(port);
+            }
+        }
+        let all_stayed = known.next().is_none();
+        (all_stayed && self.same_but_ports(before)).then_some(new)
+    }
+
     pub fn subnet(&self, id: SubnetId) -> Option<&Subnet> {
         self.subnets.iter().find(|subnet| subnet.id == id)
     }

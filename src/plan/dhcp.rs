@@ -9,7 +9,7 @@ use netns::Spec;
 use netns::spec::{Link, Place, Route};
 
 use super::scope::{DhcpClient, DhcpScope, DhcpSubnet};
-use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
+use super::{Plan, Settings, bridge, insert_new, metadata, names, ownership_inside};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -48,25 +48,13 @@ fn inside(network: &Network, port: &Port, settings: &Settings) -> Spec {
     spec
 }
 
-/// What is served; `None` without an own port.
-pub(super) fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
+/// What DHCP serves; `None` without an own port.
+pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
     let port = own_port(network).filter(|_| network.admin_state_up)?;
     let subnets: Vec<DhcpSubnet> = served(network)
         .map(|(subnet, cidr)| of_subnet(network, port, subnet, cidr, settings))
         .collect();
-    let (mut clients, mut by_client_id) =
-        (HashMap::with_capacity(network.ports.len()), HashMap::new());
-    for client in network.ports.values().filter(|port| needs_data(port)) {
-        let Some(known) = of_port(client, &subnets) else {
-            continue;
-        };
-        // An empty id is dnsmasq's `*`: known by MAC all the same.
-        match client.client_id.as_ref().filter(|id| !id.is_empty()) {
-            Some(id) => by_client_id.insert(id.clone(), Arc::new(known)),
-            None => clients.insert(client.mac, Arc::new(known)),
-        };
-    }
-    Some(DhcpScope {
+    let mut scope = DhcpScope {
         network: network.id,
         device: names::dhcp_device(port.id),
         mac: port.mac,
@@ -77,9 +65,30 @@ pub(super) fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope>
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
         broadcast_reply: settings.broadcast_reply,
         subnets,
-        clients,
-        by_client_id,
-    })
+        clients: HashMap::with_capacity(network.ports.len()),
+        by_client_id: HashMap::new(),
+    };
+    for port in network.ports.values().filter(|port| needs_data(port)) {
+        match of_port(port, &scope.subnets) {
+            Some((client, None)) => _ = scope.clients.insert(port.mac, client),
+            Some((client, Some(id))) => _ = scope.by_client_id.insert(id, client),
+            None => {}
+        }
+    }
+    Some(scope)
+}
+
+/// Serves one port more. False, and nothing is done, where a scope made anew could come out otherwise: the port is no
+/// machine's, or is known as another one is.
+pub fn scope_joined(scope: &mut DhcpScope, port: &Port) -> bool {
+    if port.owner != DeviceOwner::Machine {
+        return false;
+    }
+    match of_port(port, &scope.subnets) {
+        Some((client, None)) => insert_new(&mut scope.clients, port.mac, client),
+        Some((client, Some(id))) => insert_new(&mut scope.by_client_id, id, client),
+        None => true,
+    }
 }
 
 /// The port that the network is served from, if any subnet wants that.
@@ -218,7 +227,8 @@ fn gateway(subnet: &Subnet) -> Option<Ipv4Addr> {
     v4(subnet.gateway_ip).or_else(|| v4(default().map(|route| route.nexthop)))
 }
 
-fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<DhcpClient> {
+/// A port as DHCP sees it, and the client id by which it is found instead of by MAC. `None`: it has no address here.
+fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Option<Vec<u8>>)> {
     let index =
         |fixed: &crate::model::FixedIp| subnets.iter().position(|subnet| subnet.id == fixed.subnet);
     let addresses: Vec<_> = port
@@ -228,7 +238,7 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<DhcpClient> {
         .collect();
     let (_, last) = addresses.last()?;
     let name = port.dns.iter().find(|name| name.ip == IpAddr::V4(*last));
-    Some(DhcpClient {
+    let client = DhcpClient {
         port: port.id,
         mac: port.mac,
         hostname: name.map(|name| name.hostname.clone()),
@@ -240,7 +250,10 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<DhcpClient> {
             .cloned()
             .collect(),
         addresses,
-    })
+    };
+    // An empty id is dnsmasq's `*`: known by MAC all the same.
+    let id = port.client_id.clone().filter(|id| !id.is_empty());
+    Some((Arc::new(client), id))
 }
 
 /// Through the gateway of the first subnet that has one: DNS forwards that way (`dhcp.py: _set_default_route`).

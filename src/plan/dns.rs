@@ -1,37 +1,51 @@
 //! Names: which a network has, and what is answered in its namespace.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::scope::{DnsScope, Forwarder, Side, Zone};
 use super::{Settings, Shared, dhcp, names};
-use crate::model::{Network, State};
+use crate::model::{DeviceOwner, DnsAssignment, Network, Port, State};
 
 /// The names of one network's ports.
 pub fn zone(network: &Network, settings: &Settings) -> Zone {
-    let ports = network.ports.values().filter(|port| dhcp::needs_data(port));
-    let mut names: HashMap<Arc<str>, Vec<IpAddr>> = HashMap::with_capacity(2 * network.ports.len());
-    let mut pointers = HashMap::with_capacity(network.ports.len());
-    for assignment in ports.flat_map(|port| &port.dns) {
-        let fqdn: Arc<str> = assignment.fqdn.as_str().into();
-        names
-            .entry(Arc::clone(&fqdn))
-            .or_default()
-            .push(assignment.ip);
-        if assignment.hostname != assignment.fqdn {
-            names
-                .entry(assignment.hostname.as_str().into())
-                .or_default()
-                .push(assignment.ip);
-        }
-        pointers.insert(assignment.ip, fqdn);
-    }
-    Zone {
+    let mut zone = Zone {
         domain: network.dns_domain.clone(),
         authoritative: settings.authoritative_dns,
-        names,
-        pointers,
+        names: HashMap::with_capacity(2 * network.ports.len()),
+        pointers: HashMap::with_capacity(network.ports.len()),
+    };
+    for port in network.ports.values().filter(|port| dhcp::needs_data(port)) {
+        add(&mut zone, port);
+    }
+    zone
+}
+
+/// Names one port more. False, and nothing is done, where a zone made anew could come out otherwise: somebody else has
+/// one of its names or addresses.
+pub fn zone_joined(zone: &mut Zone, port: &Port) -> bool {
+    let is_taken = |name: &DnsAssignment| {
+        zone.names.contains_key(name.fqdn.as_str())
+            || zone.names.contains_key(name.hostname.as_str())
+            || zone.pointers.contains_key(&name.ip)
+    };
+    if port.owner != DeviceOwner::Machine || port.dns.iter().any(is_taken) {
+        return false;
+    }
+    add(zone, port);
+    true
+}
+
+fn add(zone: &mut Zone, port: &Port) {
+    for DnsAssignment { ip, hostname, fqdn } in &port.dns {
+        let full: Arc<str> = fqdn.as_str().into();
+        zone.names.entry(Arc::clone(&full)).or_default().push(*ip);
+        if hostname != fqdn {
+            let bare = zone.names.entry(hostname.as_str().into());
+            bare.or_default().push(*ip);
+        }
+        zone.pointers.insert(*ip, full);
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::scope::{MetadataScope, Residents};
-use super::{Settings, Shared, dhcp};
-use crate::model::{Network, Router};
+use super::{Settings, Shared, dhcp, insert_new};
+use crate::model::{DeviceOwner, Network, Port, Router};
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -33,6 +33,15 @@ pub fn residents(network: &Network) -> Residents {
         network: network.id,
         by_address,
     }
+}
+
+/// One port more lives there. False where residents made anew could come out otherwise: somebody else has one of its addresses.
+pub fn residents_joined(residents: &mut Residents, port: &Arc<Port>) -> bool {
+    port.owner == DeviceOwner::Machine
+        && port
+            .fixed_ips
+            .iter()
+            .all(|fixed| insert_new(&mut residents.by_address, fixed.ip, Arc::clone(port)))
 }
 
 /// In the DHCP namespace: where a subnet is isolated, or always if forced.

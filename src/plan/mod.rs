@@ -13,6 +13,9 @@ mod router;
 pub mod scope;
 mod settings;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use netns::Spec;
@@ -20,8 +23,9 @@ use netns::spec::Ownership;
 
 use crate::model::{State, Target};
 
-pub use dns::zone;
-pub use metadata::residents;
+pub use dhcp::{scope as dhcp_scope, scope_joined as dhcp_scope_joined};
+pub use dns::{zone, zone_joined};
+pub use metadata::{residents, residents_joined};
 pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
 pub use nat::leads_inside;
 pub use settings::{Metadata, Settings};
@@ -56,7 +60,7 @@ pub fn services(
     match target {
         Target::Network(id) => match state.networks.get(&id) {
             Some(network) => scope::Services {
-                dhcp: dhcp::scope(network, settings).map(Arc::new),
+                dhcp: known.dhcp(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
                 metadata: metadata::of_network(network, settings, known).map(Arc::new),
             },
@@ -73,10 +77,22 @@ pub fn services(
     }
 }
 
-/// Values per network that more than one namespace serves: made once, shared.
+/// Values made of all ports of a network, which can be many: made once for each version of it, and shared.
 pub trait Shared {
+    fn dhcp(&self, network: crate::model::NetworkId) -> Option<Arc<scope::DhcpScope>>;
     fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
     fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
+}
+
+/// False, and nothing is done, if the key is taken.
+fn insert_new<K: Eq + Hash, V>(map: &mut HashMap<K, V>, key: K, value: V) -> bool {
+    match map.entry(key) {
+        Entry::Vacant(place) => {
+            place.insert(value);
+            true
+        }
+        Entry::Occupied(_) => false,
+    }
 }
 
 /// Wants nothing, and owns all that may be ours: to look at what is there, not to be applied.

@@ -17,7 +17,7 @@ pub struct Services {
 }
 
 /// What DHCP (v4) knows of one network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DhcpScope {
     pub network: NetworkId,
     /// Where it is served.
@@ -39,7 +39,7 @@ pub struct DhcpScope {
     pub by_client_id: HashMap<Vec<u8>, Arc<DhcpClient>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DhcpSubnet {
     pub id: SubnetId,
     pub cidr: Ipv4Net,
@@ -53,7 +53,7 @@ pub struct DhcpSubnet {
 }
 
 /// A port as DHCP sees it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DhcpClient {
     pub port: PortId,
     pub mac: MacAddr,
@@ -67,7 +67,7 @@ pub struct DhcpClient {
 }
 
 /// The names of one network. Keys are lower case without trailing dot.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Zone {
     /// Own domain; empty: none.
     pub domain: String,
@@ -119,7 +119,7 @@ pub struct MetadataScope {
 }
 
 /// Who lives at which address of a network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Residents {
     pub network: NetworkId,
     pub by_address: HashMap<IpAddr, Arc<Port>>,

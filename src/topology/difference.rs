@@ -21,7 +21,7 @@ pub fn events(old: &State, new: &State) -> Vec<Event> {
     for (id, network) in &new.networks {
         match old.networks.get(id) {
             Some(known) if known == network => {}
-            Some(known) if same_but_ports(known, network) => ports(known, network, &mut events),
+            Some(known) if known.same_but_ports(network) => ports(known, network, &mut events),
             _ => events.push(Event::Network(Arc::clone(network))),
         }
     }
@@ -41,33 +41,6 @@ pub fn events(old: &State, new: &State) -> Vec<Event> {
         .filter(|id| !new.networks.contains_key(id));
     events.extend(gone.map(|id| Event::NetworkGone(*id)));
     events
-}
-
-fn same_but_ports(one: &Network, other: &Network) -> bool {
-    // Named one by one, so that a new field must be thought of here.
-    let Network {
-        id,
-        name,
-        project,
-        admin_state_up,
-        mtu,
-        external,
-        dns_domain,
-        attachment,
-        subnets,
-        dhcp_port,
-        ports: _,
-    } = one;
-    *id == other.id
-        && *name == other.name
-        && *project == other.project
-        && *admin_state_up == other.admin_state_up
-        && *mtu == other.mtu
-        && *external == other.external
-        && *dns_domain == other.dns_domain
-        && *attachment == other.attachment
-        && *subnets == other.subnets
-        && *dhcp_port == other.dhcp_port
 }
 
 fn ports(old: &Network, new: &Network, events: &mut Vec<Event>) {

@@ -137,6 +137,42 @@ fn an_update_is_served_at_once() {
 }
 
 #[test]
+fn a_network_at_rest_holds_no_socket_for_frames() {
+    sandboxed("a_network_at_rest_holds_no_socket_for_frames", async {
+        let mut ground = Ground::new("one").await;
+        assert_eq!(ground.packet_sockets().await, 0, "nobody has asked yet");
+        assert!(ground.ask(&discover(ANN)).await.is_some());
+        assert_eq!(
+            ground.packet_sockets().await,
+            1,
+            "kept for the next message"
+        );
+        let quiet = Duration::from_millis(50);
+        let hasty = Shared {
+            quiet,
+            ..Shared::default()
+        };
+        let scope = Arc::new(ground::scope());
+        ground.server = Server::start(&ground.inside, scope, &Arc::new(hasty))
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            assert!(ground.ask(&discover(ANN)).await.is_some());
+            // The kernel takes its time for closing one.
+            let closed = async {
+                while ground.packet_sockets().await > 0 {
+                    tokio::time::sleep(quiet).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, closed)
+                .await
+                .expect("closed");
+        }
+        assert_eq!(ground.server.counters().unsent, 0);
+    });
+}
+
+#[test]
 fn a_device_that_is_gone_is_waited_for_without_spinning() {
     sandboxed(
         "a_device_that_is_gone_is_waited_for_without_spinning",

@@ -3,24 +3,25 @@
 use super::*;
 use crate::plan::{self, scope::Services};
 
-#[derive(Default)]
-struct Known(Vec<Arc<scope::Zone>>, Vec<Arc<scope::Residents>>);
+/// Of one network.
+struct Known<'a>(&'a Network, &'a Settings);
 
-impl Shared for Known {
+impl Shared for Known<'_> {
+    fn dhcp(&self, _: NetworkId) -> Option<Arc<scope::DhcpScope>> {
+        plan::dhcp_scope(self.0, self.1).map(Arc::new)
+    }
+
     fn zone(&self, _: NetworkId) -> Option<Arc<scope::Zone>> {
-        self.0.first().cloned()
+        Some(Arc::new(plan::zone(self.0, self.1)))
     }
 
     fn residents(&self, _: NetworkId) -> Option<Arc<scope::Residents>> {
-        self.1.first().cloned()
+        Some(Arc::new(plan::residents(self.0)))
     }
 }
 
 fn serve(network: &Network, settings: &Settings) -> Services {
-    let known = Known(
-        vec![Arc::new(plan::zone(network, settings))],
-        vec![Arc::new(plan::residents(network))],
-    );
+    let known = Known(network, settings);
     let state = State {
         networks: [(network.id, Arc::new(network.clone()))].into(),
         ..State::default()

@@ -102,6 +102,13 @@ impl Ground {
         }
     }
 
+    /// Packet sockets in the server's namespace.
+    pub(super) async fn packet_sockets(&self) -> usize {
+        let list = || std::fs::read_to_string("/proc/thread-self/net/packet");
+        let list = self.inside.enter(list).await.unwrap();
+        list.lines().count() - 1 // the headline
+    }
+
     /// The wire goes, with the devices at both of its ends.
     pub(super) async fn cut(&mut self) {
         let mut spec = Spec::default();

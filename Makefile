@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 # Most tests wait for something most of the time.
-THREADS ?= $(shell echo $$((4 * $$(nproc))))
+THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # Everything is fetched by the target `fetch`; after it no cargo command has a reason to go out.
 cargo := CARGO_NET_OFFLINE=true cargo
 
@@ -19,6 +19,7 @@ build: toolchain machine fetch ## the daemon, optimised: target/release/warren
 	$(cargo) build --locked --release
 
 demo: root setup ## the main job end to end, in a sandbox that leaves nothing behind
+	@$(cargo) test --locked --no-run --test demo
 	@$(cargo) test --locked --quiet --test demo
 
 test: root setup ## every test (formatting and lints: make lint)

@@ -169,6 +169,9 @@ fn a_device_that_is_missing_costs_its_network_only() {
         .to_owned();
     assert!(error.contains("cable"), "which device: {error}");
     assert_eq!(state("fine"), "converged");
+    // Who is on this host's side of the bridge is served meanwhile.
+    let near = host.guest("near", "br-flat", "fa:16:3e:08:00:01");
+    near.udhcpc();
     // It comes when the device does.
     host.ip("link add cable type veth peer name other\nlink set other up");
     wait_for("the cure", PATIENCE, || {

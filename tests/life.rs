@@ -110,6 +110,33 @@ fn reload_is_not_felt() {
 }
 
 #[test]
+fn one_service_that_cannot_start_keeps_no_other_from_serving() {
+    let Some((host, mut daemon, blue, _world)) = cloud("taken") else {
+        return;
+    };
+    let namespace = daemon.json(&["show", "network", "blue"])["namespace"].clone();
+    let namespace = namespace.as_str().unwrap().to_owned();
+    daemon.stop();
+    let taker = ["ip", "netns", "exec", &namespace, "nc", "-l", "-k", "53"];
+    let taken = host.spawn(&taker);
+    wait_for("the port to be taken", PATIENCE, || {
+        let listening = host.run_in(&namespace, &["ss", "-Hltn", "sport", "=", ":53"]);
+        (!listening.stdout.is_empty()).then_some(())
+    });
+    daemon.start();
+    let state = |daemon: &Daemon| daemon.json(&["show", "network", "blue"]);
+    let view = state(&daemon);
+    assert_eq!(view["state"], "failed");
+    assert!(view["error"].as_str().unwrap().contains("DNS"), "{view:#}");
+    blue.dhclient();
+    drop(taken);
+    wait_for("DNS", PATIENCE, || {
+        (state(&daemon)["state"] == "converged").then_some(())
+    });
+    assert_eq!(blue.resolve("blue1.test"), [Ipv4Addr::new(10, 0, 1, 11)]);
+}
+
+#[test]
 fn sighup_loads_the_file_again() {
     let Some((_host, mut daemon, ..)) = cloud("hangup") else {
         return;

@@ -40,6 +40,13 @@ fn advise(step: &Step, errno: i32) -> &'static str {
             "a route of someone else has the same destination and metric"
         }
         (Step::AddRoute(_) | Step::ReplaceRoute { .. }, libc::ENETDOWN) => "its device is down",
+        (
+            Step::AddRoute(_)
+            | Step::ReplaceRoute { .. }
+            | Step::SetNeighbour(_)
+            | Step::SetMaster { .. },
+            libc::ENODEV,
+        ) => "a device that it names is not there: whatever provides it must come first",
         (Step::SetUp { .. }, libc::ENETDOWN) => "the device below it is down",
         (Step::SetSysctl { .. }, libc::ENOENT) => {
             "there is no such setting: its device or kernel module is missing"

@@ -1,37 +1,58 @@
 //! Tells the neighbours where an address is now, unasked (gratuitous ARP, RFC 5944 section 4.6, RFC 5227).
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, SockFlag, sendto};
 
+use crate::aside;
 use crate::error::Error;
 use crate::link;
 use crate::names::{DevName, MacAddr};
 use crate::namespace::Namespace;
-use crate::socket::packet_here;
+use crate::socket::{link_address, packet_here};
 use crate::wire::Wire;
 
 /// `ETH_P_ARP`
 const ARP: u16 = 0x0806;
 
-/// Says on `dev` that it has `addresses`: for each one a request and a reply, since some neighbours believe the one
-/// form, some the other. Once; the caller repeats it, for those who were not listening.
-pub async fn announce(ns: &Namespace, dev: &DevName, addresses: &[Ipv4Addr]) -> Result<(), Error> {
-    let (place, addresses, on) = (ns.place().clone(), addresses.to_vec(), dev.clone());
+/// Says on each device that it has these addresses: for each one a request and a reply, since some neighbours believe
+/// the one form, some the other. Once; the caller repeats it, for those who were not listening. A device that fails does not
+/// keep the others from it.
+pub async fn announce(
+    ns: &Namespace,
+    addresses: &BTreeMap<DevName, Vec<Ipv4Addr>>,
+) -> Result<(), Error> {
+    let (place, addresses) = (ns.place().clone(), addresses.clone());
     ns.run(move || {
-        send_all(&on, &addresses).map_err(|source| Error::Announce {
-            place,
-            dev: on,
+        let sockets = Wire::route().and_then(|wire| Ok((wire, packet_here(SockFlag::empty())?)));
+        let (mut wire, packets) = sockets.map_err(|source| Error::Socket {
+            place: place.clone(),
+            what: "announcements".into(),
             source,
-        })
+        })?;
+        let mut errors = Vec::new();
+        for (dev, addresses) in addresses {
+            if let Err(source) = send_all(&mut wire, &packets, &dev, &addresses) {
+                let place = place.clone();
+                errors.push(Error::Announce { place, dev, source });
+            }
+        }
+        aside::close(packets);
+        Error::check(errors)
     })
     .await
 }
 
-fn send_all(dev: &DevName, addresses: &[Ipv4Addr]) -> io::Result<()> {
-    let answer = Wire::route()?
+fn send_all(
+    wire: &mut Wire,
+    packets: &OwnedFd,
+    dev: &DevName,
+    addresses: &[Ipv4Addr],
+) -> io::Result<()> {
+    let answer = wire
         .ask(&link::get(dev))
         .map_err(|refusal| refusal.source)?;
     let found = answer
@@ -43,14 +64,11 @@ fn send_all(dev: &DevName, addresses: &[Ipv4Addr]) -> io::Result<()> {
     let mac = found
         .mac
         .ok_or_else(|| io::Error::other("the device has no Ethernet address"))?;
-    let socket = packet_here(found.index, 0, false)?;
+    let to = link_address(found.index, 0)?;
     for address in addresses {
         for form in [Form::Request, Form::Reply] {
-            send(
-                socket.as_raw_fd(),
-                &frame(form, mac, *address),
-                MsgFlags::empty(),
-            )?;
+            let frame = frame(form, mac, *address);
+            sendto(packets.as_raw_fd(), &frame, &to, MsgFlags::empty())?;
         }
     }
     Ok(())

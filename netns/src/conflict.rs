@@ -36,6 +36,17 @@ pub enum Conflict {
 }
 
 impl Conflict {
+    /// The device that cannot be had.
+    pub fn dev(&self) -> &DevName {
+        match self {
+            Self::Missing { dev }
+            | Self::Foreign { dev, .. }
+            | Self::PeerTaken { dev, .. }
+            | Self::Addressed { dev, .. }
+            | Self::NoPlace { dev, .. } => dev,
+        }
+    }
+
     /// True when others may clear it away without our doing.
     pub(crate) fn may_pass(&self) -> bool {
         match self {

@@ -17,7 +17,7 @@
 //! | which parts of the kernel are missing | `probe.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | whose a device is, without a Spec | `survey.rs` |
-//! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs` |
+//! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs`; what is slow to close: `aside.rs` |
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
 #![deny(unsafe_code)]
@@ -31,6 +31,7 @@ mod addr;
 mod advice;
 mod announce;
 mod apply;
+mod aside;
 mod attr;
 mod check;
 mod conflict;

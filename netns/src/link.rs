@@ -351,3 +351,67 @@ impl fmt::Display for KindSeen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Place;
+
+    /// What is asked for is what would be found: the kernel tells it in the same attributes. For kinds that the kernel at
+    /// hand may lack, nothing else shows that they are asked for rightly.
+    #[test]
+    fn what_is_asked_for_is_what_fits() {
+        let dev = |name: &str| DevName::new(name).expect("a plain name");
+        let remotes = ["10.0.0.2".parse().expect("an address")].into();
+        let tunnel = Vxlan {
+            vni: 0x00ab_cdef,
+            local: "fd00::1".parse().ok(),
+            underlay: Some(dev("eth0")),
+            group: None,
+            remotes,
+            port: 4789,
+        };
+        let seen = Vxlan {
+            underlay: None,
+            remotes: BTreeSet::new(),
+            ..tunnel.clone()
+        };
+        for (link, below, kind) in [
+            (Link::bridge(), None, KindSeen::Bridge { plain: true }),
+            (
+                Link::vlan(dev("eth0"), 4094),
+                Some(7),
+                KindSeen::Vlan {
+                    parent: Some(7),
+                    id: 4094,
+                },
+            ),
+            (
+                Link::vxlan(tunnel),
+                Some(7),
+                KindSeen::Vxlan {
+                    tunnel: seen,
+                    underlay: Some(7),
+                },
+            ),
+            (
+                Link::veth(dev("far"), Place::Home),
+                None,
+                KindSeen::Veth { peer: None },
+            ),
+        ] {
+            let mac = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
+            let link = link.mac(mac).mtu(1400);
+            let asked = create(&dev("new"), &link, below, None);
+            let (name, found) = parse(&asked.body)
+                .expect("well formed")
+                .expect("with a name");
+            assert_eq!((name, &found.kind), (dev("new"), &kind));
+            assert_eq!(
+                (found.mac, found.mtu, found.up),
+                (Some(mac), 1400, false),
+                "{kind}"
+            );
+        }
+    }
+}

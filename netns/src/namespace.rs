@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use netns_rs::{Env, NetNs};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -21,6 +22,15 @@ use crate::spec::Place;
 
 /// Where `ip netns` looks.
 pub(crate) const DIRECTORY: &str = "/run/netns";
+
+/// The same for netns-rs, which makes it a shared mount and takes names away.
+struct RunNetns;
+
+impl Env for RunNetns {
+    fn persist_dir(&self) -> PathBuf {
+        DIRECTORY.into()
+    }
+}
 
 /// `NSFS_MAGIC` (linux/magic.h): what tells a namespace from the empty file below it.
 const NSFS: FsType = FsType(0x6e73_6673);
@@ -98,18 +108,18 @@ impl Namespace {
             name: name.clone(),
             source,
         };
-        // More than one mount can lie on the file (`NetNs::new` of other programs mounts over it): take all.
-        loop {
-            match umount2(&path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-                Ok(()) => {}
-                Err(Errno::EINVAL) => break, // nothing is mounted there
-                Err(Errno::ENOENT) => return Ok(false),
-                Err(errno) => return Err(failed(errno.into())),
-            }
+        // More than one mount can lie on the file (other programs' `NetNs::new` mounts over it): take all.
+        let mut removed = false;
+        while Self::open(name)?.is_some() {
+            let top = NetNs::get_from_env(name.as_str(), RunNetns);
+            top.and_then(NetNs::remove)
+                .map_err(|error| failed(io::Error::other(error)))?;
+            removed = true;
         }
+        // Half-deleted, or the file below several mounts.
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(removed),
             Err(error) => Err(failed(error)),
         }
     }
@@ -231,34 +241,7 @@ fn share_directory() -> io::Result<()> {
     if SHARED.load(Ordering::Relaxed) && Path::new(DIRECTORY).is_dir() {
         return Ok(());
     }
-    match fs::DirBuilder::new().mode(0o755).create(DIRECTORY) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let none = None::<&str>;
-    let share = || {
-        mount(
-            none,
-            DIRECTORY,
-            none,
-            MsFlags::MS_SHARED | MsFlags::MS_REC,
-            none,
-        )
-    };
-    match share() {
-        Err(Errno::EINVAL) => {
-            // Not a mount point yet: mount it on itself, then it is.
-            mount(
-                Some(DIRECTORY),
-                DIRECTORY,
-                none,
-                MsFlags::MS_BIND | MsFlags::MS_REC,
-                none,
-            )?;
-            share()?;
-        }
-        other => other?,
-    }
+    RunNetns.init().map_err(io::Error::other)?;
     SHARED.store(true, Ordering::Relaxed);
     Ok(())
 }

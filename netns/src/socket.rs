@@ -13,6 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
+use crate::aside;
 use crate::error::Error;
 use crate::names::DevName;
 use crate::namespace::Namespace;
@@ -129,51 +130,46 @@ pub async fn tcp_stream(ns: &Namespace, to: SocketAddr) -> Result<TcpStream, Err
 
 /// Whole Ethernet frames of one device.
 #[derive(Debug)]
-pub struct PacketSocket(AsyncFd<OwnedFd>);
+pub struct PacketSocket {
+    /// There until the drop.
+    open: Option<AsyncFd<OwnedFd>>,
+}
 
 /// A socket for whole frames on `dev`: receives those of one `ethertype` (host byte order), or none at all (0).
 pub async fn packet(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<PacketSocket, Error> {
     let what = format!("packet {dev}");
     let dev = dev.clone();
     let made = ns.enter(move || {
-        packet_here(
-            nix::net::if_::if_nametoindex(dev.as_str())?,
-            ethertype,
-            true,
-        )
+        let index = nix::net::if_::if_nametoindex(dev.as_str())?;
+        let made = packet_here(SockFlag::SOCK_NONBLOCK)?;
+        bind(made.as_raw_fd(), &link_address(index, ethertype)?)?;
+        Ok(made)
     });
     let made = made.await.map_err(|error| named(error, || what.clone()))?;
     register(made, Interest::READABLE | Interest::WRITABLE)
-        .map(PacketSocket)
+        .map(|open| PacketSocket { open: Some(open) })
         .map_err(|source| failed(ns, what, source))
 }
 
-/// In the namespace that the calling thread is in.
-pub(crate) fn packet_here(index: u32, ethertype: u16, nonblocking: bool) -> io::Result<OwnedFd> {
-    let mut flags = SockFlag::SOCK_CLOEXEC;
-    flags.set(SockFlag::SOCK_NONBLOCK, nonblocking);
-    // Born without a protocol: between birth and binding it would hear every device.
-    let made = socket(
-        AddressFamily::Packet,
-        SockType::Raw,
-        flags,
-        None::<SockProtocol>,
-    )?;
-    bind(made.as_raw_fd(), &link_address(index, ethertype)?)?;
-    Ok(made)
+/// In the namespace that the calling thread is in. It receives nothing until it is bound, and then of one device: born with
+/// a protocol, it would hear every device in between. The caller closes it by [`aside::close`].
+pub(crate) fn packet_here(flags: SockFlag) -> io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::Packet, SockType::Raw);
+    let flags = flags | SockFlag::SOCK_CLOEXEC;
+    Ok(socket(family, kind, flags, None::<SockProtocol>)?)
 }
 
 impl PacketSocket {
     /// Waits for room in the device's queue, then sends one frame.
     pub async fn send(&self, frame: &[u8]) -> io::Result<()> {
-        self.0
+        self.open()
             .async_io(Interest::WRITABLE, |_| self.try_send(frame))
             .await
     }
 
     /// Sends one frame, or says `WouldBlock`.
     pub fn try_send(&self, frame: &[u8]) -> io::Result<()> {
-        send(self.0.as_raw_fd(), frame, MsgFlags::empty())?;
+        send(self.open().as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
     }
 
@@ -181,7 +177,21 @@ impl PacketSocket {
     pub async fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         let receive = |fd: &OwnedFd| Ok(recv(fd.as_raw_fd(), into, MsgFlags::empty())?);
         let mut receive = receive;
-        self.0.async_io(Interest::READABLE, |fd| receive(fd)).await
+        self.open()
+            .async_io(Interest::READABLE, |fd| receive(fd))
+            .await
+    }
+
+    fn open(&self) -> &AsyncFd<OwnedFd> {
+        self.open.as_ref().expect("only the drop takes it")
+    }
+}
+
+impl Drop for PacketSocket {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            aside::close(open.into_inner());
+        }
     }
 }
 
@@ -191,7 +201,7 @@ fn on_device(socket: &Socket, dev: Option<&DevName>) -> io::Result<()> {
     })
 }
 
-fn link_address(index: u32, ethertype: u16) -> io::Result<LinkAddr> {
+pub(crate) fn link_address(index: u32, ethertype: u16) -> io::Result<LinkAddr> {
     let index = i32::try_from(index).map_err(io::Error::other)?;
     // SAFETY: all fields of `sockaddr_ll` are plain numbers, for which zero is a value.
     #[allow(unsafe_code, reason = "nix offers no way to build this address")]

@@ -1,6 +1,6 @@
 //! Steps -> kernel. Requests are gathered and leave together, up to where one needs the answer to another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::error::{Error, Refusal};
@@ -20,6 +20,8 @@ pub(crate) struct Work<'a> {
     actual: &'a Actual,
     /// Devices that are there by now.
     now: BTreeMap<DevName, LinkId>,
+    /// Devices that could not be had: what needs them is left out, since an error tells of each already.
+    unmade: BTreeSet<DevName>,
     done: Vec<Step>,
     errors: Vec<Error>,
     /// Gathered, not sent yet.
@@ -33,12 +35,13 @@ impl<'a> Work<'a> {
             .iter()
             .map(|(dev, seen)| (dev.clone(), seen.id()))
             .collect();
-        let (done, errors, waiting) = (Vec::new(), Vec::new(), Vec::new());
+        let (unmade, done, errors, waiting) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
         Self {
             stay,
             spec,
             actual,
             now,
+            unmade,
             done,
             errors,
             waiting,
@@ -56,6 +59,7 @@ impl<'a> Work<'a> {
         match step {
             Step::Blocked(conflict) => {
                 let (place, conflict) = (self.actual.place.clone(), conflict.clone());
+                self.unmade.insert(conflict.dev().clone());
                 self.errors.push(Error::Conflict { place, conflict });
             }
             Step::SetSysctl { key, value } => self.alone(step, |work| {
@@ -116,9 +120,16 @@ impl<'a> Work<'a> {
     /// A step that is a request or two over this namespace's socket.
     fn gather(&mut self, step: &Step) {
         for dev in needed(step, self.spec) {
-            if !self.is_there(dev) {
-                return self.without(step);
+            if self.is_there(dev) {
+                continue;
             }
+            if !self.unmade.contains(dev) {
+                let nothing = io::Error::from_raw_os_error(libc::ENODEV);
+                self.conclude(step.clone(), Err(nothing.into()));
+            } else if let Step::CreateLink { dev, .. } = step {
+                self.unmade.insert(dev.clone());
+            }
+            return;
         }
         let far = match step {
             Step::CreateLink { link, .. } => match &link.kind {
@@ -148,17 +159,6 @@ impl<'a> Work<'a> {
             self.now.remove(dev);
         }
         self.waiting.push((step.clone(), requests));
-    }
-
-    /// A device that the step is about could not be made. Why is already among the errors, so this one is left out
-    /// silently, but for another device, which nothing else would tell of.
-    fn without(&mut self, step: &Step) {
-        if matches!(step, Step::CreateLink { .. }) {
-            self.conclude(
-                step.clone(),
-                Err(io::Error::from_raw_os_error(libc::ENODEV).into()),
-            );
-        }
     }
 
     /// For all devices that it needs being there.
@@ -302,6 +302,9 @@ impl<'a> Work<'a> {
         match result {
             Ok(()) => self.done.push(step),
             Err(source) => {
+                if let Step::CreateLink { dev, .. } = &step {
+                    self.unmade.insert(dev.clone());
+                }
                 let place = self.actual.place.clone();
                 self.errors.push(Error::Step {
                     place,

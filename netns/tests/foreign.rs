@@ -193,6 +193,35 @@ fn what_is_in_the_way() {
     });
 }
 
+/// An operator's interface, on which the host may hang.
+#[test]
+fn a_device_with_addresses_is_not_taken_into_a_bridge() {
+    sandbox(
+        "a_device_with_addresses_is_not_taken_into_a_bridge",
+        || async {
+            let host = Namespace::home().unwrap();
+            run("ip link add eth7 type veth peer name wire");
+            run("ip addr add 192.0.2.7/24 dev eth7");
+            let mut spec = Spec::default();
+            spec.links.insert(dev("br-7"), Link::bridge());
+            spec.links
+                .insert(dev("eth7"), Link::existing().master(dev("br-7")));
+            let error = netns::converge(&host, &spec).await.unwrap_err();
+            assert!(
+                chain(&error).contains("eth7 has the address 192.0.2.7/24"),
+                "{}",
+                chain(&error)
+            );
+            assert!(error.is_transient(), "somebody may move it");
+            assert!(!run("ip link show eth7").contains("master"));
+            assert!(run("ip addr show eth7").contains("192.0.2.7/24"));
+            run("ip addr flush dev eth7");
+            converge_twice(&host, &spec).await;
+            assert!(run("ip link show eth7").contains("master br-7"));
+        },
+    );
+}
+
 #[test]
 fn a_far_end_whose_name_is_taken() {
     sandbox("a_far_end_whose_name_is_taken", || async {

@@ -295,6 +295,18 @@ fn what_the_kernel_refuses() {
             ),
             (
                 refused(&|spec| {
+                    spec.routes
+                        .insert(Route::to(net("10.1.0.0/16")).dev(dev("eth9")));
+                }),
+                "add route 10.1.0.0/16 dev eth9 in namespace own (a device that it names is not there: whatever \
+                 provides it must come first): No such device",
+            ),
+            (
+                refused(&|spec| spec.links.get_mut(&dev("t0")).unwrap().master = Some(dev("br9"))),
+                "put t0 into bridge br9 in namespace own (a device that it names is not there",
+            ),
+            (
+                refused(&|spec| {
                     spec.sysctls.insert("net/ipv4/nonsense".into(), "1".into());
                 }),
                 "set net/ipv4/nonsense = 1 in namespace own (there is no such setting: its device or kernel module is \

@@ -127,7 +127,7 @@ fn addresses_are_announced() {
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
         let mac = netns::converge(&left, &specs::own()).await; // takes t0 away: it is not in that Spec
         assert!(mac.unwrap().steps.len() == 1);
-        let error = announce(&left, &dev("t0"), &[Ipv4Addr::LOCALHOST])
+        let error = announce(&left, &[(dev("t0"), vec![Ipv4Addr::LOCALHOST])].into())
             .await
             .unwrap_err();
         assert_eq!(
@@ -139,7 +139,12 @@ fn addresses_are_announced() {
         let (left, right) = two().await;
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
         let addresses = [ipv4("203.0.113.9"), ipv4("203.0.113.10")];
-        announce(&left, &dev("t0"), &addresses).await.unwrap();
+        // A device that is not there keeps no other from it.
+        let both = [
+            (dev("gone"), vec![Ipv4Addr::LOCALHOST]),
+            (dev("t0"), addresses.to_vec()),
+        ];
+        assert!(announce(&left, &both.into()).await.is_err());
         let mac = link_mac(&left).await;
         for address in addresses {
             for operation in [1, 2] {

@@ -1,7 +1,7 @@
 //! Nobody takes more than their share: connections and requests per guest, per namespace and in all.
 //!
 //! A connection past its limit is closed at once; a request past its limit waits its turn behind its own kind. So a
-//! guest that floods or stalls waits for itself.
+//! guest that floods or stalls waits for itself, and a namespace full of them takes nothing of what is assured to others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,8 +20,12 @@ pub(super) struct Budgets {
 }
 
 /// Who is connected in one namespace.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Door {
+    limits: Limits,
+    budgets: Arc<Budgets>,
+    /// Requests that are not of the common budget.
+    assured: Arc<Semaphore>,
     inside: Mutex<Inside>,
 }
 
@@ -29,8 +33,11 @@ pub(super) struct Door {
 struct Inside {
     connections: usize,
     /// Those with a connection.
-    guests: HashMap<IpAddr, Guest>,
+    guests: HashMap<Name, Guest>,
 }
+
+/// `None`: any of the addresses that are no machine's. Else who forges addresses would be many guests.
+type Name = Option<IpAddr>;
 
 #[derive(Debug)]
 struct Guest {
@@ -43,9 +50,9 @@ struct Guest {
 pub(super) struct Seat {
     door: Arc<Door>,
     source: IpAddr,
+    name: Name,
     requests: Arc<Semaphore>,
-    budgets: Arc<Budgets>,
-    _connection: OwnedSemaphorePermit,
+    _of_all: Option<OwnedSemaphorePermit>,
 }
 
 /// A request under way, for as long as this lives.
@@ -65,27 +72,33 @@ impl Budgets {
 }
 
 impl Door {
+    pub(super) fn new(limits: &Limits, budgets: &Arc<Budgets>) -> Arc<Self> {
+        Arc::new(Self {
+            assured: Arc::new(Semaphore::new(limits.assured_requests)),
+            limits: limits.clone(),
+            budgets: Arc::clone(budgets),
+            inside: Mutex::default(),
+        })
+    }
+
     /// `None`: this guest, this namespace or all together have as many connections as they may.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        source: IpAddr,
-        limits: &Limits,
-        budgets: &Arc<Budgets>,
-    ) -> Option<Seat> {
-        let all = Arc::clone(&budgets.connections);
-        let connection = all.try_acquire_owned().ok()?;
+    pub(super) fn admit(self: &Arc<Self>, source: IpAddr, known: bool) -> Option<Seat> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if inside.connections >= limits.connections_per_namespace {
+        if inside.connections >= self.limits.connections_per_namespace {
             return None;
         }
-        let guest = match inside.guests.entry(source) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Guest {
-                connections: 0,
-                requests: Arc::new(Semaphore::new(limits.requests_per_guest)),
-            }),
+        let of_all = if inside.connections < self.limits.assured_connections {
+            None
+        } else {
+            let all = Arc::clone(&self.budgets.connections);
+            Some(all.try_acquire_owned().ok()?)
         };
-        if guest.connections >= limits.connections_per_guest {
+        let name = known.then_some(source);
+        let guest = inside.guests.entry(name).or_insert_with(|| Guest {
+            connections: 0,
+            requests: Arc::new(Semaphore::new(self.limits.requests_per_guest)),
+        });
+        if guest.connections >= self.limits.connections_per_guest {
             return None;
         }
         guest.connections += 1;
@@ -94,9 +107,9 @@ impl Door {
         Some(Seat {
             door: Arc::clone(self),
             source,
+            name,
             requests,
-            budgets: Arc::clone(budgets),
-            _connection: connection,
+            _of_all: of_all,
         })
     }
 }
@@ -108,19 +121,23 @@ impl Seat {
 
     /// A permit, if neither this guest nor all together are at their limit.
     pub(super) fn try_begin(&self) -> Option<Permit> {
+        let of_guest = Arc::clone(&self.requests).try_acquire_owned().ok()?;
+        let all = Arc::clone(&self.door.budgets.requests).try_acquire_owned();
+        let of_all = all.or_else(|_full| Arc::clone(&self.door.assured).try_acquire_owned());
         Some(Permit {
-            _of_guest: Arc::clone(&self.requests).try_acquire_owned().ok()?,
-            _of_all: Arc::clone(&self.budgets.requests)
-                .try_acquire_owned()
-                .ok()?,
+            _of_guest: of_guest,
+            _of_all: of_all.ok()?,
         })
     }
 
-    /// Waits for a permit: first among this guest's requests, then among those of all. Cancel-safe.
+    /// Waits for a permit: first among this guest's requests, then among those of its namespace and of all. Cancel-safe.
     pub(super) async fn begin(&self) -> Permit {
-        let open = "these semaphores are never closed";
         let of_guest = Arc::clone(&self.requests).acquire_owned().await;
-        let of_all = Arc::clone(&self.budgets.requests).acquire_owned().await;
+        let of_all = tokio::select! {
+            permit = Arc::clone(&self.door.budgets.requests).acquire_owned() => permit,
+            permit = Arc::clone(&self.door.assured).acquire_owned() => permit,
+        };
+        let open = "these semaphores are never closed";
         Permit {
             _of_guest: of_guest.expect(open),
             _of_all: of_all.expect(open),
@@ -133,7 +150,7 @@ impl Drop for Seat {
         let inside = self.door.inside.lock();
         let mut inside = inside.unwrap_or_else(PoisonError::into_inner);
         inside.connections -= 1;
-        if let Entry::Occupied(mut guest) = inside.guests.entry(self.source) {
+        if let Entry::Occupied(mut guest) = inside.guests.entry(self.name) {
             guest.get_mut().connections -= 1;
             if guest.get().connections == 0 {
                 guest.remove();
@@ -149,61 +166,78 @@ mod tests {
     #[test]
     fn connections_are_bounded_per_guest_per_namespace_and_in_all() {
         let limits = Limits {
-            connections: 4,
-            connections_per_namespace: 3,
+            connections: 2,
+            connections_per_namespace: 4,
             connections_per_guest: 2,
+            assured_connections: 1,
             ..Limits::default()
         };
         let budgets = Budgets::new(&limits);
-        let (red, blue) = (Arc::new(Door::default()), Arc::new(Door::default()));
+        let [red, blue, green] = [(); 3].map(|()| Door::new(&limits, &budgets));
         let mut seats = Vec::new();
-        for (name, door, guest, want) in [
-            ("first", &red, 1, true),
-            ("second of a guest", &red, 1, true),
-            ("third of a guest", &red, 1, false),
-            ("another guest", &red, 2, true),
-            ("past the namespace's", &red, 3, false),
-            ("the same guest's address elsewhere", &blue, 1, true),
-            ("past all", &blue, 2, false),
+        for (name, door, guest, known, want) in [
+            ("first", &red, 1, true, true),
+            ("second of a guest", &red, 1, true, true),
+            ("third of a guest", &red, 1, true, false),
+            ("the same guest's address elsewhere", &blue, 1, true, true),
+            ("a stranger", &blue, 7, false, true),
+            ("past all", &blue, 2, true, false),
+            ("but everyone may have one", &green, 1, true, true),
+            ("and no more", &green, 1, true, false),
         ] {
-            let seat = door.admit(IpAddr::from([10, 0, 0, guest]), &limits, &budgets);
+            let seat = door.admit(IpAddr::from([10, 0, 0, guest]), known);
             assert_eq!(seat.is_some(), want, "{name}");
             seats.extend(seat);
         }
-        drop(seats);
+        seats.clear();
         assert!(red.inside.lock().expect("no panic").guests.is_empty());
-        assert!(
-            red.admit(IpAddr::from([10, 0, 0, 3]), &limits, &budgets)
-                .is_some()
-        );
+        for guest in 1..=3 {
+            let seat = red.admit(IpAddr::from([10, 0, 0, guest]), false);
+            assert_eq!(seat.is_some(), guest < 3, "strangers count as one guest");
+            seats.extend(seat);
+        }
+    }
+
+    #[test]
+    fn a_namespace_has_an_end() {
+        let limits = Limits {
+            connections_per_namespace: 3,
+            ..Limits::default()
+        };
+        let door = Door::new(&limits, &Budgets::new(&limits));
+        let seats = [1, 2, 3, 4].map(|guest| door.admit(IpAddr::from([10, 0, 0, guest]), true));
+        assert_eq!(seats.iter().flatten().count(), 3);
     }
 
     #[test]
     fn requests_are_bounded_per_guest_and_in_all() {
         let limits = Limits {
-            requests: 3,
+            requests: 2,
             requests_per_guest: 2,
+            assured_requests: 1,
             ..Limits::default()
         };
         let budgets = Budgets::new(&limits);
-        let door = Arc::new(Door::default());
-        let seat = |last| door.admit(IpAddr::from([10, 0, 0, last]), &limits, &budgets);
-        let (one, again, two) = (seat(1), seat(1), seat(2));
-        let (one, again, two) = (one.expect("room"), again.expect("room"), two.expect("room"));
+        let [red, blue] = [(); 2].map(|()| Door::new(&limits, &budgets));
+        let seat = |door: &Arc<Door>, guest| {
+            let seat = door.admit(IpAddr::from([10, 0, 0, guest]), true);
+            seat.expect("there is room")
+        };
+        let (one, again, two) = (seat(&red, 1), seat(&red, 1), seat(&red, 2));
+        let other = seat(&blue, 1);
         let first = one.try_begin();
+        let second = again.try_begin();
+        assert!(first.is_some() && second.is_some());
         assert!(
-            first.is_some()
-                && again.try_begin().is_some_and(|second| {
-                    // All connections of a guest count together.
-                    let third = one.try_begin();
-                    drop(second);
-                    third.is_none()
-                })
+            one.try_begin().is_none(),
+            "a guest's connections count together"
         );
-        let others = (two.try_begin(), again.try_begin());
-        assert!(others.0.is_some() && others.1.is_some());
-        assert!(two.try_begin().is_none(), "all together are at their limit");
+        let third = two.try_begin();
+        assert!(third.is_some(), "assured to its namespace");
+        assert!(two.try_begin().is_none(), "no more is");
+        let fourth = other.try_begin();
+        assert!(fourth.is_some(), "assured to another one");
         drop(first);
-        assert!(two.try_begin().is_some());
+        assert!(two.try_begin().is_some(), "room again");
     }
 }

@@ -22,6 +22,7 @@ use super::guest::{House, answer};
 use super::limits::{Door, Seat};
 use super::patience::Patience;
 use super::pulse::{Late, Pulse};
+use super::route::who;
 use super::{Counters, Error, Limits, Shared};
 use crate::plan::scope::MetadataScope;
 
@@ -111,8 +112,7 @@ fn http(limits: &Limits) -> http1::Builder {
 }
 
 async fn accept(listener: TcpListener, house: Arc<House>) {
-    let limits = &house.shared.limits;
-    let door = Arc::new(Door::default());
+    let door = Door::new(&house.shared.limits, &house.shared.budgets);
     let mut connections = JoinSet::new();
     loop {
         let (stream, from) = match listener.accept().await {
@@ -125,7 +125,8 @@ async fn accept(listener: TcpListener, house: Arc<House>) {
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
         let source = from.ip().to_canonical();
-        let Some(seat) = door.admit(source, limits, &house.shared.budgets) else {
+        let known = who(&house.scope.load(), source).is_some();
+        let Some(seat) = door.admit(source, known) else {
             house.tally.connections_refused.up();
             continue;
         };

@@ -45,13 +45,16 @@ pub enum NovaProtocol {
 /// What one guest, one namespace and all together may take. A guest is a source address in a namespace.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open connections: past a limit the newest is closed at once.
+    /// Open connections: past a limit the newest is closed at once. All addresses that are no machine's count as one guest.
     pub connections: usize,
     pub connections_per_namespace: usize,
     pub connections_per_guest: usize,
     /// Requests being answered: the next one waits its turn, at most for `request`.
     pub requests: usize,
     pub requests_per_guest: usize,
+    /// So many a namespace may always have, whatever the others take.
+    pub assured_connections: usize,
+    pub assured_requests: usize,
     /// Bytes of request line and headers; at least 8192. More: 431.
     pub head: usize,
     /// Bytes of a request's body. More: 413.
@@ -71,6 +74,8 @@ impl Default for Limits {
             connections_per_guest: 32,
             requests: 512,
             requests_per_guest: 8,
+            assured_connections: 64,
+            assured_requests: 8,
             head: 16 * 1024,
             body: 64 * 1024,
             idle: Duration::from_secs(30),

@@ -69,9 +69,9 @@ pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
 }
 
 fn mark(table: &mut Table, gateway: Option<&str>) {
-    table.chain("mark", NfChainType::Filter, NfHook::Prerouting, -150);
+    table.chain("marks", NfChainType::Filter, NfHook::Prerouting, -150);
     table.rule(
-        "mark",
+        "marks",
         [
             from("qr-*"),
             to(metadata::V4),
@@ -80,7 +80,10 @@ fn mark(table: &mut Table, gateway: Option<&str>) {
         ],
     );
     if let Some(device) = gateway {
-        table.rule("mark", [from(device), is_v4(), set_mark(CAME_FROM_OUTSIDE)]);
+        table.rule(
+            "marks",
+            [from(device), is_v4(), set_mark(CAME_FROM_OUTSIDE)],
+        );
     }
 }
 

@@ -95,12 +95,10 @@ impl Announcement {
             if round > 0 {
                 tokio::time::sleep(BETWEEN_ROUNDS).await;
             }
-            for (dev, addresses) in &self.addresses {
-                if let Err(error) = netns::announce(&self.namespace, dev, addresses).await {
-                    // The device went meanwhile, most likely; neighbours learn by asking.
-                    warn!(place = %self.namespace.place(), %dev, error = %chain(&error), "addresses not announced");
-                    return;
-                }
+            if let Err(error) = netns::announce(&self.namespace, &self.addresses).await {
+                // A device went meanwhile, most likely; neighbours learn by asking.
+                warn!(place = %self.namespace.place(), error = %chain(&error), "addresses not announced");
+                return;
             }
         }
     }

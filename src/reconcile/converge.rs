@@ -23,11 +23,13 @@ pub(super) struct Kernel {
 }
 
 /// What came out of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Converged {
     pub(super) served: Served,
     /// New addresses that the neighbours should hear of.
     pub(super) announcement: Option<Announcement>,
+    /// What is not as it should be all the same; tried again later.
+    pub(super) trouble: Option<ConvergeError>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +67,17 @@ pub(super) enum ConvergeError {
 }
 
 /// Makes the kernel and the servers what the plan says; a flow is cut only if the plan takes its address away.
+///
+/// # Errors
+/// The namespace can't be had. What fails after that is [`Converged::trouble`]: a missing uplink, or one server that
+/// can't start, does not keep the others from serving.
 pub(super) async fn converge(
     kernel: &Kernel,
     rooms: &Rooms,
     target: Target,
     plan: &Plan,
     wanted: &Services,
-    served: Served,
+    mut served: Served,
 ) -> Result<Converged, ConvergeError> {
     let ns = plan::namespace(target);
     let held = match &plan.inside {
@@ -84,29 +90,55 @@ pub(super) async fn converge(
             None
         }
     };
-    let host = converge_host(kernel, target, &plan.host).await?;
-    let inside: &[Step] = held.as_ref().map_or(&[], |(_, applied)| &applied.steps);
-    for step in inside.iter().chain(&host.steps) {
+    let host = converge_host(kernel, target, &plan.host).await;
+    let inside = held.as_ref().map(|(_, applied)| &applied.steps);
+    let steps = inside
+        .into_iter()
+        .chain(host.as_ref().ok().map(|applied| &applied.steps));
+    let steps: Vec<&Step> = steps.flatten().collect();
+    for step in &steps {
         debug!(%target, %step, "changed");
     }
-    let steps = inside.len() + host.steps.len();
-    if steps > 0 {
-        info!(%target, %ns, steps, "converged");
+    if !steps.is_empty() {
+        info!(%target, %ns, steps = steps.len(), "converged");
     }
+    let mut trouble = host.err();
     let Some((namespace, applied)) = held else {
         return Ok(Converged {
-            served: Served::default(),
-            announcement: None,
+            trouble,
+            ..Converged::default()
         });
     };
-    let served = serve(&namespace, &applied, wanted, served, rooms).await;
-    let served = served.map_err(|source| ConvergeError::Serve { ns, source })?;
+    let serving = served
+        .settle(
+            &namespace,
+            ground(&namespace, &applied, wanted),
+            wanted,
+            rooms,
+        )
+        .await;
+    trouble = trouble.or(serving
+        .err()
+        .map(|source| ConvergeError::Serve { ns, source }));
     aftermath::forget_flows(&namespace, &applied.steps).await;
     let announcement = Announcement::of(&namespace, &applied.steps);
     Ok(Converged {
         served,
         announcement,
+        trouble,
     })
+}
+
+/// Where the servers stand now.
+fn ground(namespace: &Namespace, applied: &Applied, wanted: &Services) -> Ground {
+    let device = wanted
+        .dhcp
+        .as_ref()
+        .and_then(|scope| applied.links.get(&scope.device));
+    Ground {
+        namespace: namespace.inode(),
+        device: device.map(|link| link.index),
+    }
 }
 
 async fn hold(
@@ -145,26 +177,6 @@ async fn converge_host(
     netns::converge(&kernel.home, spec)
         .await
         .map_err(|source| ConvergeError::Host { target, source })
-}
-
-async fn serve(
-    namespace: &Namespace,
-    applied: &Applied,
-    wanted: &Services,
-    mut served: Served,
-    rooms: &Rooms,
-) -> Result<Served, ServeError> {
-    let device = wanted
-        .dhcp
-        .as_ref()
-        .and_then(|scope| applied.links.get(&scope.device))
-        .map(|link| link.index);
-    let ground = Ground {
-        namespace: namespace.inode(),
-        device,
-    };
-    served.settle(namespace, ground, wanted, rooms).await?;
-    Ok(served)
 }
 
 /// Ends a target whose servers are stopped: its namespace, and what the host holds for it alone.

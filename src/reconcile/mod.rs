@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use netns::spec::Place;
 use netns::{Namespace, Spec, Watcher};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::chain;
@@ -90,7 +90,13 @@ struct Entry {
     plan: Option<Arc<Plan>>,
     served: Served,
     convergence: Convergence,
-    announcing: Option<AbortHandle>,
+}
+
+impl Entry {
+    fn is_converged_to(&self, plan: Option<&Plan>) -> bool {
+        let same = plan.is_some() && self.plan.as_deref() == plan;
+        same && self.convergence == Convergence::Converged
+    }
 }
 
 #[derive(Debug)]
@@ -243,25 +249,28 @@ impl Reconciler {
 
     /// New data reaches running servers at once; the kernel is looked at only if its part of the plan changed.
     fn replan(&mut self, target: Target, urgency: Urgency) {
+        let serves = self.update_served(target);
         let plan = plan::plan(&self.state, target, &self.settings);
-        if let Some(entry) = self.entries.get_mut(&target) {
-            let services = plan::services(&self.state, target, &self.settings, &self.known);
-            entry.served.update(&services);
-            let same = plan
-                .as_ref()
-                .is_some_and(|plan| entry.plan.as_deref() == Some(plan));
-            if same && entry.convergence == Convergence::Converged && entry.served.serves(&services)
-            {
-                return;
-            }
-        } else if plan.is_none() {
-            return;
+        match self.entries.get(&target) {
+            None if plan.is_none() => return,
+            Some(entry) if serves && entry.is_converged_to(plan.as_ref()) => return,
+            _ => {}
         }
         let entry = self.entries.entry(target).or_default();
         if entry.convergence == Convergence::Converged {
             entry.convergence = Convergence::Pending;
         }
         self.queue.push(target, urgency, Instant::now());
+    }
+
+    /// New data for the servers that run; answers whether they are exactly the wanted ones.
+    fn update_served(&mut self, target: Target) -> bool {
+        let Some(entry) = self.entries.get_mut(&target) else {
+            return false;
+        };
+        let services = plan::services(&self.state, target, &self.settings, &self.known);
+        entry.served.update(&services);
+        entry.served.serves(&services)
     }
 
     fn start_due(&mut self) {
@@ -331,26 +340,33 @@ impl Reconciler {
     fn finished(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Converged(target, plan, Ok(converged)) => {
-                self.converging -= 1;
-                self.queue.done(target);
-                let announcement = converged.announcement;
-                if let Some(entry) = self.entries.get_mut(&target) {
-                    entry.plan = Some(plan);
-                    entry.served = converged.served;
-                    entry.convergence = Convergence::Converged;
-                    if let Some(announcement) = announcement {
-                        let announcing = self.tasks.spawn(async move {
-                            announcement.send().await;
-                            Outcome::Announced
-                        });
-                        // A newer announcement speaks for the older one too.
-                        if let Some(older) = entry.announcing.replace(announcing) {
-                            older.abort();
-                        }
+                let Converged {
+                    served,
+                    announcement,
+                    trouble,
+                } = *converged;
+                let entry = self.entries.entry(target).or_default();
+                entry.plan = Some(plan);
+                entry.served = served;
+                if let Some(announcement) = announcement {
+                    self.tasks.spawn(async move {
+                        announcement.send().await;
+                        Outcome::Announced
+                    });
+                }
+                // It worked with what was known when it began: newer data is given to the servers again.
+                match trouble {
+                    Some(error) => {
+                        self.failed(target, &error);
+                        self.update_served(target);
+                    }
+                    None => {
+                        self.converging -= 1;
+                        self.queue.done(target);
+                        entry.convergence = Convergence::Converged;
+                        self.replan(target, Urgency::Now);
                     }
                 }
-                // Word that came while it ran may have been about data only.
-                self.replan(target, Urgency::Now);
             }
             Outcome::Converged(target, _, Err(error)) => self.failed(target, &error),
             Outcome::Removed(target, Ok(())) => {

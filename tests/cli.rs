@@ -683,3 +683,16 @@ fn ready_means_that_instances_are_served() {
         .collect();
     assert_eq!(states, ["converged"; 3], "also at the first start");
 }
+
+#[test]
+fn the_files_that_we_ship_have_no_mistakes() {
+    for file in ["conf/demo.toml", "conf/example.toml"] {
+        let path = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
+        let (status, told, mistakes) = warren(&["check", "--topology", &path]);
+        assert_eq!(status, Some(0), "{mistakes}");
+        assert_eq!(
+            (told, mistakes.as_str()),
+            (format!("{path}: no mistakes\n"), "")
+        );
+    }
+}

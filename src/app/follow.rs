@@ -113,9 +113,6 @@ impl Follower {
                 return Err(mistakes);
             }
         };
-        if first {
-            events.push(Event::Complete);
-        }
         let Some(loaded) = self.source.as_ref().map(Source::loaded) else {
             return Ok(());
         };
@@ -128,6 +125,9 @@ impl Follower {
         };
         self.take_up(&kept);
         info!(changes = events.len(), "topology loaded");
+        if first {
+            events.push(Event::Complete);
+        }
         self.say(Word::Settings(Box::new(kept.plan))).await;
         self.say(Word::Events(events)).await;
         self.say(Word::Source(SourceView {

@@ -3,27 +3,26 @@
 //! What grows with the number of floating IPs and forwardings is in maps; the rules are the same few for every router.
 //! The low half of the packet mark means what it means in Neutron: 1 asked for metadata, 2 came from outside.
 
-use std::borrow::Cow;
+mod words;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use netns::ruleset::{Element, ElementType, Map, Ruleset};
-use nftables::expr::{
-    BinaryOperation, CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField,
-};
-use nftables::schema::{Chain, NfListObject, Rule};
-use nftables::stmt::{Mangle, Match, NAT, NATFamily, NATFlag, Operator, Statement};
-use nftables::types::{NfChainType, NfFamily, NfHook};
+use nftables::expr::MetaKey;
+use nftables::stmt::{NAT, NATFlag, Operator, Statement};
+use nftables::types::{NfChainType, NfHook};
 
-use super::{MARK, Settings, metadata, names};
+use super::{Settings, metadata, names};
 use crate::model::{PortForwarding, Router};
+
+use words::{
+    Table, compare, concat, dnated, from, is_v4, look_up, marked, meta, nat, nat_v4, number,
+    payload, set_mark, tcp_port, text, to,
+};
 
 const ASKED_METADATA: u32 = 0x1;
 const CAME_FROM_OUTSIDE: u32 = 0x2;
-const LOW_HALF: u32 = 0xffff;
-
-type Expr = Expression<'static>;
-type Stmt = Statement<'static>;
 
 /// Floating -> fixed, fixed -> floating, and a forwarded port's two halves.
 const TO_FIXED: &str = "floating_to_fixed";
@@ -274,148 +273,4 @@ fn forwarded_ports(
         ];
         (key, internal, inner_first.saturating_add(wrapped))
     })
-}
-
-/// Chains and rules in the order in which they are loaded.
-#[derive(Default)]
-struct Table(Vec<NfListObject<'static>>);
-
-impl Table {
-    fn chain(&mut self, name: &'static str, kind: NfChainType, hook: NfHook, priority: i32) {
-        let chain = Chain {
-            _type: Some(kind),
-            hook: Some(hook),
-            prio: Some(priority),
-            ..Chain::default()
-        };
-        let place = Chain {
-            family: NfFamily::INet,
-            table: MARK.into(),
-            name: name.into(),
-            ..chain
-        };
-        self.0.push(NfListObject::Chain(place));
-    }
-
-    fn rule<const N: usize>(&mut self, chain: &'static str, statements: [Stmt; N]) {
-        let expr = Cow::Owned(Vec::from(statements));
-        let rule = Rule {
-            family: NfFamily::INet,
-            table: MARK.into(),
-            chain: chain.into(),
-            expr,
-            ..Rule::default()
-        };
-        self.0.push(NfListObject::Rule(rule));
-    }
-}
-
-fn from(device: &str) -> Stmt {
-    compare(meta(MetaKey::Iifname), Operator::EQ, text(device))
-}
-
-fn to(address: Ipv4Addr) -> Stmt {
-    compare(
-        payload("ip", "daddr"),
-        Operator::EQ,
-        text(address.to_string()),
-    )
-}
-
-fn tcp_port(port: u16) -> Stmt {
-    compare(payload("tcp", "dport"), Operator::EQ, number(port))
-}
-
-fn is_v4() -> Stmt {
-    compare(meta(MetaKey::Nfproto), Operator::EQ, text("ipv4"))
-}
-
-/// The low half of the mark is (or is not) this.
-fn marked(value: u32, operator: Operator) -> Stmt {
-    let low = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(LOW_HALF));
-    compare(
-        Expression::BinaryOperation(Box::new(low)),
-        operator,
-        Expression::Number(value),
-    )
-}
-
-/// Sets the low half of the mark and keeps the high one, which is for address scopes.
-fn set_mark(value: u32) -> Stmt {
-    let high = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(!LOW_HALF));
-    let both = BinaryOperation::OR(vec![
-        Expression::BinaryOperation(Box::new(high)),
-        Expression::Number(value),
-    ]);
-    Statement::Mangle(Mangle {
-        key: meta(MetaKey::Mark),
-        value: Expression::BinaryOperation(Box::new(both)),
-    })
-}
-
-/// `EQ`: the connection's destination was not translated; `NEQ`: it was.
-fn dnated(compared_with_none: Operator) -> Stmt {
-    let status = Expression::Named(NamedExpression::CT(CT {
-        key: "status".into(),
-        family: None,
-        dir: None,
-    }));
-    let dnat = BinaryOperation::AND(status, text("dnat"));
-    compare(
-        Expression::BinaryOperation(Box::new(dnat)),
-        compared_with_none,
-        Expression::Number(0),
-    )
-}
-
-fn compare(left: Expr, op: Operator, right: Expr) -> Stmt {
-    Statement::Match(Match { left, right, op })
-}
-
-fn look_up(key: Expr, map: &'static str) -> Expr {
-    let data = text(format!("@{map}"));
-    Expression::Named(NamedExpression::Map(Box::new(nftables::expr::Map {
-        key,
-        data,
-    })))
-}
-
-fn concat<const N: usize>(parts: [Expr; N]) -> Expr {
-    Expression::Named(NamedExpression::Concat(Vec::from(parts)))
-}
-
-fn payload(protocol: &'static str, field: &'static str) -> Expr {
-    let field = PayloadField {
-        protocol: protocol.into(),
-        field: field.into(),
-    };
-    Expression::Named(NamedExpression::Payload(Payload::PayloadField(field)))
-}
-
-fn meta(key: MetaKey) -> Expr {
-    Expression::Named(NamedExpression::Meta(Meta { key }))
-}
-
-fn text(value: impl Into<String>) -> Expr {
-    Expression::String(Cow::Owned(value.into()))
-}
-
-fn number(value: u16) -> Expr {
-    Expression::Number(value.into())
-}
-
-fn nat() -> NAT<'static> {
-    NAT {
-        addr: None,
-        family: None,
-        port: None,
-        flags: None,
-    }
-}
-
-fn nat_v4() -> NAT<'static> {
-    NAT {
-        family: Some(NATFamily::IP),
-        ..nat()
-    }
 }

@@ -1,13 +1,14 @@
 //! The loop: what the source said and what moved in the kernel become targets; targets become what their plan says.
 //!
 //! `queue` who is next | `converge` one target | `aftermath` flows and neighbours | `services` its servers | `known` values that namespaces share |
-//! `sweep` what no target wants any more | `answer` what an operator sees
+//! `chores` what waits until no target does | `sweep` what no target wants any more | `answer` what an operator sees
 //!
 //! One owner: this loop holds the model and every target's entry. A converging target works on copies in a task of
 //! its own, and comes back as an [`Outcome`]; it never waits for the loop.
 
 mod aftermath;
 mod answer;
+mod chores;
 mod converge;
 mod known;
 mod queue;
@@ -439,32 +440,6 @@ impl Reconciler {
         }
     }
 
-    /// All targets' parts of the host in one, once they stand: far ends of pairs that are still to come are not missed.
-    fn start_host_look(&mut self) {
-        let mut whole: Option<Spec> = None;
-        let converged = self
-            .entries
-            .values()
-            .filter(|entry| entry.convergence == Convergence::Converged);
-        for plan in converged.filter_map(|entry| entry.plan.as_deref()) {
-            match &mut whole {
-                None => whole = Some(plan.host.clone()),
-                Some(spec) => {
-                    spec.links.extend(plan.host.links.clone());
-                    spec.sysctls.extend(plan.host.sysctls.clone());
-                }
-            }
-        }
-        let Some(whole) = whole else { return };
-        let kernel = self.kernel.clone();
-        self.host_busy = true;
-        self.tasks.spawn(async move {
-            let _turn = kernel.host_turn.lock().await;
-            let applied = netns::converge(&kernel.home, &whole).await;
-            Outcome::Host(applied.map(|applied| applied.steps.len()))
-        });
-    }
-
     /// What the host holds for a removed plan, without what another target still wants.
     fn host_leftovers(&self, old: Option<&Plan>) -> Spec {
         let mut spec = Spec::default();
@@ -485,35 +460,6 @@ impl Reconciler {
                 .collect();
         }
         spec
-    }
-
-    fn start_sweep(&mut self) {
-        if !self.complete {
-            return;
-        }
-        let wanted = sweep::Wanted::of(&self.state, &self.settings);
-        let kernel = self.kernel.clone();
-        self.tasks.spawn(async move {
-            let _turn = kernel.host_turn.lock().await;
-            for error in sweep::sweep(&kernel.home, &wanted).await {
-                error!(error = %chain(&error), "a leftover could not be removed");
-            }
-            Outcome::Swept
-        });
-    }
-
-    fn start_save(&mut self) {
-        let (store, state, mut dirty) = (
-            Arc::clone(&self.store),
-            self.state.clone(),
-            std::mem::take(&mut self.dirty),
-        );
-        self.tasks.spawn_blocking(move || {
-            for error in store.save(&state, &mut dirty) {
-                error!(error = %chain(&error), "state not kept; it is tried again");
-            }
-            Outcome::Saved(dirty)
-        });
     }
 
     fn save_now(&mut self) {

@@ -1,0 +1,169 @@
+//! Sentences of nftables in the words of its JSON schema: short names for the few that a router's table needs.
+
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+
+use nftables::expr::{
+    BinaryOperation, CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField,
+};
+use nftables::schema::{Chain, NfListObject, Rule};
+use nftables::stmt::{Mangle, Match, NAT, NATFamily, Operator, Statement};
+use nftables::types::{NfChainType, NfFamily, NfHook};
+
+use crate::plan::MARK;
+
+pub(super) type Expr = Expression<'static>;
+pub(super) type Stmt = Statement<'static>;
+
+/// Neutron's half of the packet mark; the other is for address scopes.
+const LOW_HALF: u32 = 0xffff;
+
+/// Chains and rules in the order in which they are loaded.
+#[derive(Default)]
+pub(super) struct Table(pub(super) Vec<NfListObject<'static>>);
+
+impl Table {
+    pub(super) fn chain(
+        &mut self,
+        name: &'static str,
+        kind: NfChainType,
+        hook: NfHook,
+        priority: i32,
+    ) {
+        let chain = Chain {
+            _type: Some(kind),
+            hook: Some(hook),
+            prio: Some(priority),
+            ..Chain::default()
+        };
+        let place = Chain {
+            family: NfFamily::INet,
+            table: MARK.into(),
+            name: name.into(),
+            ..chain
+        };
+        self.0.push(NfListObject::Chain(place));
+    }
+
+    pub(super) fn rule<const N: usize>(&mut self, chain: &'static str, statements: [Stmt; N]) {
+        let expr = Cow::Owned(Vec::from(statements));
+        let rule = Rule {
+            family: NfFamily::INet,
+            table: MARK.into(),
+            chain: chain.into(),
+            expr,
+            ..Rule::default()
+        };
+        self.0.push(NfListObject::Rule(rule));
+    }
+}
+
+pub(super) fn from(device: &str) -> Stmt {
+    compare(meta(MetaKey::Iifname), Operator::EQ, text(device))
+}
+
+pub(super) fn to(address: Ipv4Addr) -> Stmt {
+    compare(
+        payload("ip", "daddr"),
+        Operator::EQ,
+        text(address.to_string()),
+    )
+}
+
+pub(super) fn tcp_port(port: u16) -> Stmt {
+    compare(payload("tcp", "dport"), Operator::EQ, number(port))
+}
+
+pub(super) fn is_v4() -> Stmt {
+    compare(meta(MetaKey::Nfproto), Operator::EQ, text("ipv4"))
+}
+
+/// The low half of the mark is (or is not) this.
+pub(super) fn marked(value: u32, operator: Operator) -> Stmt {
+    let low = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(LOW_HALF));
+    compare(
+        Expression::BinaryOperation(Box::new(low)),
+        operator,
+        Expression::Number(value),
+    )
+}
+
+/// Sets the low half of the mark and keeps the high one, which is for address scopes.
+pub(super) fn set_mark(value: u32) -> Stmt {
+    let high = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(!LOW_HALF));
+    let both = BinaryOperation::OR(vec![
+        Expression::BinaryOperation(Box::new(high)),
+        Expression::Number(value),
+    ]);
+    Statement::Mangle(Mangle {
+        key: meta(MetaKey::Mark),
+        value: Expression::BinaryOperation(Box::new(both)),
+    })
+}
+
+/// `EQ`: the connection's destination was not translated; `NEQ`: it was.
+pub(super) fn dnated(compared_with_none: Operator) -> Stmt {
+    let status = Expression::Named(NamedExpression::CT(CT {
+        key: "status".into(),
+        family: None,
+        dir: None,
+    }));
+    let dnat = BinaryOperation::AND(status, text("dnat"));
+    compare(
+        Expression::BinaryOperation(Box::new(dnat)),
+        compared_with_none,
+        Expression::Number(0),
+    )
+}
+
+pub(super) fn compare(left: Expr, op: Operator, right: Expr) -> Stmt {
+    Statement::Match(Match { left, right, op })
+}
+
+pub(super) fn look_up(key: Expr, map: &'static str) -> Expr {
+    let data = text(format!("@{map}"));
+    Expression::Named(NamedExpression::Map(Box::new(nftables::expr::Map {
+        key,
+        data,
+    })))
+}
+
+pub(super) fn concat<const N: usize>(parts: [Expr; N]) -> Expr {
+    Expression::Named(NamedExpression::Concat(Vec::from(parts)))
+}
+
+pub(super) fn payload(protocol: &'static str, field: &'static str) -> Expr {
+    let field = PayloadField {
+        protocol: protocol.into(),
+        field: field.into(),
+    };
+    Expression::Named(NamedExpression::Payload(Payload::PayloadField(field)))
+}
+
+pub(super) fn meta(key: MetaKey) -> Expr {
+    Expression::Named(NamedExpression::Meta(Meta { key }))
+}
+
+pub(super) fn text(value: impl Into<String>) -> Expr {
+    Expression::String(Cow::Owned(value.into()))
+}
+
+pub(super) fn number(value: u16) -> Expr {
+    Expression::Number(value.into())
+}
+
+pub(super) fn nat() -> NAT<'static> {
+    NAT {
+        addr: None,
+        family: None,
+        port: None,
+        flags: None,
+    }
+}
+
+pub(super) fn nat_v4() -> NAT<'static> {
+    NAT {
+        family: Some(NATFamily::IP),
+        ..nat()
+    }
+}

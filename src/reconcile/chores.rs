@@ -1,0 +1,67 @@
+//! What is done while no target waits: the host's part is looked at, leftovers are removed, the state is kept.
+
+use std::sync::Arc;
+
+use netns::Spec;
+use tracing::error;
+
+use super::{Outcome, Reconciler, sweep};
+use crate::chain;
+use crate::status::Convergence;
+
+impl Reconciler {
+    /// All targets' parts of the host in one, once they stand: far ends of pairs that are still to come are not missed.
+    pub(super) fn start_host_look(&mut self) {
+        let mut whole: Option<Spec> = None;
+        let converged = self
+            .entries
+            .values()
+            .filter(|entry| entry.convergence == Convergence::Converged);
+        for plan in converged.filter_map(|entry| entry.plan.as_deref()) {
+            match &mut whole {
+                None => whole = Some(plan.host.clone()),
+                Some(spec) => {
+                    spec.links.extend(plan.host.links.clone());
+                    spec.sysctls.extend(plan.host.sysctls.clone());
+                }
+            }
+        }
+        let Some(whole) = whole else { return };
+        let kernel = self.kernel.clone();
+        self.host_busy = true;
+        self.tasks.spawn(async move {
+            let _turn = kernel.host_turn.lock().await;
+            let applied = netns::converge(&kernel.home, &whole).await;
+            Outcome::Host(applied.map(|applied| applied.steps.len()))
+        });
+    }
+
+    pub(super) fn start_sweep(&mut self) {
+        if !self.complete {
+            return;
+        }
+        let wanted = sweep::Wanted::of(&self.state, &self.settings);
+        let kernel = self.kernel.clone();
+        self.tasks.spawn(async move {
+            let _turn = kernel.host_turn.lock().await;
+            for error in sweep::sweep(&kernel.home, &wanted).await {
+                error!(error = %chain(&error), "a leftover could not be removed");
+            }
+            Outcome::Swept
+        });
+    }
+
+    pub(super) fn start_save(&mut self) {
+        let (store, state, mut dirty) = (
+            Arc::clone(&self.store),
+            self.state.clone(),
+            std::mem::take(&mut self.dirty),
+        );
+        self.tasks.spawn_blocking(move || {
+            for error in store.save(&state, &mut dirty) {
+                error!(error = %chain(&error), "state not kept; it is tried again");
+            }
+            Outcome::Saved(dirty)
+        });
+    }
+}

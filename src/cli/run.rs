@@ -11,6 +11,9 @@ use crate::app::{self, Options};
 /// What an operator wants to read in a quiet week; `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "warn,warren=info,netns=info";
 
+/// Threads that serve: on a large host more of them would only wait for one another.
+const MOST_WORKERS: usize = 8;
+
 pub(super) fn run(arguments: super::Run) -> ExitCode {
     log(arguments.log_json);
     let options = Options {
@@ -18,7 +21,9 @@ pub(super) fn run(arguments: super::Run) -> ExitCode {
         state_dir: arguments.state.state_dir,
         socket: arguments.socket.socket,
     };
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers.min(MOST_WORKERS))
         .enable_all()
         .build()
     {

@@ -36,43 +36,41 @@ pub(super) struct Late;
 impl Pulse {
     /// Begins with waiting for the first request.
     pub(super) fn new(limits: &Limits) -> Self {
-        let pulse = Self {
+        Self {
             begin: Instant::now(),
             idle: limits.idle,
             request: limits.request,
             phase: AtomicU8::new(WAITING),
-            due: AtomicU64::new(0),
+            due: AtomicU64::new(nanoseconds(limits.idle)),
             late: AtomicBool::new(false),
-        };
-        pulse.turn(WAITING, limits.idle);
-        pulse
+        }
     }
 
     /// A request is there. Returns when its answer is due.
     pub(super) fn answer(&self) -> Instant {
-        self.turn(ANSWERING, self.request)
+        let due = self.begin.elapsed() + self.request;
+        self.turn(ANSWERING, nanoseconds(due));
+        self.begin + due
     }
 
-    /// The answer is there.
+    /// The answer is there. What it left of its time is the guest's, beside the guest's own: no need to ask the clock.
     pub(super) fn send(&self) {
-        self.turn(SENDING, self.request);
+        let due = self.due.load(Ordering::Relaxed);
+        self.turn(SENDING, due.saturating_add(nanoseconds(self.request)));
     }
 
     /// The socket has taken all that there is.
     pub(super) fn taken(&self) {
         // In other phases there was nothing to take, and a guest that sends byte by byte gains no time by it.
         if self.phase.load(Ordering::Relaxed) == SENDING {
-            self.turn(WAITING, self.idle);
+            self.turn(WAITING, nanoseconds(self.begin.elapsed() + self.idle));
         }
     }
 
-    fn turn(&self, phase: u8, limit: Duration) -> Instant {
-        let due = self.begin.elapsed() + limit;
-        let nanoseconds = u64::try_from(due.as_nanos()).unwrap_or(u64::MAX);
-        self.due.store(nanoseconds, Ordering::Relaxed);
+    fn turn(&self, phase: u8, due: u64) {
+        self.due.store(due, Ordering::Relaxed);
         self.phase.store(phase, Ordering::Relaxed);
         self.late.store(false, Ordering::Relaxed);
-        self.begin + due
     }
 
     fn due(&self) -> Instant {
@@ -124,4 +122,9 @@ impl Pulse {
             Poll::Pending => Poll::Pending,
         })
     }
+}
+
+/// Enough for 584 years.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

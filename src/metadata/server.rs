@@ -151,13 +151,19 @@ async fn endure(error: &io::Error, crowded: &Complaint) {
 
 async fn converse(stream: TcpStream, seat: Seat, house: Arc<House>) {
     let pulse = Pulse::new(&house.shared.limits);
+    let mut timer = pin!(pulse.timer());
+    // A guest that says nothing costs no buffers; one that speaks has seldom done so by now.
+    let spoken = poll_fn(|cx| pulse.drive(timer.as_mut(), cx, |cx| stream.poll_read_ready(cx)));
+    let Ok(Ok(())) = spoken.await else {
+        house.tally.connections_failed.up();
+        return;
+    };
     let service = service_fn(|request| async {
         Ok::<_, Infallible>(answer(&house, &seat, &pulse, request).await)
     });
     let mut connection = house
         .http
         .serve_connection(Patience::new(stream, &pulse), service);
-    let mut timer = pin!(pulse.timer());
     let ended =
         poll_fn(|cx| pulse.drive(timer.as_mut(), cx, |cx| Pin::new(&mut connection).poll(cx)));
     let ended = ended.await;

@@ -61,7 +61,7 @@ pub struct Limits {
     pub body: usize,
     /// From the end of one answer, or the connection's begin, until the next request's head is there.
     pub idle: Duration,
-    /// From a request's head until its answer begins; and again, until the guest took all that we have for it.
+    /// From a request's head until its answer begins; and as long again until the guest has taken it.
     pub request: Duration,
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use warren::model::{Event, State};
 use warren::plan::Settings;
 use warren::reconcile::{Parts, Reconciler, Rooms, Word};
-use warren::status::{Ask, Reply, socket::Asked};
+use warren::status::{Ask, Reply, SourceView, socket::Asked};
 use warren::store::Store;
 use warren::{dns, metadata};
 
@@ -42,6 +42,8 @@ impl Loop {
         let (words, heard) = mpsc::channel(1);
         let (ask, asked) = mpsc::channel(1);
         tokio::spawn(Reconciler::new(parts, state).unwrap().run(heard, asked));
+        let source = Word::Source(SourceView::default());
+        words.send(source).await.unwrap();
         is_ready.await.unwrap();
         Self { words, ask }
     }

@@ -28,6 +28,7 @@ pub mod cli;
 pub mod code;
 pub mod dhcp;
 pub mod dns;
+pub mod latest;
 pub mod metadata;
 pub mod model;
 pub mod neutron;

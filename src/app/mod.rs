@@ -98,6 +98,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         rooms: rooms.clone(),
         shared_state,
         ready,
+        reports: None,
     };
     let (words, heard) = mpsc::channel(WORDS);
     let (ask, asked) = mpsc::channel(QUESTIONS);

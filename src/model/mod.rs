@@ -1,7 +1,7 @@
 //! What a cloud's networking is made of, in Neutron's nouns. Values only: no clock, no file, no socket, no kernel.
 //!
-//! A source (`topology/`, later `neutron/`) emits [`Event`]s; [`State`] is what they add up to; a [`Target`] is
-//! one thing to converge. Text from outside became a type before it came here.
+//! A source (`topology/`, `neutron/`) emits [`Event`]s; [`State`] is what they add up to; a [`Target`] is one thing to
+//! converge; a [`Report`] says what became of it. Text from outside became a type before it came here.
 
 mod dhcp_option;
 mod event;
@@ -9,6 +9,7 @@ mod ids;
 mod instance;
 mod network;
 mod port;
+mod report;
 mod router;
 mod state;
 
@@ -18,6 +19,7 @@ pub use ids::{FloatingIpId, InstanceId, NetworkId, PortId, ProjectId, RouterId, 
 pub use instance::{Instance, PublicKey};
 pub use network::{Attachment, HostRoute, Network, Subnet, Vxlan};
 pub use port::{DeviceOwner, DnsAssignment, FixedIp, Port};
+pub use report::Report;
 pub use router::{
     FloatingIp, Forwarding, Gateway, PortForwarding, Protocol, Router, RouterPort, RouterSubnet,
 };

@@ -27,7 +27,8 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::chain;
-use crate::model::{Event, NetworkId, State, Target};
+use crate::latest::Latest;
+use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State, Target};
 use crate::plan::{self, Plan, Settings};
 use crate::status::{Convergence, SourceView, socket};
 use crate::store::{Dirty, Store};
@@ -57,6 +58,13 @@ pub enum Word {
     Source(SourceView),
 }
 
+/// What became of the targets, for the source.
+#[derive(Debug, Default)]
+pub struct Reports {
+    pub networks: Latest<NetworkId, Report<Network>>,
+    pub routers: Latest<RouterId, Report<Router>>,
+}
+
 #[derive(Debug)]
 pub struct Reconciler {
     state: State,
@@ -84,6 +92,7 @@ pub struct Reconciler {
     converging: usize,
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
+    reports: Option<Arc<Reports>>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +128,8 @@ pub struct Parts {
     pub shared_state: Arc<ArcSwap<State>>,
     /// Told once everything known at start has been tried.
     pub ready: oneshot::Sender<()>,
+    /// `None`: the source has nobody to tell.
+    pub reports: Option<Arc<Reports>>,
 }
 
 impl Reconciler {
@@ -150,6 +161,7 @@ impl Reconciler {
             converging: 0,
             host_busy: false,
             ready: Some(parts.ready),
+            reports: parts.reports,
             state,
         };
         reconciler
@@ -210,9 +222,10 @@ impl Reconciler {
     }
 
     fn take_in(&mut self, events: &[Event]) {
-        let mut touched = BTreeSet::new();
+        let (mut touched, mut named) = (BTreeSet::new(), BTreeSet::new());
         for event in events {
             self.dirty.note(event);
+            named.extend(event.target());
             if matches!(event, Event::Complete) {
                 self.complete = true;
                 self.sweep_due = true;
@@ -225,6 +238,10 @@ impl Reconciler {
         }
         self.shared_state.store(Arc::new(self.state.clone()));
         self.refresh_known(&touched);
+        // What was said again unchanged is reported again: who says it may wait for that.
+        for target in named.difference(&touched) {
+            self.report(*target);
+        }
         for target in touched {
             self.replan(target, Urgency::Now);
         }
@@ -253,8 +270,10 @@ impl Reconciler {
         let serves = self.update_served(target);
         let plan = plan::plan(&self.state, target, &self.settings);
         match self.entries.get(&target) {
-            None if plan.is_none() => return,
-            Some(entry) if serves && entry.is_converged_to(plan.as_ref()) => return,
+            None if plan.is_none() => return self.report(target),
+            Some(entry) if serves && entry.is_converged_to(plan.as_ref()) => {
+                return self.report(target);
+            }
             _ => {}
         }
         let entry = self.entries.entry(target).or_default();
@@ -377,6 +396,7 @@ impl Reconciler {
                     self.replan(target, Urgency::Now);
                 } else {
                     self.entries.remove(&target);
+                    self.report(target);
                 }
             }
             Outcome::Removed(target, Err(error)) => self.failed(target, &error),
@@ -416,6 +436,29 @@ impl Reconciler {
             error!(%target, %error, retry_ms = delay.as_millis(), "failed; it is tried again, others go on");
         }
         entry.convergence = Convergence::Failed { error, failures };
+        if let Some(reports) = &self.reports {
+            match target {
+                Target::Network(id) => reports.networks.put(id, Report::Failed),
+                Target::Router(id) => reports.routers.put(id, Report::Failed),
+            }
+        }
+    }
+
+    /// Tells the source what became of its newest word about a target, once that is settled.
+    fn report(&self, target: Target) {
+        let settled = self
+            .entries
+            .get(&target)
+            .is_none_or(|entry| entry.convergence == Convergence::Converged);
+        let Some(reports) = self.reports.as_ref().filter(|_| settled) else {
+            return;
+        };
+        match target {
+            Target::Network(id) => reports
+                .networks
+                .put(id, holds(self.state.networks.get(&id))),
+            Target::Router(id) => reports.routers.put(id, holds(self.state.routers.get(&id))),
+        }
     }
 
     fn moved(&mut self, place: &Place) {
@@ -493,4 +536,8 @@ impl Reconciler {
             .get(&id)
             .map_or_else(|| id.to_string(), |network| network.name.clone())
     }
+}
+
+fn holds<T>(object: Option<&Arc<T>>) -> Report<T> {
+    object.map_or(Report::Gone, |object| Report::Holds(Arc::clone(object)))
 }

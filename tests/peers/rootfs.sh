@@ -20,12 +20,13 @@ if [ "${1:-}" = --path ]; then
   shift
 fi
 list=${1:-peers}
+# from: the packages; more: a script that is run in the root file system when they are there
 case $list in
-peers) from=$here/packages size="300 MB" ;;
-cloud) from=$here/packages.cloud size="900 MB" ;;
+peers) from=$here/packages more=/dev/null size="300 MB" ;;
+cloud) from=$here/packages.cloud more=$here/database.sh size="1.3 GB" ;;
 *) printf '%s\n' "peers: there is no list of packages called \"$list\"; there are: peers, cloud" >&2; exit 1 ;;
 esac
-digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$from"; } | sha256sum | cut -c1-12)
+digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$from"; cat "$more"; } | sha256sum | cut -c1-12)
 root=$cache/$list-$digest
 
 say() { printf '%s\n' "$*" >&2; }
@@ -84,6 +85,7 @@ unshare --mount --pid --fork --mount-proc --propagation private --kill-child \
   --include="$packages" \
   --essential-hook="$policy" \
   --customize-hook="$aside" \
+  --customize-hook="chroot \"\$1\" bash -s <'$more' >&2" \
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \
   --customize-hook='rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/machine-id"; : >"$1/etc/machine-id"' \
   "$suite" "$work" ${mirror[@]+"${mirror[@]}"} >&2 || fail "mmdebstrap could not build $root; see its message above (is the Debian mirror reachable?)"

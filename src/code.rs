@@ -221,11 +221,7 @@ fn metadata(error: &metadata::Error) -> Code {
     use metadata::Error;
     match error {
         Error::Listen(_) => Code::Metadata,
-        Error::Pem { .. }
-        | Error::NoAuthorities
-        | Error::Authority { .. }
-        | Error::ClientCertificate { .. }
-        | Error::Host { .. } => Code::Nova,
+        Error::Tls(_) | Error::Host { .. } => Code::Nova,
     }
 }
 

@@ -26,6 +26,7 @@
 pub mod app;
 pub mod cli;
 pub mod code;
+mod complaint;
 pub mod dhcp;
 pub mod dns;
 pub mod latest;
@@ -37,6 +38,7 @@ pub mod plug;
 pub mod reconcile;
 pub mod status;
 pub mod store;
+mod tls;
 pub mod topology;
 
 /// An error with its code and all that caused it, in one line: "[W1303] do X: because Y: because Z".

@@ -7,7 +7,6 @@
 //! The listener's address is put on a device, and traffic is brought to it, by `plan` and `netns`: nothing of that is here.
 
 mod body;
-mod complaint;
 mod counters;
 mod error;
 mod guest;
@@ -29,7 +28,6 @@ mod shared;
 mod sign;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod wire;
 
 pub use counters::Counters;

@@ -16,7 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, warn};
 
-use super::complaint::Complaint;
 use super::counters::Tally;
 use super::guest::{House, answer};
 use super::limits::{Door, Seat};
@@ -24,6 +23,7 @@ use super::patience::Patience;
 use super::pulse::{Late, Pulse};
 use super::route::who;
 use super::{Counters, Error, Limits, Shared};
+use crate::complaint::Complaint;
 use crate::plan::scope::MetadataScope;
 
 /// After a mistake of the guest its rest is read for so long and so far: else the kernel would drop our answer with it.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::complaint::Complaint;
 use super::limits::Budgets;
 use super::nova::Nova;
 use super::passwords::Passwords;
 use super::{Error, Limits, MetadataSettings, Upstream};
+use crate::complaint::Complaint;
 use crate::model::State;
 
 pub struct Shared {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::model::{
-    Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance, InstanceId,
-    MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId, RouterPort,
-    State, Subnet, SubnetId,
+    AddressScopes, Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance,
+    InstanceId, MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId,
+    RouterPort, State, Subnet, SubnetId,
 };
 use crate::plan::scope::{MetadataScope, Residents};
 
@@ -114,6 +114,7 @@ fn router(network: &Network) -> Router {
             addresses: vec![],
             subnets: vec![],
             extra_subnets: vec![],
+            scopes: AddressScopes::default(),
         }],
         gateway: None,
         routes: vec![],
@@ -121,8 +122,10 @@ fn router(network: &Network) -> Router {
             id: FloatingIpId(Uuid::from_u128(0xf1)),
             floating_ip: "203.0.113.9".parse().expect("address"),
             fixed_ip: Some("10.0.0.5".parse().expect("address")),
+            fixed_scope: None,
         }],
         port_forwardings: vec![],
+        conntrack_helpers: vec![],
     }
 }
 

@@ -27,7 +27,14 @@ macro_rules! uuid_ids {
         }
     )*};
 }
-uuid_ids!(NetworkId, SubnetId, PortId, RouterId, FloatingIpId);
+uuid_ids!(
+    NetworkId,
+    SubnetId,
+    PortId,
+    RouterId,
+    FloatingIpId,
+    AddressScopeId
+);
 
 macro_rules! text_ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(

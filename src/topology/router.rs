@@ -75,6 +75,7 @@ impl Check<'_, '_> {
                 routes,
                 floating_ips: Vec::new(),
                 port_forwardings: Vec::new(),
+                conntrack_helpers: Vec::new(),
             },
             interfaces,
             gateway,

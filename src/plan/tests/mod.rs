@@ -118,6 +118,7 @@ pub(super) fn leg(n: u128, network: NetworkId, address: &str, gateway: Option<&s
         addresses: vec![net(address)],
         subnets: vec![subnet],
         extra_subnets: Vec::new(),
+        scopes: AddressScopes::default(),
     }
 }
 
@@ -133,6 +134,7 @@ pub(super) fn inner_router() -> Router {
         routes: Vec::new(),
         floating_ips: Vec::new(),
         port_forwardings: Vec::new(),
+        conntrack_helpers: Vec::new(),
     }
 }
 

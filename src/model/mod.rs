@@ -15,13 +15,17 @@ mod state;
 
 pub use dhcp_option::{DhcpOption, OptionError, Tag, parse_client_id};
 pub use event::{Event, Target};
-pub use ids::{FloatingIpId, InstanceId, NetworkId, PortId, ProjectId, RouterId, SubnetId};
+pub use ids::{
+    AddressScopeId, FloatingIpId, InstanceId, NetworkId, PortForwardingId, PortId, ProjectId,
+    RouterId, SegmentId, SubnetId,
+};
 pub use instance::{Instance, PublicKey};
-pub use network::{Attachment, HostRoute, Network, Subnet, Vxlan};
+pub use network::{Attachment, HostRoute, Ipv6Mode, Network, Segment, Subnet, Vxlan};
 pub use port::{DeviceOwner, DnsAssignment, FixedIp, Port};
 pub use report::Report;
 pub use router::{
-    FloatingIp, Forwarding, Gateway, PortForwarding, Protocol, Router, RouterPort, RouterSubnet,
+    AddressScopes, ConntrackHelper, FloatingIp, FloatingIpStatus, Forwarding, Gateway,
+    PortForwarding, Protocol, Router, RouterKind, RouterPort, RouterSubnet,
 };
 pub use state::State;
 

@@ -9,7 +9,7 @@
 //! parts | `report` that we live | `remarked` what was told of nonsense | `settings` what the configuration files chose
 
 pub mod bus;
-mod decode;
+pub mod decode;
 mod dhcp;
 mod l3;
 mod remarked;

@@ -17,10 +17,15 @@ mod router;
 
 use std::fmt;
 
+use serde_json::Value;
+use uuid::Uuid;
+
 pub use naming::Naming;
 pub use network::network;
-pub use notice::{DhcpNotice, L3Notice, Queued, dhcp_notice, l3_notice};
-pub use objects::{Change, Push, Pushed, port_forwardings, push};
+pub use notice::{
+    DHCP_METHODS, DhcpNotice, L3_METHODS, L3Notice, dhcp_notice, l3_notice,
+};
+pub use objects::{port_forwardings, pushed_routers};
 pub use port::port;
 pub use router::router;
 
@@ -33,7 +38,7 @@ pub struct Decoded<T> {
 }
 
 /// Something that an object said and that is not done; the object is served without it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remark {
     /// Kind and id: `port 8903fa66-..`
     pub object: String,
@@ -53,6 +58,11 @@ pub struct DecodeError {
     pub path: String,
     pub found: String,
     pub wanted: String,
+}
+
+/// Which object a dict describes; `None`: it does not say so, and can't be told from another.
+pub fn id(dict: &Value) -> Option<Uuid> {
+    dict.get("id")?.as_str()?.parse().ok()
 }
 
 impl Remark {

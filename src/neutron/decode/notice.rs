@@ -17,6 +17,33 @@ const FIXED_IPS: usize = 1_000;
 /// Of a notice that names none.
 const LOWEST: u8 = 255;
 
+/// What [`dhcp_notice`] knows.
+pub const DHCP_METHODS: &[&str] = &[
+    "network_create_end",
+    "network_update_end",
+    "network_delete_end",
+    "subnet_create_end",
+    "subnet_update_end",
+    "subnet_delete_end",
+    "port_create_end",
+    "port_update_end",
+    "port_delete_end",
+    "agent_updated",
+];
+
+/// What [`l3_notice`] knows.
+pub const L3_METHODS: &[&str] = &[
+    "routers_updated",
+    "router_deleted",
+    "router_added_to_agent",
+    "router_removed_from_agent",
+    "network_update",
+    "agent_updated",
+    "add_arp_entry",
+    "del_arp_entry",
+    "fipnamespace_delete_on_ext_net",
+];
+
 /// A DHCP notice with its place in the queue: low first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queued {

@@ -1,53 +1,38 @@
 //! Versioned objects (oslo.versionedobjects): pushed to L3 agents by fanout, or pulled by them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::read::{Dict, Fault, Read, Remarks, number, text, uuid};
-use super::router::{conntrack_helper, ipv4, protocol};
+use super::read::{Dict, Fault, Read, Remarks, number, uuid};
+use super::router::{ipv4, protocol};
 use super::{DecodeError, Decoded};
 use crate::model::{
-    ConntrackHelper, FloatingIpId, Forwarding, PortForwarding, PortForwardingId, RouterId,
+    FloatingIpId, Forwarding, PortForwarding, PortForwardingId, RouterId,
 };
 
 /// Objects of one message or answer.
 const OBJECTS: usize = 100_000;
 /// The key of an object's type.
 const NAME: &str = "versioned_object.name";
-const KIND: usize = 64;
 
-/// Objects that the server pushed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Push {
-    pub change: Change,
-    pub objects: Pushed,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Created,
-    Updated,
-    Deleted,
-}
-
-/// All of one type, each with its router.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Pushed {
-    PortForwardings(Vec<(RouterId, PortForwarding)>),
-    ConntrackHelpers(Vec<(RouterId, ConntrackHelper)>),
-    /// Of a type that is not ours.
-    Other(String),
-}
-
-/// Arguments of `push`. Objects that make no sense are left out.
+/// Arguments of `push`: the routers that the pushed objects belong to. What they say is not taken: the router's next
+/// answer says it, too, and in order.
 ///
 /// # Errors
-/// It is no list of objects, or what happened to them is not told.
-pub fn push(args: &Value) -> Result<Decoded<Push>, DecodeError> {
-    let mut remarks = Remarks::of("pushed objects".into());
-    match read_push(args, &mut remarks) {
-        Ok(push) => Ok(remarks.with(push)),
-        Err(fault) => Err(fault.of("pushed objects".into())),
-    }
+/// It is no list of objects with a router each.
+pub fn pushed_routers(args: &Value) -> Result<BTreeSet<RouterId>, DecodeError> {
+    let read = || {
+        Dict::of(args)?.list("resource_list", OBJECTS, |value| {
+            Dict::of(value)?.required("versioned_object.data", |value| {
+                Dict::of(value)?.required("router_id", uuid).map(RouterId)
+            })
+        })
+    };
+    let routers: Read<Vec<RouterId>> = read();
+    routers
+        .map(BTreeSet::from_iter)
+        .map_err(|fault| fault.of("pushed objects".into()))
 }
 
 /// The answer to `bulk_pull` of `PortForwarding`. Those that make no sense are left out.
@@ -68,42 +53,6 @@ pub fn port_forwardings(
         all.extend(remarks.good(found).flatten());
     }
     Ok(remarks.with(all))
-}
-
-fn read_push(args: &Value, remarks: &mut Remarks) -> Read<Push> {
-    let dict = Dict::of(args)?;
-    let change = dict.required("event_type", |value| match value.as_str() {
-        Some("created") => Ok(Change::Created),
-        Some("updated") => Ok(Change::Updated),
-        Some("deleted") => Ok(Change::Deleted),
-        _ => Err(Fault::new(value, "created, updated or deleted")),
-    })?;
-    let kinds = dict.list("resource_list", OBJECTS, |value| {
-        Dict::of(value)?.required(NAME, text(KIND))
-    })?;
-    let objects = match kinds.first().copied().unwrap_or_default() {
-        kind @ "PortForwarding" => {
-            Pushed::PortForwardings(all(dict, kind, remarks, port_forwarding)?)
-        }
-        kind @ "ConntrackHelper" => Pushed::ConntrackHelpers(all(dict, kind, remarks, |dict| {
-            let router = RouterId(dict.required("router_id", uuid)?);
-            Ok((router, conntrack_helper(dict)?))
-        })?),
-        other => Pushed::Other(other.to_owned()),
-    };
-    Ok(Push { change, objects })
-}
-
-fn all<T>(
-    dict: Dict<'_>,
-    kind: &str,
-    remarks: &mut Remarks,
-    read: impl Fn(Dict<'_>) -> Read<T>,
-) -> Read<Vec<T>> {
-    let found = dict.good_of("resource_list", OBJECTS, remarks, |value, remarks| {
-        object(value, kind, remarks, &read)
-    })?;
-    Ok(found.into_iter().flatten().collect())
 }
 
 /// `None`: its fields make no sense, which is remarked with its id.

@@ -291,7 +291,7 @@ impl L3 {
         }
     }
 
-    fn ask_known(&mut self, routers: Vec<RouterId>) {
+    fn ask_known(&mut self, routers: BTreeSet<RouterId>) {
         let now = Instant::now();
         for id in routers {
             if self.routers.contains_key(&id) {
@@ -300,7 +300,7 @@ impl L3 {
         }
     }
 
-    fn routers_on(&self, network: NetworkId) -> Vec<RouterId> {
+    fn routers_on(&self, network: NetworkId) -> BTreeSet<RouterId> {
         let on = self.routers.values().filter(|router| {
             let gateway = router.gateway.as_ref().map(|gateway| &gateway.port);
             let mut legs = router.interfaces.iter().chain(gateway);

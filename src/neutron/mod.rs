@@ -72,7 +72,9 @@ impl Neutron {
             to_loop,
         };
         let mut synced = Vec::new();
-        let dhcp = roles.plays(Role::Dhcp).then(|| roles.dhcp(known, &mut synced));
+        let dhcp = roles
+            .plays(Role::Dhcp)
+            .then(|| roles.dhcp(known, &mut synced));
         let l3 = roles.plays(Role::L3).then(|| roles.l3(known, &mut synced));
         if roles.plays(Role::Metadata) {
             roles.report(Role::Metadata, watch::channel(report::Counts::new()).1);
@@ -211,11 +213,7 @@ fn listeners(settings: &Settings) -> Vec<Listener> {
     }
     if settings.roles.contains(&Role::L3) {
         listeners.push(listener(L3_TOPIC, (1, 4), decode::L3_METHODS));
-        listeners.push(listener(
-            NETWORK_UPDATE_TOPIC,
-            (1, 4),
-            &["network_update"],
-        ));
+        listeners.push(listener(NETWORK_UPDATE_TOPIC, (1, 4), &["network_update"]));
         for (extension, topic) in [
             ("port_forwarding", "neutron-vo-PortForwarding-1.3"),
             ("conntrack_helper", "neutron-vo-ConntrackHelper-1.0"),
@@ -235,7 +233,11 @@ async fn hand_out(
     l3: Option<mpsc::Sender<Notice>>,
 ) {
     while let Some(notice) = notices.recv().await {
-        let role = if notice.topic == DHCP_TOPIC { &dhcp } else { &l3 };
+        let role = if notice.topic == DHCP_TOPIC {
+            &dhcp
+        } else {
+            &l3
+        };
         if let Some(role) = role {
             // A role that broke is noticed by who waits for its task.
             let _ = role.send(notice).await;

@@ -63,7 +63,6 @@ impl Remarked {
     }
 }
 
-
 fn digest(value: &(impl Hash + ?Sized)) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);

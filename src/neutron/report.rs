@@ -37,7 +37,10 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) async fn run(mut self) {
         let Some(interval) = self.settings.report_interval else {
-            info!(agent = self.role.agent_type(), "no state is reported, as configured; the server schedules nothing to an agent that it does not know");
+            info!(
+                agent = self.role.agent_type(),
+                "no state is reported, as configured; the server schedules nothing to an agent that it does not know"
+            );
             self.sync_due.notify_one();
             return;
         };
@@ -49,7 +52,11 @@ impl Reporter {
                 Ok(greeting) => {
                     let revived = greeting.as_deref() == Some("revived");
                     if !known || revived || session != Some(connected) {
-                        info!(agent = self.role.agent_type(), greeting = greeting.as_deref().unwrap_or("none"), "the server knows us");
+                        info!(
+                            agent = self.role.agent_type(),
+                            greeting = greeting.as_deref().unwrap_or("none"),
+                            "the server knows us"
+                        );
                         self.sync_due.notify_one();
                     }
                     (known, session, failed) = (true, Some(connected), false);
@@ -173,9 +180,8 @@ fn configurations(role: Role, settings: &Settings) -> Map<String, Value> {
 
 /// UTC with six decimals and no zone: what the server's parser takes.
 fn now() -> String {
-    let format = format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]"
-    );
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]");
     OffsetDateTime::now_utc()
         .format(&format)
         .expect("a time of today has all of these parts")

@@ -83,10 +83,7 @@ impl Server {
             // Null turns the server's own filter off, which would hide subnets without DHCP.
             ("enable_dhcp", Value::Null),
         ]);
-        let answer = self
-            .bus
-            .call(DHCP, "1.0", "get_network_info", args)
-            .await?;
+        let answer = self.bus.call(DHCP, "1.0", "get_network_info", args).await?;
         Ok(present(answer))
     }
 
@@ -97,7 +94,10 @@ impl Server {
         device_id: &str,
         subnets: &[SubnetId],
     ) -> Result<Option<Value>, CallError> {
-        let fixed_ips: Vec<Value> = subnets.iter().map(|id| json!({ "subnet_id": id })).collect();
+        let fixed_ips: Vec<Value> = subnets
+            .iter()
+            .map(|id| json!({ "subnet_id": id }))
+            .collect();
         let port = json!({
             "name": "",
             "admin_state_up": true,
@@ -110,10 +110,7 @@ impl Server {
             ("port", json!({ "port": port })),
             ("host", json!(self.host)),
         ]);
-        let answer = self
-            .bus
-            .call(DHCP, "1.1", "create_dhcp_port", args)
-            .await?;
+        let answer = self.bus.call(DHCP, "1.1", "create_dhcp_port", args).await?;
         Ok(present(answer))
     }
 
@@ -136,10 +133,7 @@ impl Server {
             ("port", json!({ "port": body })),
             ("host", json!(self.host)),
         ]);
-        let answer = self
-            .bus
-            .call(DHCP, "1.1", "update_dhcp_port", args)
-            .await?;
+        let answer = self.bus.call(DHCP, "1.1", "update_dhcp_port", args).await?;
         Ok(present(answer))
     }
 

@@ -22,9 +22,7 @@ use uuid::Uuid;
 
 pub use naming::Naming;
 pub use network::network;
-pub use notice::{
-    DHCP_METHODS, DhcpNotice, L3_METHODS, L3Notice, dhcp_notice, l3_notice,
-};
+pub use notice::{DHCP_METHODS, DhcpNotice, L3_METHODS, L3Notice, dhcp_notice, l3_notice};
 pub use objects::{port_forwardings, pushed_routers};
 pub use port::port;
 pub use router::router;

@@ -7,9 +7,7 @@ use serde_json::Value;
 use super::read::{Dict, Fault, Read, Remarks, number, uuid};
 use super::router::{ipv4, protocol};
 use super::{DecodeError, Decoded};
-use crate::model::{
-    FloatingIpId, Forwarding, PortForwarding, PortForwardingId, RouterId,
-};
+use crate::model::{FloatingIpId, Forwarding, PortForwarding, PortForwardingId, RouterId};
 
 /// Objects of one message or answer.
 const OBJECTS: usize = 100_000;

@@ -43,7 +43,13 @@ impl Errands {
     }
 
     /// It has been asked about, with all others.
-    pub(super) fn add_given(&mut self, network: NetworkId, dict: Value, asked: Moment, now: Instant) {
+    pub(super) fn add_given(
+        &mut self,
+        network: NetworkId,
+        dict: Value,
+        asked: Moment,
+        now: Instant,
+    ) {
         // Somebody who waits to ask would hear something newer.
         self.waiting.entry(network).or_insert(Errand {
             urgency: Urgency::Network,

@@ -57,7 +57,10 @@ impl Change {
     pub(super) fn apply(&self, network: &mut Network) -> bool {
         match self {
             Self::Put(port) => {
-                let own = network.dhcp_port.as_ref().is_some_and(|own| own.id == port.id);
+                let own = network
+                    .dhcp_port
+                    .as_ref()
+                    .is_some_and(|own| own.id == port.id);
                 let known = network.ports.get(&port.id);
                 if own || known.is_some_and(|known| known.revision > port.revision) {
                     return false;
@@ -72,8 +75,5 @@ impl Change {
 
 /// Owners whose ports DHCP has no use for, other agents' DHCP ports apart: those decide on the network's resolvers.
 pub(super) fn is_of_use(port: &Port) -> bool {
-    !matches!(
-        port.owner,
-        DeviceOwner::FloatingIp | DeviceOwner::Service
-    )
+    !matches!(port.owner, DeviceOwner::FloatingIp | DeviceOwner::Service)
 }

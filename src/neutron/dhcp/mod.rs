@@ -352,7 +352,9 @@ impl Dhcp {
                     self.take_in(queued.notice).await;
                 }
             }
-            Err(error) => not_understood(&self.parts.remarked, &notice.method, notice.reply, &error),
+            Err(error) => {
+                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error)
+            }
         }
     }
 
@@ -433,8 +435,11 @@ impl Dhcp {
         self.journal.note(id, Change::Gone(port));
         let own = |known: &Arc<Network>| known.dhcp_port.as_ref().is_some_and(|own| own.id == port);
         if self.networks.get(&id).is_some_and(own) {
-            self.errands
-                .add(id, Urgency::Now, Instant::now() + self.parts.settings.dhcp.resync_throttle);
+            self.errands.add(
+                id,
+                Urgency::Now,
+                Instant::now() + self.parts.settings.dhcp.resync_throttle,
+            );
             return;
         }
         self.change(id, Change::Gone(port)).await;
@@ -519,10 +524,10 @@ async fn ask(
 ) -> Result<Option<Box<Asked>>, AskError> {
     let dict = match given {
         Some(dict) => Some(dict),
-        None => server
-            .network(id)
-            .await
-            .map_err(|source| AskError::Call { network: id, source })?,
+        None => server.network(id).await.map_err(|source| AskError::Call {
+            network: id,
+            source,
+        })?,
     };
     let Some(dict) = dict else { return Ok(None) };
     let decode::Decoded {
@@ -535,7 +540,12 @@ async fn ask(
     let trouble = match own_port::ensure(server, naming, &mut network).await {
         Ok(()) => None,
         Err(error @ PortError::Incomplete { .. }) => Some(error),
-        Err(source) => return Err(AskError::Port { network: id, source }),
+        Err(source) => {
+            return Err(AskError::Port {
+                network: id,
+                source,
+            });
+        }
     };
     Ok(Some(Box::new(Asked {
         network,

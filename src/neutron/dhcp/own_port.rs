@@ -14,9 +14,13 @@ const RESERVED: &str = "reserved_dhcp_port";
 /// The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PortError {
-    #[error("have a port of our own: the server gives none; another agent may just have taken it, or the network is going")]
+    #[error(
+        "have a port of our own: the server gives none; another agent may just have taken it, or the network is going"
+    )]
     Refused,
-    #[error("have a port of our own with an address on each subnet with DHCP: {missing} of them gave none; are their pools used up?")]
+    #[error(
+        "have a port of our own with an address on each subnet with DHCP: {missing} of them gave none; are their pools used up?"
+    )]
     Incomplete { missing: usize },
     #[error("have a port of our own")]
     Call(#[from] CallError),
@@ -105,7 +109,9 @@ fn next(network: &Network, wanted: &BTreeSet<SubnetId>, refused: &BTreeSet<PortI
                 subnet: fixed.subnet,
                 ip: Some(fixed.ip),
             });
-        let new = wanted.difference(&has).map(|&subnet| WantedIp { subnet, ip: None });
+        let new = wanted
+            .difference(&has)
+            .map(|&subnet| WantedIp { subnet, ip: None });
         return Step::Update(own.id, PortChange::FixedIps(kept.chain(new).collect()));
     }
     let reserved = network.ports.values().find(|port| {

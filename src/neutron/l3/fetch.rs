@@ -90,7 +90,10 @@ async fn router(
     let objects = server.objects("PortForwarding", "1.3", filter).await;
     let objects = objects.map_err(|source| FetchError::Forwardings { router, source })?;
     let forwardings = decode::port_forwardings(&Value::Array(objects))?;
-    let own = forwardings.value.into_iter().filter(|(of, _)| *of == router);
+    let own = forwardings
+        .value
+        .into_iter()
+        .filter(|(of, _)| *of == router);
     decoded.value.port_forwardings = own.map(|(_, forwarding)| forwarding).collect();
     decoded.remarks.extend(forwardings.remarks);
     Ok(decoded)

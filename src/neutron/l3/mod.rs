@@ -268,7 +268,9 @@ impl L3 {
         match heard {
             // The server waits for this inside of a user's request.
             Ok(()) => drop(notice.reply),
-            Err(error) => not_understood(&self.parts.remarked, &notice.method, notice.reply, &error),
+            Err(error) => {
+                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error)
+            }
         }
     }
 
@@ -369,7 +371,10 @@ impl L3 {
     fn count(&self) {
         let routers = self.routers.values();
         let interfaces: usize = routers.clone().map(|router| router.interfaces.len()).sum();
-        let floating: usize = routers.clone().map(|router| router.floating_ips.len()).sum();
+        let floating: usize = routers
+            .clone()
+            .map(|router| router.floating_ips.len())
+            .sum();
         let counts = json!({
             "routers": self.routers.len(),
             "ex_gw_ports": routers.filter(|router| router.gateway.is_some()).count(),

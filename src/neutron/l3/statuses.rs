@@ -20,13 +20,16 @@ pub(super) fn of_working(router: &Router, before: Option<&Told>) -> (Statuses, T
     let now = leading(router);
     let mut statuses = Statuses::new();
     for (id, to) in &now {
-        let believed = router.floating_ips.iter().find(|floating| floating.id == *id);
+        let believed = router
+            .floating_ips
+            .iter()
+            .find(|floating| floating.id == *id);
         let is_known = match before {
             Some(told) => told.get(id) == Some(to),
             None => true,
         };
-        let believed_active = believed
-            .is_none_or(|floating| floating.status == Some(FloatingIpStatus::Active));
+        let believed_active =
+            believed.is_none_or(|floating| floating.status == Some(FloatingIpStatus::Active));
         if !(is_known && believed_active) {
             statuses.insert(*id, ACTIVE);
         }

@@ -1,7 +1,8 @@
 //! Networks and subnets: what each may say, and what two of them can't share.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+
+use imbl::OrdMap;
 
 use super::check::Check;
 use super::draft::{Claimant, NetworkDraft, PortDraft, SubnetRef};
@@ -62,7 +63,7 @@ impl Check<'_, '_> {
             attachment,
             subnets: Vec::new(),
             dhcp_port: None,
-            ports: BTreeMap::new(),
+            ports: OrdMap::new(),
         };
         self.draft.networks.push(NetworkDraft {
             object: object.clone(),

@@ -8,6 +8,7 @@ mod router;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use uuid::Uuid;
 
 use super::*;
@@ -91,7 +92,7 @@ pub(super) fn blue() -> Network {
         },
         subnets: vec![subnet(11, "10.0.0.0/24", Some("10.0.0.1"))],
         dhcp_port: Some(port(2, BLUE, DeviceOwner::Dhcp, &[(11, "10.0.0.2")])),
-        ports: [(vm.id, vm)].into(),
+        ports: OrdMap::unit(vm.id, vm),
     }
 }
 

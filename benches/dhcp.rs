@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 use uuid::Uuid;
 use warren::dhcp::{Server, Shared};
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
-use warren::plan::scope::{DhcpClient, DhcpScope, DhcpSubnet};
+use warren::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
 use common::{Guest, Host, PATIENCE, Running, Udp, Wire, udp_frame, wait_for};
 
@@ -409,7 +409,7 @@ async fn serve() {
             fqdn: Some(format!("{}.lan", name(number))),
             options: Vec::new(),
         };
-        (client.mac, Arc::new(client))
+        (client.mac, client.port, Arc::new(client))
     };
     let scope = Arc::new(DhcpScope {
         network: NetworkId(Uuid::from_u128(1)),
@@ -423,7 +423,7 @@ async fn serve() {
         broadcast_reply: false,
         subnets: vec![subnet],
         clients: (0..CLIENTS).map(client).collect(),
-        by_client_id: HashMap::new(),
+        by_client_id: Claims::default(),
     });
     let home = netns::Namespace::home().unwrap();
     let shared = Arc::<Shared>::default();

@@ -9,7 +9,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 use warren::dns::{Server, Shared};
-use warren::model::{DevName, NetworkId};
+use warren::model::{DevName, NetworkId, PortId};
 use warren::plan::scope::{DnsScope, Zone};
 
 use common::{Guest, Host, PATIENCE, Running, wait_for};
@@ -235,15 +235,15 @@ async fn serve() {
     let mut zone = Zone {
         domain: "lan".to_owned(),
         authoritative: true,
-        names: HashMap::new(),
-        pointers: HashMap::new(),
+        ..Zone::default()
     };
     for number in 0..NAMES {
         let address = IpAddr::V4(address(number));
         let fqdn: Arc<str> = name(number).into();
-        zone.names.insert(Arc::clone(&fqdn), vec![address]);
-        zone.names.insert(bare(number).into(), vec![address]);
-        zone.pointers.insert(address, fqdn);
+        let port = PortId(uuid::Uuid::from_u128(number.into()));
+        zone.names.insert(Arc::clone(&fqdn), port, address);
+        zone.names.insert(bare(number).into(), port, address);
+        zone.pointers.insert(address, port, fqdn);
     }
     let scope = Arc::new(DnsScope {
         network: NetworkId(uuid::Uuid::from_u128(1)),

@@ -10,7 +10,6 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -197,14 +196,15 @@ async fn serve() {
         limits: Limits::default(),
     };
     let shared = Shared::new(settings, Arc::new(ArcSwap::from_pointee(State::default()))).unwrap();
-    let by_address: HashMap<IpAddr, Arc<Port>> = (0..GUESTS)
-        .map(|number| (guest(number), Arc::new(port(number))))
-        .collect();
+    let by_address = (0..GUESTS).map(|number| {
+        let port = Arc::new(port(number));
+        (guest(number), port.id, port)
+    });
     let scope = Arc::new(MetadataScope {
         listen: WARREN,
         residents: vec![Arc::new(Residents {
             network: NetworkId(Uuid::from_u128(1)),
-            by_address,
+            by_address: by_address.collect(),
         })],
     });
     let home = netns::Namespace::home().unwrap();

@@ -7,13 +7,14 @@
 //! Written aside and renamed; the newest content wins, bursts are gathered by the caller. Read at start, before
 //! the source: what it says is served until the source has spoken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -189,22 +190,22 @@ impl Store {
         kinds.into_iter().chain(files).flatten().collect()
     }
 
-    fn load_kind<K: Ord, T: DeserializeOwned>(
+    fn load_kind<K: Ord + Clone, T: DeserializeOwned>(
         &self,
         kind: &str,
         errors: &mut Vec<StoreError>,
         id: impl Fn(&T) -> K,
-    ) -> BTreeMap<K, Arc<T>> {
+    ) -> OrdMap<K, Arc<T>> {
         let dir = self.dir.join(kind);
         let files = match fs::read_dir(&dir) {
             Ok(files) => files,
             Err(source) => {
                 errors.push(StoreError::Dir { dir, source });
-                return BTreeMap::new();
+                return OrdMap::new();
             }
         };
         let paths = files.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut objects = BTreeMap::new();
+        let mut objects = OrdMap::new();
         for path in paths.filter(|path| {
             path.extension()
                 .is_some_and(|extension| extension == "json")

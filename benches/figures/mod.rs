@@ -19,6 +19,41 @@ pub fn cpu_time(pid: Pid) -> Duration {
     spent.sum()
 }
 
+/// The same, with that of the children that it has waited for; in hundredths of a second.
+pub fn cpu_time_with_children(pid: Pid) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Behind the name, which may hold blanks, the third field of proc(5); utime, stime, cutime and cstime are 14 to 17.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(14 - 3).take(4);
+    let ticks: u64 = ticks.map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+/// MiB
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    pub resident: f64,
+    pub proportional: f64,
+}
+
+impl Memory {
+    pub fn of(pid: Pid) -> Self {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        let mebibytes = |name: &str| -> f64 {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap();
+            let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+            kibibytes / 1024.0
+        };
+        Self {
+            resident: mebibytes("Rss:"),
+            proportional: mebibytes("Pss:"),
+        }
+    }
+}
+
 /// The middle one, of which a noisy neighbour spoils the least.
 pub fn median<T: Copy + PartialOrd>(figures: &[T]) -> T {
     let mut sorted = figures.to_vec();

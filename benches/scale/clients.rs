@@ -69,6 +69,15 @@ impl Clients {
 
     /// All ask `every` so often until they have an offer, at the latest after some patience. When each had it.
     pub(crate) fn until_offered(&mut self, every: Duration) -> Vec<Instant> {
+        self.until(every, |_| true)
+    }
+
+    /// The same for an offer with something in it.
+    pub(crate) fn until(
+        &mut self,
+        every: Duration,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Vec<Instant> {
         self.round += 1;
         let mut offered: Vec<Option<Instant>> = vec![None; self.clients.len()];
         let mut missing = offered.len();
@@ -88,7 +97,10 @@ impl Clients {
                 }
             }
             self.wait(ask_at);
-            while let Some(number) = self.receive() {
+            while let Some((number, offer)) = self.receive() {
+                if !wanted(&offer) {
+                    continue;
+                }
                 if let Some(at @ None) = offered.get_mut(number) {
                     *at = Some(Instant::now());
                     missing -= 1;
@@ -96,6 +108,26 @@ impl Clients {
             }
         }
         offered.into_iter().flatten().collect()
+    }
+
+    /// The first client asks until nothing has been offered for so long; when the last question was asked that had an offer.
+    pub(crate) fn until_silent(&mut self, every: Duration, silence: Duration) -> Instant {
+        let begin = Instant::now();
+        let mut asked = begin;
+        let mut answered = begin;
+        while asked < answered + silence {
+            assert!(begin.elapsed() < PATIENCE, "the client is served on and on");
+            self.round += 1;
+            asked = Instant::now();
+            self.ask(0);
+            while Instant::now() < asked + every {
+                self.wait(asked + every);
+                while self.receive().is_some() {
+                    answered = asked;
+                }
+            }
+        }
+        answered
     }
 
     /// A bridge that takes nothing now, or is not there, is asked again.
@@ -127,14 +159,14 @@ impl Clients {
     }
 
     /// Which client an offer of this round is for; other frames are read over. `None`: nothing more for now.
-    fn receive(&self) -> Option<usize> {
+    fn receive(&self) -> Option<(usize, Message)> {
         let mut frame = [0; 2048];
         while let Ok(length) = recv(self.socket.as_raw_fd(), &mut frame, MsgFlags::empty()) {
             let offer = Dhcp::parse(&frame[..length])
                 .filter(|dhcp| dhcp.kind() == Some(MessageType::Offer));
-            let xid = offer.map(|offer| offer.message.xid());
-            if let Some(xid) = xid.filter(|xid| xid >> 16 == u32::from(self.round)) {
-                return Some((xid & 0xffff) as usize);
+            let offer = offer.map(|offer| offer.message);
+            if let Some(offer) = offer.filter(|offer| offer.xid() >> 16 == u32::from(self.round)) {
+                return Some(((offer.xid() & 0xffff) as usize, offer));
             }
         }
         None

@@ -20,6 +20,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde::{Deserialize, Serialize};
 
+use crate::figures::cpu_time_with_children;
 use crate::netlink::{Batch, Body};
 
 /// What is to be made.
@@ -287,9 +288,13 @@ fn load(table: &str) {
     assert!(child.wait().unwrap().success());
 }
 
-/// Prints how many seconds the work of this file took.
+/// Prints how many seconds the work of this file took, and how many of CPU time.
 pub(crate) fn run(work: &str) {
     let work: Work = serde_json::from_slice(&fs::read(work).unwrap()).unwrap();
     let threads = std::thread::available_parallelism().unwrap().get();
-    println!("{}", build(&work, threads).as_secs_f64());
+    let me = nix::unistd::getpid();
+    let before = cpu_time_with_children(me);
+    let took = build(&work, threads);
+    let cpu = cpu_time_with_children(me) - before;
+    println!("{} {}", took.as_secs_f64(), cpu.as_secs_f64());
 }

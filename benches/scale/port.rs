@@ -1,38 +1,44 @@
-//! One port more on a crowded network, until it is served.
+//! One port of a crowded network comes, changes or goes: until that is served.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dhcproto::v4::{DhcpOption, Message, OptionCode};
 use uuid::Uuid;
-use warren::model::{Event, Port, PortId};
+use warren::model::{self, Event, Port, PortId};
 use warren::topology;
 
 use crate::clients::Clients;
 use crate::cloud;
 use crate::common::Host;
 use crate::daemon::Loop;
-use crate::figures::median;
+use crate::figures::{Memory, median};
 use crate::run_inside;
 
 const PORTS: u16 = 10_000;
 const BRIDGE: &str = "br-crowd";
 const TOPOLOGY: &str = "/run/warren/topology.toml";
 
-/// Ports added one after the other, and edits of the file.
-const ADDED: u16 = 30;
+/// Ports of each kind of change, one after the other, and edits of the file.
+const CHANGED: u16 = 20;
 const EDITS: u16 = 5;
 /// Between them, so that each finds the daemon at rest: it writes its state down a moment after each.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The new port's client repeats its question so often.
 const EVERY: Duration = Duration::from_micros(200);
+/// Nobody is answered as late as this.
+const SILENCE: Duration = Duration::from_millis(50);
 
 pub(crate) fn measure() {
     let Some(host) = Host::new("bench-port") else {
         return;
     };
     host.machine().write(TOPOLOGY, &cloud::crowd(PORTS));
-    println!("one port more on a network of {PORTS}, until its client is offered its address");
+    println!(
+        "one port among {PORTS} of a network, until its client is served so; medians of {CHANGED}"
+    );
     print!("{}", run_inside(&host, "port", TOPOLOGY));
     drop(host);
     edits();
@@ -46,21 +52,97 @@ pub(crate) async fn inside(topology: &str) {
     let network = Arc::clone(loaded.state.networks.values().next().unwrap());
     let daemon = Loop::start(state_dir, loaded.state, loaded.settings).await;
     let template = network.ports.values().next().unwrap();
-    let mut clients = Clients::open([(BRIDGE.to_owned(), template.mac)].into_iter());
-    clients.until_offered(EVERY);
-    let mut took = Vec::new();
-    for number in PORTS..PORTS + ADDED {
-        tokio::time::sleep(PAUSE).await;
-        let port = another(template, number);
-        clients.set_mac(0, port.mac);
-        let begin = Instant::now();
-        daemon.tell(Event::Port(Arc::new(port))).await;
-        let offered = tokio::task::block_in_place(|| clients.until_offered(EVERY));
-        took.push(offered[0] - begin);
+    let clients = Clients::open([(BRIDGE.to_owned(), template.mac)].into_iter());
+    let mut change = Change { daemon, clients };
+    change.clients.until_offered(EVERY);
+
+    let mut ports: Vec<Port> = (PORTS..PORTS + CHANGED)
+        .map(|number| another(template, number))
+        .collect();
+    change
+        .of_each("added", &mut ports, |_| {}, |_, _| true)
+        .await;
+    let moved = |port: &mut Port| {
+        let IpAddr::V4(ip) = port.fixed_ips[0].ip else {
+            unreachable!("the network has no other");
+        };
+        at(port, (u32::from(ip) + 1024).into());
+    };
+    let has_moved = |port: &Port, offer: &Message| offer.yiaddr() == port.fixed_ips[0].ip;
+    change
+        .of_each("moved to another address", &mut ports, moved, has_moved)
+        .await;
+    let renamed = |port: &mut Port| port.dns[0].hostname.insert_str(0, "re-");
+    let is_renamed = |port: &Port, offer: &Message| {
+        let name = DhcpOption::Hostname(port.dns[0].hostname.clone());
+        offer.opts().get(OptionCode::Hostname) == Some(&name)
+    };
+    change
+        .of_each("renamed", &mut ports, renamed, is_renamed)
+        .await;
+    let with_options = |port: &mut Port| {
+        port.extra_dhcp_opts = vec![model::DhcpOption::parse_v4("mtu", "1234").unwrap()];
+    };
+    let has_options = |_: &Port, offer: &Message| {
+        let mtu = DhcpOption::InterfaceMtu(1234);
+        offer.opts().get(OptionCode::InterfaceMtu) == Some(&mtu)
+    };
+    change
+        .of_each("given an option", &mut ports, with_options, has_options)
+        .await;
+    change.removed(&ports).await;
+}
+
+/// The daemon's loop, and the client whose port changes.
+struct Change {
+    daemon: Loop,
+    clients: Clients,
+}
+
+impl Change {
+    async fn of_each(
+        &mut self,
+        what: &str,
+        ports: &mut [Port],
+        change: impl Fn(&mut Port),
+        is_served: impl Fn(&Port, &Message) -> bool,
+    ) {
+        let mut took = Vec::new();
+        for port in ports {
+            tokio::time::sleep(PAUSE).await;
+            change(port);
+            self.clients.set_mac(0, port.mac);
+            let begin = Instant::now();
+            self.daemon.tell(Event::Port(Arc::new(port.clone()))).await;
+            let served = tokio::task::block_in_place(|| {
+                self.clients.until(EVERY, |offer| is_served(port, offer))
+            });
+            took.push(served[0] - begin);
+        }
+        print_row(what, &took);
     }
+
+    async fn removed(&mut self, ports: &[Port]) {
+        let mut took = Vec::new();
+        for port in ports {
+            tokio::time::sleep(PAUSE).await;
+            self.clients.set_mac(0, port.mac);
+            self.clients.until_offered(EVERY);
+            let begin = Instant::now();
+            self.daemon
+                .tell(Event::PortGone(port.network, port.id))
+                .await;
+            let last = tokio::task::block_in_place(|| self.clients.until_silent(EVERY, SILENCE));
+            took.push((last + EVERY).saturating_duration_since(begin));
+        }
+        print_row("removed", &took);
+    }
+}
+
+fn print_row(what: &str, took: &[Duration]) {
     println!(
-        "  from the source's event: {:.2?}, median of {ADDED}, the longest {:.2?} (to reach: 5 ms)",
-        median(&took),
+        "  {what:<28}{:>10.2?}, the longest {:>8.2?} (to reach: 5 ms)",
+        median(took),
         took.iter().max().unwrap()
     );
 }
@@ -68,16 +150,21 @@ pub(crate) async fn inside(topology: &str) {
 fn another(template: &Port, number: u16) -> Port {
     let mut port = template.clone();
     let [high, low] = (number + 256).to_be_bytes();
-    let address = [10, 64, high, low].into();
     port.id = PortId(Uuid::from_u128(number.into()));
     port.mac = cloud::mac(number);
-    port.fixed_ips[0].ip = address;
     for name in &mut port.dns {
-        name.ip = address;
         name.hostname = format!("more{number}");
         name.fqdn = format!("more{number}.warren.internal");
     }
+    at(&mut port, [10, 64, high, low].into());
     port
+}
+
+fn at(port: &mut Port, address: Ipv4Addr) {
+    port.fixed_ips[0].ip = address.into();
+    for name in &mut port.dns {
+        name.ip = address.into();
+    }
 }
 
 /// From the renaming of the file, with all that the daemon does with one.
@@ -86,7 +173,7 @@ fn edits() {
         return;
     };
     let mut text = cloud::crowd(PORTS);
-    let daemon = host.warren_run(&text);
+    let mut daemon = host.warren_run(&text);
     let mut clients = host
         .machine()
         .inside(|| Clients::open([(BRIDGE.to_owned(), cloud::mac(0))].into_iter()));
@@ -101,7 +188,9 @@ fn edits() {
         took.push(clients.until_offered(Duration::from_millis(1))[0] - begin);
     }
     println!(
-        "  from an edit of the topology file: {:.0?}, median of {EDITS} (no goal; the file has to rest 100 ms)",
+        "  added by an edit of the file{:>10.0?}, median of {EDITS} (no goal; the file has to rest 100 ms)",
         median(&took)
     );
+    let Memory { resident, .. } = Memory::of(daemon.pid().unwrap());
+    println!("  memory of the daemon then   {resident:>6.1} MiB resident");
 }

@@ -5,14 +5,13 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use netns::{NsName, Spec};
-use nix::unistd::Pid;
 use warren::model::Target;
 use warren::plan;
 
 use crate::clients::Clients;
 use crate::cloud::{self, NETWORKS, ROUTERS};
 use crate::common::{Daemon, Guest, Host, tcp_stream, wait_until};
-use crate::figures::median;
+use crate::figures::{Memory, cpu_time_with_children, median};
 use crate::floor::Work;
 use crate::run_inside;
 
@@ -21,15 +20,24 @@ const ROUNDS: usize = 3;
 const RESTARTS: usize = 3;
 /// A client repeats its question so often, which bounds how exact the figures are.
 const EVERY: Duration = Duration::from_millis(20);
+/// After this, networks without messages are at rest.
+const QUIET: Duration = Duration::from_secs(6);
 
 /// What one round gave.
 #[derive(Debug)]
 struct Round {
     ready: Duration,
-    served: Duration,
-    floor: Duration,
+    cold: Cost,
+    floor: Cost,
     restarts: Vec<Restart>,
     memory: Memory,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    wall: Duration,
+    /// Of all threads and children.
+    cpu: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -41,13 +49,6 @@ struct Restart {
     outage: Duration,
 }
 
-/// MiB
-#[derive(Debug, Clone, Copy)]
-struct Memory {
-    resident: f64,
-    proportional: f64,
-}
-
 pub(crate) fn measure() {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
@@ -56,15 +57,24 @@ pub(crate) fn measure() {
     }
     let middle =
         |figure: fn(&Round) -> Duration| median(&rounds.iter().map(figure).collect::<Vec<_>>());
-    let [ready, served, floor] = [
-        middle(|round| round.ready),
-        middle(|round| round.served),
-        middle(|round| round.floor),
-    ];
-    println!("{NETWORKS} networks and {ROUTERS} routers, median of {ROUNDS} rounds");
+    let ratio = |figure: fn(&Cost) -> Duration| {
+        let of =
+            |round: &Round| figure(&round.cold).as_secs_f64() / figure(&round.floor).as_secs_f64();
+        median(&rounds.iter().map(of).collect::<Vec<_>>())
+    };
+    println!("{NETWORKS} networks and {ROUTERS} routers, medians of {ROUNDS} rounds");
     println!(
-        "  cold, until all answer DHCP: {served:.2?}; bare netlink doing the same creations: {floor:.2?}: {:.2}x (to reach: 2x); READY was said after {ready:.2?}",
-        served.as_secs_f64() / floor.as_secs_f64()
+        "  cold, until all answer DHCP: {:.2?}; bare netlink doing the same creations: {:.2?}: {:.2}x (to reach: 2x); READY was said after {:.2?}",
+        middle(|round| round.cold.wall),
+        middle(|round| round.floor.wall),
+        ratio(|cost| cost.wall),
+        middle(|round| round.ready),
+    );
+    println!(
+        "  the same in CPU time: {:.2?}; {:.2?}: {:.2}x",
+        middle(|round| round.cold.cpu),
+        middle(|round| round.floor.cpu),
+        ratio(|cost| cost.cpu),
     );
     let restarts: Vec<Restart> = rounds
         .iter()
@@ -95,24 +105,35 @@ fn one_round() -> Option<Round> {
     let mut daemon = Daemon::new(&host, &cloud::topology());
     let mut clients = clients(&host);
     let begin = Instant::now();
-    let ready = daemon.start();
-    let served = last(&clients.until_offered(EVERY)) - begin;
+    let (ready, offered) = start(&mut daemon, &mut clients);
+    let cold = Cost {
+        wall: last(&offered) - begin,
+        cpu: cpu_time_with_children(daemon.pid().unwrap()),
+    };
     daemon.converged();
     let work = work(&host, &daemon);
     let guests = [0, 1].map(|number| guest(&host, number));
     let restarts = (0..RESTARTS).map(|_| restart(&mut daemon, &mut clients, &guests));
     let restarts = restarts.collect();
-    let memory = memory(daemon.pid().unwrap());
-    drop((guests, daemon, host));
-    rest(before);
-    let floor = floor(&work);
-    rest(before);
+    let memory = Memory::of(daemon.pid().unwrap());
+    drop((guests, daemon));
+    take_down(host, before);
+    let floor = floor(&work, before);
     Some(Round {
         ready,
-        served,
+        cold,
         floor,
         restarts,
         memory,
+    })
+}
+
+/// Asked all the while: when it said READY, and when each client had its offer.
+fn start(daemon: &mut Daemon, clients: &mut Clients) -> (Duration, Vec<Instant>) {
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| clients.until_offered(EVERY));
+        let ready = daemon.start();
+        (ready, asking.join().unwrap())
     })
 }
 
@@ -138,14 +159,12 @@ fn guest(host: &Host, number: u16) -> Guest {
 fn restart(daemon: &mut Daemon, clients: &mut Clients, [one, other]: &[Guest; 2]) -> Restart {
     let pinging = one.pinging(cloud::address(1)).flowing();
     let stream = tcp_stream(one, other, cloud::address(1), 7000);
+    // Clients that were just served hold up the end of the process: see `dhcp/sockets.rs`.
+    std::thread::sleep(QUIET);
     let killed = Instant::now();
     daemon.kill9();
     let begin = Instant::now();
-    let offered = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| clients.until_offered(EVERY));
-        daemon.start();
-        asking.join().unwrap()
-    });
+    let (_, offered) = start(daemon, clients);
     daemon.converged();
     let (pings, stream) = (pinging.stop(), stream.stop());
     assert_eq!(pings.lost(), 0, "{pings:?}");
@@ -154,23 +173,6 @@ fn restart(daemon: &mut Daemon, clients: &mut Clients, [one, other]: &[Guest; 2]
         middle: median(&offered) - begin,
         last: last(&offered) - begin,
         outage: last(&offered) - killed,
-    }
-}
-
-/// As soon as the daemon has nothing to do.
-fn memory(pid: Pid) -> Memory {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let mebibytes = |name: &str| -> f64 {
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .unwrap();
-        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kibibytes / 1024.0
-    };
-    Memory {
-        resident: mebibytes("Rss:"),
-        proportional: mebibytes("Pss:"),
     }
 }
 
@@ -220,14 +222,20 @@ fn table(host: &Host, namespace: &NsName) -> String {
 }
 
 /// Bare netlink on a host of its own, after which the daemon would have nothing to do.
-fn floor(work: &Work) -> Duration {
+fn floor(work: &Work, before: usize) -> Cost {
     const WORK: &str = "/run/warren/work.json";
     const TOPOLOGY: &str = "/run/warren/topology.toml";
     let host = Host::new("bench-floor").expect("there was one before");
     host.machine()
         .write(WORK, &serde_json::to_string(work).unwrap());
     host.machine().write(TOPOLOGY, &cloud::topology());
-    let seconds: f64 = run_inside(&host, "floor", WORK).trim().parse().unwrap();
+    let said = run_inside(&host, "floor", WORK);
+    let seconds = said
+        .split_whitespace()
+        .map(|number| Duration::from_secs_f64(number.parse().unwrap()));
+    let [wall, cpu] = seconds.collect::<Vec<_>>()[..] else {
+        panic!("{said}");
+    };
     let left = host
         .warren(&[
             "plan",
@@ -242,19 +250,31 @@ fn floor(work: &Work) -> Duration {
         "nothing to do",
         "the floor made something else"
     );
-    Duration::from_secs_f64(seconds)
+    take_down(host, before);
+    Cost { wall, cpu }
 }
 
 fn last(times: &[Instant]) -> Instant {
     *times.iter().max().unwrap()
 }
 
-/// Deleted namespaces are taken down behind our back, under locks that the next round needs: waits until they are gone.
-fn rest(before: usize) {
+/// Ends all that is on the host, and waits until the kernel is done with it: that goes on behind our back, under locks that the
+/// next round needs. The end of a bridge takes it 20 ms and more under the lock of all devices; all of them at once with
+/// their namespace would keep everybody else from the network for as long as half a minute.
+fn take_down(host: Host, before: usize) {
     const OTHERS: usize = 50;
-    wait_until(Duration::from_secs(60), || {
+    let bridges: Vec<u16> = (0..NETWORKS).collect();
+    for some in bridges.chunks(100) {
+        let line = |number: &u16| format!("link del {}\n", cloud::bridge(*number));
+        host.ip(&some.iter().map(line).collect::<String>());
+    }
+    drop(host);
+    let gone = wait_until(Duration::from_secs(120), || {
         namespaces_of_kernel() < before + OTHERS
     });
+    if !gone {
+        println!("  (the kernel is still taking down namespaces: the next figures suffer)");
+    }
 }
 
 /// How many network namespaces the kernel holds.

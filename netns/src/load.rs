@@ -16,9 +16,12 @@ use crate::ruleset::{ElementType, Map, Ruleset};
 /// Changes when the same words come to mean something else in the kernel, so that tables of older versions are loaded anew.
 const FORMAT: &str = "1";
 
-/// Replaces the table in one transaction. On a thread that is inside of the namespace, which the child inherits.
-pub(crate) fn load(table: &str, ruleset: &Ruleset) -> Result<(), Refusal> {
-    run(&document(table, ruleset).map_err(io::Error::other)?)
+/// Makes the table, or replaces it, in one transaction. On a thread that is inside of the namespace, which the child inherits.
+///
+/// Where there is none, none is replaced: with a deletion in the transaction the end of the child waits for the kernel to be
+/// done with what was deleted, some 20 ms.
+pub(crate) fn load(table: &str, ruleset: &Ruleset, replace: bool) -> Result<(), Refusal> {
+    run(&document(table, ruleset, replace).map_err(io::Error::other)?)
 }
 
 pub(crate) fn delete(table: &str) -> Result<(), Refusal> {
@@ -58,10 +61,12 @@ pub(crate) fn digest(ruleset: &Ruleset) -> String {
     format!("sha256:{hex}")
 }
 
-fn document(table: &str, ruleset: &Ruleset) -> serde_json::Result<Vec<u8>> {
+fn document(table: &str, ruleset: &Ruleset, replace: bool) -> serde_json::Result<Vec<u8>> {
     let mut batch = Batch::new();
-    batch.add(table_object(table)); // the deletion must find one
-    batch.delete(table_object(table));
+    if replace {
+        batch.add(table_object(table)); // the deletion must find one
+        batch.delete(table_object(table));
+    }
     batch.add(table_object(table));
     for (name, map) in &ruleset.maps {
         batch.add(declaration(table, name, map));

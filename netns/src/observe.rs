@@ -18,7 +18,7 @@ use crate::spec::{LinkKind, Neighbour, Place, Spec};
 use crate::stay::Stay;
 use crate::sysctl::SysctlSeen;
 use crate::wire::Wire;
-use crate::{addr, fate, link, neigh, nft, route, rule, sysctl};
+use crate::{addr, fate, link, neigh, nft, route, rule};
 
 /// What a namespace holds, of what a certain Spec may own.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,8 +121,10 @@ pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
     if !shared || spec.ruleset.is_some() {
         actual.table = table(stay, spec).map_err(failed.clone()("nftables table"))?;
     }
-    actual.sysctls =
-        sysctl::read(spec.sysctls.keys()).map_err(|error| failed("sysctls")(error.into()))?;
+    actual.sysctls = stay
+        .settings
+        .read(spec.sysctls.keys())
+        .map_err(|error| failed("sysctls")(error.into()))?;
     peers(stay, spec, &mut actual)?;
     Ok(actual)
 }

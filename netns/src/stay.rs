@@ -1,5 +1,5 @@
-//! One stay of a worker thread inside of a namespace: the netlink sockets that it holds there, and in the namespaces
-//! that pairs of devices lead to.
+//! One stay of a worker thread inside of a namespace: the settings and the netlink sockets that it holds there, and those
+//! in the namespaces that pairs of devices lead to.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,12 +7,14 @@ use std::io;
 use crate::error::Error;
 use crate::namespace::Namespace;
 use crate::spec::Place;
+use crate::sysctl::Settings;
 use crate::wire::Wire;
 
 /// Sockets of one stay; closed with it.
 pub(crate) struct Stay {
     namespace: Namespace,
     pub(crate) route: Wire,
+    pub(crate) settings: Settings,
     netfilter: Option<Wire>,
     elsewhere: BTreeMap<Place, Option<Elsewhere>>,
     /// Messages that changed (or tried to change) something, and written sysctls.
@@ -37,6 +39,7 @@ impl Stay {
         Ok(Self {
             namespace: namespace.clone(),
             route,
+            settings: Settings::default(),
             netfilter: None,
             elsewhere: BTreeMap::new(),
             writes: 0,

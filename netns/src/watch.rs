@@ -12,7 +12,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use crate::error::Error;
 use crate::namespace::{self, Namespace};
 use crate::reactor::register;
 use crate::spec::{Place, Spec};
-use crate::sysctl;
+use crate::sysctl::Settings;
 
 /// What happens within this time is told once: long enough for one change of ours, short beside two seconds.
 const GATHER: Duration = Duration::from_millis(50);
@@ -155,10 +154,11 @@ impl Watcher {
     /// Watches the settings that `spec` names, too. Settings of devices can be watched when the device is there: call it
     /// after each time that `spec` was applied. A namespace that is not watched is left alone.
     pub async fn watch_settings(&self, ns: &Namespace, spec: &Spec) -> Result<(), Error> {
-        let paths: Vec<PathBuf> = spec.sysctls.keys().map(|key| sysctl::path(key)).collect();
+        let keys: Vec<String> = spec.sysctls.keys().cloned().collect();
         // All of them each time: a file that went with its device is another when it comes back.
         let settings = ns.enter(move || {
-            let open = paths.iter().filter_map(|path| File::open(path).ok());
+            let mut settings = Settings::default();
+            let open = keys.iter().filter_map(|key| settings.file(key).ok());
             Ok(open.map(Setting::read_first).collect())
         });
         let settings = settings.await?;

@@ -11,7 +11,7 @@ use crate::spec::{Link, LinkKind, Place, Route, Spec};
 use crate::stay::Stay;
 use crate::step::Step;
 use crate::wire::{Answer, Request};
-use crate::{addr, load, neigh, nft, route, rule, sysctl};
+use crate::{addr, load, neigh, nft, route, rule};
 
 /// Steps being done. An error of one does not keep the others from being tried.
 pub(crate) struct Work<'a> {
@@ -64,7 +64,7 @@ impl<'a> Work<'a> {
             }
             Step::SetSysctl { key, value } => self.alone(step, |work| {
                 work.stay.writes += 1;
-                Ok(sysctl::write(key, value)?)
+                Ok(work.stay.settings.write(key, value)?)
             }),
             Step::LoadTable { .. } | Step::DeleteTable { .. } | Step::ChangeMaps { .. } => {
                 self.alone(step, |work| work.table(step));
@@ -92,7 +92,7 @@ impl<'a> Work<'a> {
             }
             (Step::LoadTable { table, .. }, Some(ruleset)) => {
                 self.stay.writes += 1;
-                load::load(table, ruleset)
+                load::load(table, ruleset, self.actual.table.is_some())
             }
             (Step::DeleteTable { table }, _) => {
                 self.stay.writes += 1;

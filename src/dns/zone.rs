@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::name::{self, Text};
 use super::query::{A, AAAA, ANY, Carrier, NS, PTR, Query, SOA};
 use super::reply::{Rcode, Reply};
+use crate::model::PortId;
 use crate::plan::scope::{DnsScope, Zone};
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ pub enum Verdict<'m> {
 /// What a name is to us.
 enum Known<'s> {
     /// A host, with its addresses.
-    Host(&'s [IpAddr]),
+    Host(&'s [(PortId, IpAddr)]),
     /// An address (its reverse name), with its name.
     Address(&'s str),
 }
@@ -82,7 +83,7 @@ pub fn answer<'m>(
 
 /// Zones are in order: what the own network says of a name, no joined one overrules.
 fn known<'s>(zones: &'s [std::sync::Arc<Zone>], name: &str) -> Option<Known<'s>> {
-    if let Some(addresses) = zones.iter().find_map(|zone| zone.names.get(name)) {
+    if let Some(addresses) = zones.iter().find_map(|zone| zone.names.all(name)) {
         return Some(Known::Host(addresses));
     }
     let asked = name::reverse(name).filter(|asked| asked.prefix_len() == asked.max_prefix_len())?;
@@ -94,7 +95,9 @@ fn known<'s>(zones: &'s [std::sync::Arc<Zone>], name: &str) -> Option<Known<'s>>
 
 fn answer_known(known: &Known<'_>, kind: u16, reply: &mut Reply<'_, '_, '_>) {
     match known {
-        Known::Host(addresses) => answer_addresses(addresses, kind, reply),
+        Known::Host(claims) => {
+            answer_addresses(claims.iter().map(|(_, address)| address), kind, reply);
+        }
         Known::Address(name) if matches!(kind, PTR | ANY) => {
             reply.pointer_to(name);
         }
@@ -102,7 +105,11 @@ fn answer_known(known: &Known<'_>, kind: u16, reply: &mut Reply<'_, '_, '_>) {
     }
 }
 
-fn answer_addresses(addresses: &[IpAddr], kind: u16, reply: &mut Reply<'_, '_, '_>) {
+fn answer_addresses<'a>(
+    addresses: impl IntoIterator<Item = &'a IpAddr>,
+    kind: u16,
+    reply: &mut Reply<'_, '_, '_>,
+) {
     for address in addresses {
         match address {
             IpAddr::V4(v4) if matches!(kind, A | ANY) => {

@@ -1,9 +1,9 @@
 //! A small cloud for the tests of this room.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use uuid::Uuid;
 
 use crate::model::{
@@ -17,14 +17,14 @@ pub(super) const WEB: &str = "00000000-0000-0000-0000-000000000001";
 
 /// Who lives in network `number`: addresses, each with the instance behind it.
 pub(super) fn residents(number: u128, who: &[(&str, Option<&str>)]) -> Arc<Residents> {
-    let port = |(address, instance): &(&str, Option<&str>)| {
-        let mut port = port(number, 0, &[]);
+    let port = |(nth, (address, instance)): (u128, &(&str, Option<&str>))| {
+        let mut port = port(number, nth, &[]);
         port.instance = instance.map(|id| InstanceId(id.to_owned()));
-        (ip(address), Arc::new(port))
+        (ip(address), port.id, Arc::new(port))
     };
     Arc::new(Residents {
         network: NetworkId(Uuid::from_u128(number)),
-        by_address: who.iter().map(port).collect(),
+        by_address: (0..).zip(who).map(port).collect(),
     })
 }
 
@@ -73,9 +73,10 @@ pub(super) fn state() -> State {
     State {
         networks: [red, blue]
             .map(|network| (network.id, Arc::new(network)))
-            .into(),
-        routers: [(router.id, Arc::new(router))].into(),
-        instances: [(web.id.clone(), Arc::new(web))].into(),
+            .into_iter()
+            .collect(),
+        routers: [(router.id, Arc::new(router))].into_iter().collect(),
+        instances: [(web.id.clone(), Arc::new(web))].into_iter().collect(),
     }
 }
 
@@ -146,7 +147,7 @@ fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
         non_local_subnets: Vec::new(),
         segments: Vec::new(),
         dhcp_port: None,
-        ports: BTreeMap::new(),
+        ports: OrdMap::new(),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Networks and subnets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +32,8 @@ pub struct Network {
     pub segments: Vec<Segment>,
     /// Our own DHCP port (owner `network:dhcp`); `None` while there is none.
     pub dhcp_port: Option<Arc<Port>>,
-    /// Every other port.
-    pub ports: BTreeMap<PortId, Arc<Port>>,
+    /// Every other port. They can be many, and a version of the network shares with the one before what did not change.
+    pub ports: OrdMap<PortId, Arc<Port>>,
 }
 
 /// How the network's bridge on this host reaches the rest of its layer 2.
@@ -185,20 +186,6 @@ impl Network {
             && *non_local_subnets == other.non_local_subnets
             && *segments == other.segments
             && *dhcp_port == other.dhcp_port
-    }
-
-    /// The ports that came since `before`, an earlier version of it; `None`: more than that has changed.
-    /// Ports are compared by identity: what did not change is one value in memory.
-    pub fn ports_since<'a>(&'a self, before: &Self) -> Option<Vec<&'a Arc<Port>>> {
-        let mut known = before.ports.values().peekable();
-        let mut new = Vec::new();
-        for port in self.ports.values() {
-            if known.next_if(|known| Arc::ptr_eq(known, port)).is_none() {
-                new.push(port);
-            }
-        }
-        let all_stayed = known.next().is_none();
-        (all_stayed && self.same_but_ports(before)).then_some(new)
     }
 
     /// Its subnets, those of other segments last.

@@ -1,18 +1,20 @@
 //! What the source's words add up to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use imbl::OrdMap;
 
 use super::{
     Event, Instance, InstanceId, Network, NetworkId, Port, PortId, Router, RouterId, Target,
 };
 
-/// The model. Cloning is cheap: objects are shared.
+/// The model. A clone costs nothing, and a change afterwards what it touches: all else is shared.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    pub networks: BTreeMap<NetworkId, Arc<Network>>,
-    pub routers: BTreeMap<RouterId, Arc<Router>>,
-    pub instances: BTreeMap<InstanceId, Arc<Instance>>,
+    pub networks: OrdMap<NetworkId, Arc<Network>>,
+    pub routers: OrdMap<RouterId, Arc<Router>>,
+    pub instances: OrdMap<InstanceId, Arc<Instance>>,
 }
 
 impl State {

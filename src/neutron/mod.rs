@@ -155,7 +155,7 @@ impl Roles {
             sync_due: self.report(Role::Dhcp, counted),
         };
         self.tasks
-            .spawn(dhcp::Dhcp::new(parts, known.networks.clone()).run());
+            .spawn(dhcp::Dhcp::new(parts, known.networks.clone().into_iter().collect()).run());
         notices
     }
 
@@ -180,7 +180,7 @@ impl Roles {
             sync_due: self.report(Role::L3, counted),
         };
         self.tasks
-            .spawn(l3::L3::new(parts, known.routers.clone()).run());
+            .spawn(l3::L3::new(parts, known.routers.clone().into_iter().collect()).run());
         notices
     }
 

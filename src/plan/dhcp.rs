@@ -1,6 +1,6 @@
 //! A network's namespace `qdhcp-<id>`, and what DHCP serves in it (Neutron: `agent/linux/dhcp.py`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use ipnet::{IpNet, Ipv4Net};
 use netns::Spec;
 use netns::spec::{Link, Place, Route};
 
-use super::scope::{DhcpClient, DhcpScope, DhcpSubnet};
-use super::{Plan, Settings, bridge, insert_new, metadata, names, ownership_inside};
+use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
+use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -65,29 +65,34 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
         broadcast_reply: settings.broadcast_reply,
         subnets,
-        clients: HashMap::with_capacity(network.ports.len()),
-        by_client_id: HashMap::new(),
+        clients: Claims::default(),
+        by_client_id: Claims::default(),
     };
-    for port in network.ports.values().filter(|port| needs_data(port)) {
-        match of_port(port, &scope.subnets) {
-            Some((client, None)) => _ = scope.clients.insert(port.mac, client),
-            Some((client, Some(id))) => _ = scope.by_client_id.insert(id, client),
-            None => {}
-        }
-    }
+    network.ports.values().for_each(|port| scope.join(port));
     Some(scope)
 }
 
-/// Serves one port more. False, and nothing is done, where a scope made anew could come out otherwise: the port is no
-/// machine's, or is known as another one is.
-pub fn scope_joined(scope: &mut DhcpScope, port: &Port) -> bool {
-    if port.owner != DeviceOwner::Machine {
-        return false;
+/// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not.
+pub fn shapes_scope(port: &Port) -> bool {
+    port.owner == DeviceOwner::RouterInterface
+}
+
+impl DhcpScope {
+    /// Serves one port more.
+    pub fn join(&mut self, port: &Port) {
+        match of_port(port, &self.subnets) {
+            Some((client, None)) => self.clients.insert(port.mac, port.id, client),
+            Some((client, Some(id))) => self.by_client_id.insert(id, port.id, client),
+            None => {}
+        }
     }
-    match of_port(port, &scope.subnets) {
-        Some((client, None)) => insert_new(&mut scope.clients, port.mac, client),
-        Some((client, Some(id))) => insert_new(&mut scope.by_client_id, id, client),
-        None => true,
+
+    /// As if this port, which has joined, never had.
+    pub fn leave(&mut self, port: &Port) {
+        self.clients.remove(&port.mac, port.id);
+        if let Some(id) = &port.client_id {
+            self.by_client_id.remove(id, port.id);
+        }
     }
 }
 
@@ -246,8 +251,12 @@ fn gateway(subnet: &Subnet) -> Option<Ipv4Addr> {
     v4(subnet.gateway_ip).or_else(|| v4(default().map(|route| route.nexthop)))
 }
 
-/// A port as DHCP sees it, and the client id by which it is found instead of by MAC. `None`: it has no address here.
+/// A port as DHCP sees it, and the client id by which it is found instead of by MAC. `None`: it is no client, or has no
+/// address here.
 fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Option<Vec<u8>>)> {
+    if !needs_data(port) {
+        return None;
+    }
     let index =
         |fixed: &crate::model::FixedIp| subnets.iter().position(|subnet| subnet.id == fixed.subnet);
     let addresses: Vec<_> = port

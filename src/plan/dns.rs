@@ -1,51 +1,46 @@
 //! Names: which a network has, and what is answered in its namespace.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::scope::{DnsScope, Forwarder, Side, Zone};
 use super::{Settings, Shared, dhcp, names};
-use crate::model::{DeviceOwner, DnsAssignment, Network, Port, State};
+use crate::model::{DnsAssignment, Network, Port, State};
 
 /// The names of one network's ports.
 pub fn zone(network: &Network, settings: &Settings) -> Zone {
     let mut zone = Zone {
         domain: network.dns_domain.clone(),
         authoritative: settings.authoritative_dns,
-        names: HashMap::with_capacity(2 * network.ports.len()),
-        pointers: HashMap::with_capacity(network.ports.len()),
+        ..Zone::default()
     };
-    for port in network.ports.values().filter(|port| dhcp::needs_data(port)) {
-        add(&mut zone, port);
-    }
+    network.ports.values().for_each(|port| zone.join(port));
     zone
 }
 
-/// Names one port more. False, and nothing is done, where a zone made anew could come out otherwise: somebody else has
-/// one of its names or addresses.
-pub fn zone_joined(zone: &mut Zone, port: &Port) -> bool {
-    let is_taken = |name: &DnsAssignment| {
-        zone.names.contains_key(name.fqdn.as_str())
-            || zone.names.contains_key(name.hostname.as_str())
-            || zone.pointers.contains_key(&name.ip)
-    };
-    if port.owner != DeviceOwner::Machine || port.dns.iter().any(is_taken) {
-        return false;
-    }
-    add(zone, port);
-    true
-}
-
-fn add(zone: &mut Zone, port: &Port) {
-    for DnsAssignment { ip, hostname, fqdn } in &port.dns {
-        let full: Arc<str> = fqdn.as_str().into();
-        zone.names.entry(Arc::clone(&full)).or_default().push(*ip);
-        if hostname != fqdn {
-            let bare = zone.names.entry(hostname.as_str().into());
-            bare.or_default().push(*ip);
+impl Zone {
+    /// Names one port more.
+    pub fn join(&mut self, port: &Port) {
+        if !dhcp::needs_data(port) {
+            return;
         }
-        zone.pointers.insert(*ip, full);
+        for DnsAssignment { ip, hostname, fqdn } in &port.dns {
+            let full: Arc<str> = fqdn.as_str().into();
+            self.names.insert(Arc::clone(&full), port.id, *ip);
+            if hostname != fqdn {
+                self.names.insert(hostname.as_str().into(), port.id, *ip);
+            }
+            self.pointers.insert(*ip, port.id, full);
+        }
+    }
+
+    /// As if this port, which has joined, never had.
+    pub fn leave(&mut self, port: &Port) {
+        for DnsAssignment { ip, hostname, fqdn } in &port.dns {
+            self.names.remove(fqdn.as_str(), port.id);
+            self.names.remove(hostname.as_str(), port.id);
+            self.pointers.remove(ip, port.id);
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Where instances reach the metadata service, and who they are (Neutron: `agent/metadata/driver.py`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::scope::{MetadataScope, Residents};
-use super::{Settings, Shared, dhcp, insert_new};
+use super::scope::{Claims, MetadataScope, Residents};
+use super::{Settings, Shared, dhcp};
 use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, State};
 
 /// The address that every cloud's instances ask.
@@ -22,27 +22,30 @@ pub(super) fn address_wanted(settings: &Settings) -> Option<IpNet> {
 
 /// Who lives at which address of a network.
 pub fn residents(network: &Network) -> Residents {
-    let ports = network.ports.values().filter(|port| dhcp::needs_data(port));
-    let by_address: HashMap<_, _> = ports
-        .flat_map(|port| {
-            port.fixed_ips
-                .iter()
-                .map(|fixed| (fixed.ip, Arc::clone(port)))
-        })
-        .collect();
-    Residents {
+    let mut residents = Residents {
         network: network.id,
-        by_address,
-    }
+        by_address: Claims::default(),
+    };
+    network.ports.values().for_each(|port| residents.join(port));
+    residents
 }
 
-/// One port more lives there. False where residents made anew could come out otherwise: somebody else has one of its addresses.
-pub fn residents_joined(residents: &mut Residents, port: &Arc<Port>) -> bool {
-    port.owner == DeviceOwner::Machine
-        && port
-            .fixed_ips
-            .iter()
-            .all(|fixed| insert_new(&mut residents.by_address, fixed.ip, Arc::clone(port)))
+impl Residents {
+    /// One port more lives there.
+    pub fn join(&mut self, port: &Arc<Port>) {
+        if dhcp::needs_data(port) {
+            for fixed in &port.fixed_ips {
+                self.by_address.insert(fixed.ip, port.id, Arc::clone(port));
+            }
+        }
+    }
+
+    /// As if this port, which has joined, never had.
+    pub fn leave(&mut self, port: &Port) {
+        for fixed in &port.fixed_ips {
+            self.by_address.remove(&fixed.ip, port.id);
+        }
+    }
 }
 
 /// In the DHCP namespace: where a subnet is isolated, or always if forced.

@@ -1,9 +1,11 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
 //! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dns`, `metadata` what else is served | `router`, `nat` a router's namespace | `scope` the served values
+//! and its DHCP | `dns`, `metadata` what else is served | `router`, `nat` a router's namespace | `scope` the served values,
+//! with `claims` of what ports have in them
 
 mod bridge;
+mod claims;
 mod dhcp;
 mod dns;
 mod metadata;
@@ -13,9 +15,6 @@ mod router;
 pub mod scope;
 mod settings;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use netns::Spec;
@@ -23,9 +22,9 @@ use netns::spec::Ownership;
 
 use crate::model::{State, Target};
 
-pub use dhcp::{scope as dhcp_scope, scope_joined as dhcp_scope_joined};
-pub use dns::{zone, zone_joined};
-pub use metadata::{residents, residents_joined};
+pub use dhcp::{scope as dhcp_scope, shapes_scope};
+pub use dns::zone;
+pub use metadata::residents;
 pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
 pub use nat::leads_inside;
 pub use settings::{Metadata, Settings};
@@ -82,17 +81,6 @@ pub trait Shared {
     fn dhcp(&self, network: crate::model::NetworkId) -> Option<Arc<scope::DhcpScope>>;
     fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
     fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
-}
-
-/// False, and nothing is done, if the key is taken.
-fn insert_new<K: Eq + Hash, V>(map: &mut HashMap<K, V>, key: K, value: V) -> bool {
-    match map.entry(key) {
-        Entry::Vacant(place) => {
-            place.insert(value);
-            true
-        }
-        Entry::Occupied(_) => false,
-    }
 }
 
 /// Wants nothing, and owns all that may be ours: to look at what is there, not to be applied.

@@ -1,11 +1,11 @@
 //! The data that the servers serve: one immutable value per namespace and service, swapped whole.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
+pub use super::claims::Claims;
 use crate::model::{DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SubnetId};
 
 /// What a namespace serves.
@@ -35,8 +35,8 @@ pub struct DhcpScope {
     pub broadcast_reply: bool,
     pub subnets: Vec<DhcpSubnet>,
     /// By MAC. A port with a client id of its own is only in `by_client_id`.
-    pub clients: HashMap<MacAddr, Arc<DhcpClient>>,
-    pub by_client_id: HashMap<Vec<u8>, Arc<DhcpClient>>,
+    pub clients: Claims<MacAddr, Arc<DhcpClient>>,
+    pub by_client_id: Claims<Vec<u8>, Arc<DhcpClient>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -74,9 +74,9 @@ pub struct Zone {
     /// Names below `domain` that nobody has do not exist (NXDOMAIN), instead of being forwarded.
     pub authoritative: bool,
     /// Fully qualified and bare names.
-    pub names: HashMap<Arc<str>, Vec<IpAddr>>,
+    pub names: Claims<Arc<str>, IpAddr>,
     /// Address -> fully qualified name.
-    pub pointers: HashMap<IpAddr, Arc<str>>,
+    pub pointers: Claims<IpAddr, Arc<str>>,
 }
 
 /// What DNS answers in one namespace.
@@ -122,5 +122,5 @@ pub struct MetadataScope {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Residents {
     pub network: NetworkId,
-    pub by_address: HashMap<IpAddr, Arc<Port>>,
+    pub by_address: Claims<IpAddr, Arc<Port>>,
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use imbl::OrdMap;
+
 use super::{Entry, Reconciler};
 use crate::dhcp::{Lease, LeaseState};
 use crate::model::{
@@ -19,21 +21,21 @@ impl Reconciler {
             Ask::Alive => Reply::Alive,
             Ask::Status => Reply::Status(Box::new(self.status())),
             Ask::Network(name) => {
-                let all = self.state.networks.values();
+                let all = &self.state.networks;
                 match find(all, name, |network| (network.id.to_string(), &network.name)) {
                     Ok(network) => Reply::Network(Box::new(self.network(network))),
                     Err(known) => unknown("network", name, known),
                 }
             }
             Ask::Router(name) => {
-                let all = self.state.routers.values();
+                let all = &self.state.routers;
                 match find(all, name, |router| (router.id.to_string(), &router.name)) {
                     Ok(router) => Reply::Router(Box::new(self.router(router))),
                     Err(known) => unknown("router", name, known),
                 }
             }
             Ask::Instance(name) => {
-                let all = self.state.instances.values();
+                let all = &self.state.instances;
                 match find(all, name, |instance| {
                     (instance.id.to_string(), &instance.name)
                 }) {
@@ -271,12 +273,12 @@ fn lease_view(lease: &Lease) -> LeaseView {
 }
 
 /// By id, or by a name that only one has; else the names that there are.
-fn find<'a, T>(
-    all: impl Iterator<Item = &'a Arc<T>> + Clone,
+fn find<'a, K: Ord, T>(
+    all: &'a OrdMap<K, Arc<T>>,
     wanted: &str,
     identity: impl Fn(&T) -> (String, &String),
 ) -> Result<&'a Arc<T>, Vec<String>> {
-    let mut matching = all.clone().filter(|object| {
+    let mut matching = all.values().filter(|object| {
         let (id, name) = identity(object);
         id == wanted || name == wanted
     });
@@ -284,11 +286,15 @@ fn find<'a, T>(
         (Some(only), None) => Ok(only),
         // Of several with one name each is told by its id.
         (Some(_), Some(_)) => Err(all
+            .values()
             .map(|object| identity(object))
             .filter(|(_, name)| *name == wanted)
             .map(|(id, _)| id)
             .collect()),
-        _ => Err(all.map(|object| identity(object).1.clone()).collect()),
+        _ => Err(all
+            .values()
+            .map(|object| identity(object).1.clone())
+            .collect()),
     }
 }
 

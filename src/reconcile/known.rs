@@ -1,8 +1,10 @@
-//! Values made of all ports of a network, made once for each version of it. Of a network that only got ports they are not
-//! made anew but copied and continued: one port among ten thousand is a copy of two tables, not ten thousand clients.
+//! Values made of all ports of a network, made once for each version of it. Where only ports differ from the version
+//! before, they are continued from it: a port that comes, goes or changes among ten thousand costs what that one port does.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use imbl::ordmap::DiffItem;
 
 use crate::model::{Network, NetworkId, State};
 use crate::plan::scope::{DhcpScope, Residents, Zone};
@@ -51,21 +53,44 @@ impl Entry {
         }
     }
 
-    /// What [`Entry::of`] would give for a network that got ports since; `None` where that takes more.
+    /// What [`Entry::of`] would give for a later version of the network; `None` where more than clients has changed.
     fn continued(&self, network: &Arc<Network>) -> Option<Self> {
-        let new = network.ports_since(&self.of)?;
-        let mut next = self.clone();
-        next.of = Arc::clone(network);
+        if !network.same_but_ports(&self.of) {
+            return None;
+        }
+        let mut next = Self {
+            of: Arc::clone(network),
+            ..self.clone()
+        };
         let mut dhcp = next.dhcp.as_mut().map(Arc::make_mut);
         let zone = Arc::make_mut(&mut next.zone);
         let residents = Arc::make_mut(&mut next.residents);
-        let all_joined = new.into_iter().all(|port| {
-            dhcp.as_mut()
-                .is_none_or(|dhcp| plan::dhcp_scope_joined(dhcp, port))
-                && plan::zone_joined(zone, port)
-                && plan::residents_joined(residents, port)
-        });
-        all_joined.then_some(next)
+        // Looks only where the two versions do not share.
+        for change in self.of.ports.diff(&network.ports) {
+            let (old, new) = match change {
+                DiffItem::Add(_, new) => (None, Some(new)),
+                DiffItem::Update { old, new } => (Some(old.1), Some(new.1)),
+                DiffItem::Remove(_, old) => (Some(old), None),
+            };
+            if old
+                .into_iter()
+                .chain(new)
+                .any(|port| plan::shapes_scope(port))
+            {
+                return None;
+            }
+            if let Some(old) = old {
+                dhcp.iter_mut().for_each(|dhcp| dhcp.leave(old));
+                zone.leave(old);
+                residents.leave(old);
+            }
+            if let Some(new) = new {
+                dhcp.iter_mut().for_each(|dhcp| dhcp.join(new));
+                zone.join(new);
+                residents.join(new);
+            }
+        }
+        Some(next)
     }
 }
 

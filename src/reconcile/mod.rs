@@ -253,7 +253,7 @@ impl Reconciler {
         let all: BTreeSet<Target> = networks.chain(routers).collect();
         self.refresh_known(&all);
         for target in all {
-            self.replan(target, Urgency::Sync);
+            self.replan(target, Urgency::Look);
         }
     }
 
@@ -479,7 +479,7 @@ impl Reconciler {
 
     fn look_at_all(&mut self) {
         for target in self.entries.keys() {
-            self.queue.push(*target, Urgency::Sync, Instant::now());
+            self.queue.push(*target, Urgency::Look, Instant::now());
         }
     }
 

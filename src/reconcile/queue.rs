@@ -15,10 +15,9 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 pub(super) enum Urgency {
     /// A user's change.
     Now,
-    /// A look at what may have drifted.
+    /// A start, or a look at what may have drifted. In the order of arrival, or the looks after each of hundreds of starts
+    /// would hold up the rest of them.
     Look,
-    /// A start or a full sync.
-    Sync,
 }
 
 #[derive(Debug, Default)]
@@ -131,13 +130,13 @@ mod tests {
     #[test]
     fn many_words_are_one_run_and_urgent_ones_overtake() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        queue.push(network(1), Urgency::Sync, now);
-        queue.push(network(2), Urgency::Sync, now);
+        queue.push(network(1), Urgency::Look, now);
+        queue.push(network(2), Urgency::Look, now);
         queue.push(router(3), Urgency::Look, now);
         queue.push(network(2), Urgency::Now, now);
-        queue.push(network(2), Urgency::Sync, now);
+        queue.push(network(2), Urgency::Look, now);
         let order: Vec<_> = std::iter::from_fn(|| queue.pop(now)).collect();
-        assert_eq!(order, [network(2), router(3), network(1)]);
+        assert_eq!(order, [network(2), network(1), router(3)]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! From a draft and its addresses to the model.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use ipnet::IpNet;
 
 use super::draft::{Draft, NetworkDraft, PortDraft, PortRef, RouterDraft, Target};
@@ -35,7 +35,7 @@ pub(super) fn state(draft: &Draft, chosen: &Chosen) -> State {
 }
 
 fn network(draft: &Draft, network: &NetworkDraft, chosen: &Chosen) -> Network {
-    let mut ports = BTreeMap::new();
+    let mut ports = OrdMap::new();
     let mut dhcp_port = None;
     for port in &network.ports {
         let port = Arc::new(self::port(draft, network, port, chosen));

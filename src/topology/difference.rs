@@ -11,7 +11,7 @@ pub fn events(old: &State, new: &State) -> Vec<Event> {
     let gone = old
         .routers
         .keys()
-        .filter(|id| !new.routers.contains_key(id));
+        .filter(|id| !new.routers.contains_key(*id));
     events.extend(gone.map(|id| Event::RouterGone(*id)));
     let gone = old
         .instances
@@ -38,7 +38,7 @@ pub fn events(old: &State, new: &State) -> Vec<Event> {
     let gone = old
         .networks
         .keys()
-        .filter(|id| !new.networks.contains_key(id));
+        .filter(|id| !new.networks.contains_key(*id));
     events.extend(gone.map(|id| Event::NetworkGone(*id)));
     events
 }
@@ -47,7 +47,7 @@ fn ports(old: &Network, new: &Network, events: &mut Vec<Event>) {
     let gone = old
         .ports
         .keys()
-        .filter(|id: &&PortId| !new.ports.contains_key(id));
+        .filter(|id: &&PortId| !new.ports.contains_key(*id));
     events.extend(gone.map(|id| Event::PortGone(old.id, *id)));
     let changed = new
         .ports

@@ -1,7 +1,8 @@
 //! Networks and subnets: what each may say, and what two of them can't share.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+
+use imbl::OrdMap;
 
 use super::check::Check;
 use super::draft::{Claimant, NetworkDraft, PortDraft, SubnetRef};
@@ -64,7 +65,7 @@ impl Check<'_, '_> {
             non_local_subnets: Vec::new(),
             segments: Vec::new(),
             dhcp_port: None,
-            ports: BTreeMap::new(),
+            ports: OrdMap::new(),
         };
         self.draft.networks.push(NetworkDraft {
             object: object.clone(),

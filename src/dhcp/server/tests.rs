@@ -11,6 +11,7 @@ use super::*;
 use crate::dhcp::LeaseState;
 use crate::dhcp::tests::{ANN, STRANGER, discover, ip, mac, rebind, renew, select};
 use crate::model::MacAddr;
+use crate::plan::scope::Claims;
 
 #[test]
 fn who_has_no_address_is_answered_by_frames() {
@@ -129,7 +130,7 @@ fn an_update_is_served_at_once() {
         let ground = Ground::new("one").await;
         assert!(ground.ask(&discover(ANN)).await.is_some());
         let mut scope = ground::scope();
-        scope.clients.clear();
+        scope.clients = Claims::default();
         ground.server.update(Arc::new(scope));
         assert!(ground.ask_briefly(&discover(ANN)).await.is_none());
         assert!(ground.server.leases().is_empty(), "not shown any more");

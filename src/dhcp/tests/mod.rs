@@ -2,7 +2,6 @@
 //! repeated in reading.
 #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
 
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use super::reply::{Delivery, Reply};
 use super::request::{Arrived, Request};
 use super::v4::{Answer, answer};
 use crate::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
-use crate::plan::scope::{DhcpClient, DhcpScope, DhcpSubnet};
+use crate::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
 mod mutated;
 mod options;
@@ -79,8 +78,13 @@ pub(super) fn scope() -> DhcpScope {
             subnet("10.1.0.0/24", Some("10.1.0.2")),
             subnet("10.9.0.0/24", None),
         ],
-        clients: by_mac.map(|client| (client.mac, Arc::new(client))).into(),
-        by_client_id: HashMap::from([(b"ib-7".to_vec(), Arc::new(ida))]),
+        clients: by_mac
+            .into_iter()
+            .map(|client| (client.mac, client.port, Arc::new(client)))
+            .collect(),
+        by_client_id: [(b"ib-7".to_vec(), ida.port, Arc::new(ida))]
+            .into_iter()
+            .collect(),
     }
 }
 

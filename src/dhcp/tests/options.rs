@@ -7,11 +7,12 @@ const MASK: &[u8] = &[255, 255, 255, 0];
 /// A world where ANN's port has these options.
 fn with_options(options: &[(&str, &str)]) -> World {
     let mut scope = scope();
-    let ann = scope.clients.get_mut(&mac(ANN)).unwrap();
-    Arc::make_mut(ann).options = options
+    let mut ann = DhcpClient::clone(scope.clients.get(&mac(ANN)).unwrap());
+    ann.options = options
         .iter()
         .map(|(name, value)| crate::model::DhcpOption::parse_v4(name, value).unwrap())
         .collect();
+    scope.clients.insert(ann.mac, ann.port, Arc::new(ann));
     World::of(scope)
 }
 

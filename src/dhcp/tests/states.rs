@@ -540,15 +540,16 @@ fn the_lease_table_tells_who_was_told_what() {
     }
     world.tell(&select(BOB, "10.1.0.2", "10.1.0.11"));
     assert_eq!(states(&world).len(), 2);
-    world.scope.clients.remove(&mac(BOB));
+    let bob = world.scope.clients.get(&mac(BOB)).unwrap().port;
+    world.scope.clients.remove(&mac(BOB), bob);
     world.leases.trim(&world.scope);
     assert_eq!(
         states(&world),
         row(LeaseState::Released, 0),
         "a port that is gone is not shown"
     );
-    world.scope.clients.clear();
-    world.scope.by_client_id.clear();
+    world.scope.clients = Claims::default();
+    world.scope.by_client_id = Claims::default();
     world.leases.trim(&world.scope);
     world.scope = scope();
     assert!(states(&world).is_empty(), "and is forgotten");

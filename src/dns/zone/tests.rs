@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used)] // a test may panic
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use hickory_proto::op::{Edns, Message, OpCode, Query as Question, ResponseCode};
@@ -9,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::model::{DevName, NetworkId};
+use crate::model::{DevName, NetworkId, PortId};
 
 fn zone(domain: &str, authoritative: bool, hosts: &[(&str, &[&str])]) -> Arc<Zone> {
     let mut zone = Zone {
@@ -17,18 +16,21 @@ fn zone(domain: &str, authoritative: bool, hosts: &[(&str, &[&str])]) -> Arc<Zon
         authoritative,
         ..Zone::default()
     };
-    for (host, addresses) in hosts {
+    for (number, (host, addresses)) in (0..).zip(hosts) {
+        let port = PortId(uuid::Uuid::from_u128(number));
         let fqdn: Arc<str> = if domain.is_empty() {
             (*host).into()
         } else {
             format!("{host}.{domain}").into()
         };
-        let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        for address in &addresses {
-            zone.pointers.insert(*address, fqdn.clone());
+        for address in *addresses {
+            let address = address.parse().unwrap();
+            zone.pointers.insert(address, port, fqdn.clone());
+            zone.names.insert(fqdn.clone(), port, address);
+            if !domain.is_empty() {
+                zone.names.insert((*host).into(), port, address);
+            }
         }
-        zone.names.insert(fqdn, addresses.clone());
-        zone.names.insert((*host).into(), addresses);
     }
     Arc::new(zone)
 }
@@ -63,7 +65,7 @@ fn demo(authoritative: bool) -> DnsScope {
                 ("many", &many),
                 ("web", &["10.0.0.5", "fd00::5"]),
                 ("db", &["10.0.0.6", "10.8.3.6"]),
-                ("bare", &[]),
+                ("bare", &["fd00::6"]),
             ],
         ),
         zone(
@@ -169,7 +171,7 @@ fn names_of_the_network() {
         no such type: db.demo. AAAA -> / demo. SOA
         no such type, joined: far.other.example. MX -> / other.example. SOA
         no such type, bare name: db. AAAA ->
-        no address at all: bare.demo. ANY -> / demo. SOA
+        of the other family only: bare.demo. A -> / demo. SOA
         SVCB and its like: web.demo. HTTPS -> / demo. SOA
         unknown: nobody.demo. A -> NXDomain / demo. SOA
         unknown, any type: nobody.demo. TXT -> NXDomain / demo. SOA
@@ -363,7 +365,7 @@ fn what_cannot_be_looked_up() {
 fn edns_and_size() {
     use Carrier::{Tcp, Udp};
     let scope = demo(true);
-    // 100 addresses: 1,627 bytes. `bare` has none, and its reply 72 bytes.
+    // 100 addresses: 1,627 bytes. `bare` has none of IPv4, and its reply 72 bytes.
     let (many, bare) = ("many.demo.", "bare.demo.");
     for (case, name, edns, carrier, most, want) in [
         ("no OPT, no OPT back", bare, None, Udp, 80, ""),
@@ -425,7 +427,8 @@ fn a_pointer_to_what_is_no_host_name_is_left_out() {
     for name in [label.as_str(), long.as_str(), "a..b", ""] {
         let mut zone = Zone::default();
         let address: IpAddr = "10.0.0.9".parse().unwrap();
-        zone.pointers = HashMap::from([(address, name.into())]);
+        let port = PortId(uuid::Uuid::nil());
+        zone.pointers.insert(address, port, name.into());
         let scope = scope(vec![Arc::new(zone)]);
         assert_eq!(
             ask(&scope, "9.0.0.10.in-addr.arpa.", RecordType::PTR),

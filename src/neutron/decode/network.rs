@@ -52,7 +52,7 @@ fn read(dict: Dict<'_>, naming: &Naming, remarks: &mut Remarks) -> Read<Network>
             .list("non_local_subnets", SUBNETS, |value| subnet(value, remarks))?,
         segments: dict.list("segments", SEGMENTS, segment)?,
         dhcp_port: None,
-        ports: [].into(),
+        ports: imbl::OrdMap::new(),
     };
     let ports = dict.good_of("ports", PORTS, remarks, |value, remarks| {
         port::within(value, naming, remarks)

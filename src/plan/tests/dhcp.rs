@@ -23,7 +23,9 @@ impl Shared for Known<'_> {
 fn serve(network: &Network, settings: &Settings) -> Services {
     let known = Known(network, settings);
     let state = State {
-        networks: [(network.id, Arc::new(network.clone()))].into(),
+        networks: [(network.id, Arc::new(network.clone()))]
+            .into_iter()
+            .collect(),
         ..State::default()
     };
     plan::services(&state, Target::Network(network.id), settings, &known)
@@ -199,19 +201,27 @@ fn services_of_a_network() {
 #[test]
 fn the_machine_is_known_by_mac_name_and_address() {
     let served = serve(&blue(), &Settings::default());
-    let client = &served.dhcp.unwrap().clients[&MacAddr([0xfa, 0x16, 0x3e, 0, 0, 7])];
+    let dhcp = served.dhcp.unwrap();
+    let client = dhcp
+        .clients
+        .get(&MacAddr([0xfa, 0x16, 0x3e, 0, 0, 7]))
+        .unwrap();
     assert_eq!(
         (client.hostname.as_deref(), client.addresses.as_slice()),
         (Some("vm"), &[(0, "10.0.0.7".parse().unwrap())][..])
     );
     let zone = Arc::clone(&served.dns.unwrap().zones[0]);
-    assert_eq!(zone.names["vm.blue.test"], [ip("10.0.0.7")]);
-    assert_eq!(zone.names["vm"], [ip("10.0.0.7")]);
-    assert_eq!(&*zone.pointers[&ip("10.0.0.7")], "vm.blue.test");
+    assert_eq!(zone.names.get("vm.blue.test"), Some(&ip("10.0.0.7")));
+    assert_eq!(zone.names.get("vm"), Some(&ip("10.0.0.7")));
+    let pointer = zone.pointers.get(&ip("10.0.0.7")).unwrap();
+    assert_eq!(&**pointer, "vm.blue.test");
     let residents = Arc::clone(&served.metadata.unwrap().residents[0]);
-    assert_eq!(residents.by_address[&ip("10.0.0.7")].name, "port7");
+    assert_eq!(
+        residents.by_address.get(&ip("10.0.0.7")).unwrap().name,
+        "port7"
+    );
     assert!(
-        !residents.by_address.contains_key(&ip("10.0.0.2")),
+        residents.by_address.get(&ip("10.0.0.2")).is_none(),
         "our own port asks for nothing"
     );
 }
@@ -220,7 +230,7 @@ fn the_machine_is_known_by_mac_name_and_address() {
 fn the_namespace_holds_our_port_and_the_host_its_far_end() {
     let network = blue();
     let state = State {
-        networks: [(BLUE, Arc::new(network))].into(),
+        networks: [(BLUE, Arc::new(network))].into_iter().collect(),
         ..State::default()
     };
     let plan = plan::plan(&state, Target::Network(BLUE), &Settings::default()).unwrap();

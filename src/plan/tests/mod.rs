@@ -8,6 +8,7 @@ mod router;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use uuid::Uuid;
 
 use super::*;
@@ -100,7 +101,7 @@ pub(super) fn blue() -> Network {
         non_local_subnets: Vec::new(),
         segments: Vec::new(),
         dhcp_port: Some(port(2, BLUE, DeviceOwner::Dhcp, &[(11, "10.0.0.2")])),
-        ports: [(vm.id, vm)].into(),
+        ports: OrdMap::unit(vm.id, vm),
     }
 }
 

@@ -4,10 +4,10 @@ use super::*;
 use crate::plan;
 
 fn planned(router: Router) -> Option<Plan> {
-    let networks = [(BLUE, Arc::new(routed_blue()))].into();
+    let networks = [(BLUE, Arc::new(routed_blue()))].into_iter().collect();
     let state = State {
         networks,
-        routers: [(R1, Arc::new(router))].into(),
+        routers: [(R1, Arc::new(router))].into_iter().collect(),
         ..State::default()
     };
     plan::plan(&state, Target::Router(R1), &Settings::default())

@@ -1,6 +1,7 @@
 //! What is continued is what would be made anew.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+use imbl::OrdMap;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -8,8 +9,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    Attachment, DevName, DeviceOwner, DnsAssignment, Event, FixedIp, MacAddr, Port, PortId,
-    ProjectId, Subnet, SubnetId,
+    Attachment, DevName, DeviceOwner, DhcpOption, DnsAssignment, Event, FixedIp, MacAddr, Port,
+    PortId, ProjectId, Subnet, SubnetId,
 };
 
 const NETWORK: NetworkId = NetworkId(Uuid::from_u128(1));
@@ -45,7 +46,7 @@ fn network() -> Network {
         non_local_subnets: Vec::new(),
         segments: Vec::new(),
         dhcp_port: Some(Arc::new(port(0, 0, DeviceOwner::Dhcp))),
-        ports: [].into(),
+        ports: OrdMap::new(),
     }
 }
 
@@ -92,6 +93,33 @@ fn some_port(random: &mut StdRng, number: u8) -> Port {
     port
 }
 
+/// One of the network's ports with something else: mostly its own, at times another's.
+fn another_version(random: &mut StdRng, port: &Port) -> Port {
+    let mut port = port.clone();
+    let number = random.random_range(0..40);
+    let other = self::port(0, number, port.owner);
+    match random.random_range(0..7) {
+        0 => port.mac = other.mac,
+        1 => port.fixed_ips = other.fixed_ips,
+        2 => port.dns = other.dns,
+        3 => port.client_id = Some(vec![1, number]),
+        4 => port.client_id = None,
+        5 => port.extra_dhcp_opts = vec![DhcpOption::parse_v4("mtu", "1400").unwrap()],
+        _ => port.name = "renamed".into(),
+    }
+    port
+}
+
+fn some_event(random: &mut StdRng, state: &State, number: u8) -> Event {
+    let known = &state.networks[&NETWORK].ports;
+    let known: Vec<_> = known.values().collect();
+    match (random.random_range(0..4), known.choose(random)) {
+        (0, Some(port)) => Event::PortGone(NETWORK, port.id),
+        (1, Some(port)) => Event::Port(Arc::new(another_version(random, port))),
+        _ => Event::Port(Arc::new(some_port(random, number))),
+    }
+}
+
 #[test]
 fn continued_is_as_made_anew() {
     let settings = Settings::default();
@@ -101,13 +129,12 @@ fn continued_is_as_made_anew() {
         let (mut state, mut known) = (State::default(), Known::default());
         state.apply(&Event::Network(Arc::new(network())));
         known.refresh(&state, NETWORK, &settings);
-        for number in 0..20 {
-            let port = some_port(&mut random, number);
-            let gone = state.networks[&NETWORK].ports.keys().next().copied();
-            if let (true, Some(gone)) = (random.random_ratio(1, 20), gone) {
-                state.apply(&Event::PortGone(NETWORK, gone));
+        for number in 0..40 {
+            // What is heard together is continued together.
+            for _ in 0..random.random_range(1..3) {
+                let event = some_event(&mut random, &state, number);
+                state.apply(&event);
             }
-            state.apply(&Event::Port(Arc::new(port)));
             let network = &state.networks[&NETWORK];
             continued += u32::from(known.0[&NETWORK].continued(network).is_some());
             known.refresh(&state, NETWORK, &settings);
@@ -117,5 +144,38 @@ fn continued_is_as_made_anew() {
             assert_eq!(kept.residents, anew.residents, "seed {seed}");
         }
     }
-    assert!(continued > 2000, "only {continued} of 4000");
+    assert!(continued > 6000, "only {continued} of 8000");
+}
+
+#[test]
+fn what_takes_more_than_clients_is_made_anew() {
+    let settings = Settings::default();
+    let mut before = network();
+    let machine = Arc::new(port(5, 5, DeviceOwner::Machine));
+    before.ports.insert(machine.id, machine);
+    let known = Entry::of(&Arc::new(before.clone()), &settings);
+    let leg = Arc::new(port(6, 1, DeviceOwner::RouterInterface));
+    let rows: [(&str, fn(&mut Network), bool); 3] = [
+        ("the same", |_| {}, true),
+        (
+            "another domain",
+            |network| network.dns_domain.clear(),
+            false,
+        ),
+        ("no port", |network| network.ports.clear(), true),
+    ];
+    for (name, change, want) in rows {
+        let mut after = before.clone();
+        change(&mut after);
+        assert_eq!(known.continued(&Arc::new(after)).is_some(), want, "{name}");
+    }
+    let mut routed = before.clone();
+    routed.ports.insert(leg.id, leg);
+    let routed = Arc::new(routed);
+    assert!(known.continued(&routed).is_none(), "a router comes");
+    let known = Entry::of(&routed, &settings);
+    assert!(
+        known.continued(&Arc::new(before)).is_none(),
+        "a router goes"
+    );
 }

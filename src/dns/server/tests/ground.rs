@@ -1,6 +1,5 @@
 //! Where the server's tests take place: a network, somebody who asks, and forwarders that do as they are told.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 use crate::dns::{Server, Settings, Shared};
-use crate::model::{DevName, NetworkId};
+use crate::model::{DevName, NetworkId, PortId};
 pub(super) use crate::plan::scope::Forwarder as Forward;
 use crate::plan::scope::{DnsScope, Side, Zone};
 
@@ -176,11 +175,14 @@ pub(super) fn scope(forwarders: &[Forward]) -> DnsScope {
 /// The domain `demo` with one host in it.
 pub(super) fn zone(host: &str, address: &str) -> Arc<Zone> {
     let name: Arc<str> = format!("{host}.demo").into();
+    let port = PortId(uuid::Uuid::nil());
     Arc::new(Zone {
         domain: "demo".to_owned(),
         authoritative: true,
-        names: HashMap::from([(name, vec![address.parse().unwrap()])]),
-        pointers: HashMap::new(),
+        names: [(name, port, address.parse().unwrap())]
+            .into_iter()
+            .collect(),
+        ..Zone::default()
     })
 }
 

@@ -51,8 +51,9 @@ fetch: toolchain
 	  echo "setup: fetching the Rust crates that Cargo.lock names"; \
 	  cargo fetch --locked --target $(HOST); }
 
-peers: machine ## the root file system with the tests' DHCP clients, dnsmasq, cloud-init ...
+peers: machine ## the root file systems with the tests' DHCP clients, dnsmasq, cloud-init ..., and one with a real Neutron
 	@tests/peers/rootfs.sh >/dev/null
+	@tests/peers/rootfs.sh cloud >/dev/null
 
 root:
 	@[ "$$(id -u)" = 0 ] || { \

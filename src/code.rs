@@ -10,7 +10,7 @@ use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
-use crate::{dhcp, dns, metadata};
+use crate::{dhcp, dns, metadata, plug};
 
 /// An enum of codes; each has a text.
 macro_rules! codes {
@@ -110,6 +110,11 @@ codes! {
         Secret = "W1404",
         /// Nova can't be asked as configured.
         Nova = "W1405",
+        // How ports reach their networks.
+        /// Open vSwitch's database can't be used.
+        Ovsdb = "W1501",
+        /// A port can't be plugged or unplugged.
+        Plug = "W1502",
     }
 }
 
@@ -141,6 +146,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(alone))
         .or_else(|| error.downcast_ref().map(metadata))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
+        .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
 }
@@ -169,7 +175,7 @@ fn netns(error: &netns::Error) -> Code {
         | Error::Enter { .. }
         | Error::Inside { .. } => Code::Namespace,
         Error::Look { .. } => Code::Look,
-        Error::Step { .. } => Code::Refused,
+        Error::Step { .. } | Error::Give { .. } | Error::Offload { .. } => Code::Refused,
         Error::Conflict { .. } => Code::Conflict,
         Error::Unsettled { .. } => Code::Unsettled,
         Error::Socket { .. } => Code::Socket,
@@ -222,6 +228,20 @@ fn metadata(error: &metadata::Error) -> Code {
     match error {
         Error::Listen(_) => Code::Metadata,
         Error::Tls(_) | Error::Host { .. } => Code::Nova,
+    }
+}
+
+/// What only passes the kernel's error on leaves it its own code.
+fn plug(error: &plug::Error) -> Option<Code> {
+    use plug::Error;
+    match error {
+        Error::Database(_) => Some(Code::Ovsdb),
+        Error::Kernel(error) => Some(netns(error)),
+        Error::NoBridge { .. }
+        | Error::Refused { .. }
+        | Error::NotDone { .. }
+        | Error::NoDevice { .. } => Some(Code::Plug),
+        Error::Several(all) => all.first().and_then(plug),
     }
 }
 

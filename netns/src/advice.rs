@@ -66,6 +66,6 @@ fn no_kind(link: &Link) -> &'static str {
         LinkKind::Vxlan(_) => "the kernel has no VXLAN support: load the module vxlan",
         LinkKind::Bridge => "the kernel has no bridge support: load the module bridge",
         LinkKind::Veth { .. } => "the kernel has no veth support: load the module veth",
-        LinkKind::Existing => "",
+        LinkKind::Existing | LinkKind::Given => "",
     }
 }

@@ -79,6 +79,19 @@ pub enum Error {
         dev: crate::DevName,
         source: io::Error,
     },
+    #[error("move {dev} from {from} to {to}")]
+    Give {
+        dev: crate::DevName,
+        from: Place,
+        to: Place,
+        source: Refusal,
+    },
+    #[error("keep checksums from being left to {dev} in {place}")]
+    Offload {
+        place: Place,
+        dev: crate::DevName,
+        source: io::Error,
+    },
     #[error("watch {place}")]
     Watch { place: Place, source: io::Error },
     /// More than one, each of its own; what could be done was done.
@@ -112,6 +125,7 @@ impl Error {
             Self::Several(all) => all.iter().all(Self::is_transient),
             Self::Step { source, .. }
             | Self::Look { source, .. }
+            | Self::Give { source, .. }
             | Self::Conntrack { source, .. } => source.may_pass(),
             Self::Unsettled { .. }
             | Self::Open { .. }
@@ -123,6 +137,7 @@ impl Error {
             | Self::Inside { .. }
             | Self::Socket { .. }
             | Self::Announce { .. }
+            | Self::Offload { .. }
             | Self::Watch { .. } => true,
         }
     }

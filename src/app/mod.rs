@@ -96,6 +96,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         store: Arc::clone(&store),
         settings: kept.plan(),
         rooms: rooms.clone(),
+        plug: Arc::default(),
         shared_state,
         ready,
         reports: None,

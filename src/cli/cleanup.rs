@@ -10,7 +10,8 @@ use super::{CliError, block_on, fail, print, print_json};
 use crate::app::{AloneError, be_alone};
 use crate::chain;
 use crate::plan::Settings;
-use crate::reconcile::sweep::{self, Leftovers, Wanted};
+use crate::plug::Plug;
+use crate::reconcile::sweep::{self, Leftovers, SweepError, Wanted};
 use crate::store::Store;
 
 #[derive(Debug, Serialize)]
@@ -70,13 +71,13 @@ fn wanted(store: &Store) -> Result<Wanted, Box<dyn Error>> {
 async fn remove(
     wanted: &Wanted,
     dry_run: bool,
-) -> Result<(Leftovers, Vec<netns::Error>), netns::Error> {
+) -> Result<(Leftovers, Vec<SweepError>), netns::Error> {
     let home = Namespace::home()?;
     let leftovers = sweep::leftovers(&home, wanted).await?;
     let errors = if dry_run {
         Vec::new()
     } else {
-        sweep::remove(&home, &leftovers).await
+        sweep::remove(&home, &Plug::default(), &leftovers).await
     };
     Ok((leftovers, errors))
 }

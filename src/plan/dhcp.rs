@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use netns::Spec;
-use netns::spec::{Link, Place, Route};
+use netns::spec::{Link, Route};
 
 use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
-use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
+use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -19,25 +19,36 @@ pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {
     }
     let mut host = bridge::bridge(network);
     let port = own_port(network);
-    if let Some(port) = port {
-        bridge::plug(&mut host, port.id, Some(network), network.mtu);
-    }
-    let inside = port.map(|port| inside(network, port, settings));
-    Some(Plan { inside, host })
+    let inside = port.map(|port| inside(network, port, settings, &mut host));
+    let ports = port.map(|port| OwnPort {
+        device: names::dhcp_device(port.id, settings.plugging),
+        id: port.id,
+        mac: port.mac,
+    });
+    Some(Plan {
+        inside,
+        host,
+        ports: ports.into_iter().collect(),
+    })
 }
 
-fn inside(network: &Network, port: &Port, settings: &Settings) -> Spec {
+fn inside(network: &Network, port: &Port, settings: &Settings, host: &mut Spec) -> Spec {
     let mut spec = Spec {
         ownership: ownership_inside(),
         ..Spec::default()
     };
-    let device = names::dhcp_device(port.id);
+    let device = names::dhcp_device(port.id, settings.plugging);
     let own = own_addresses(network, port).map(|(_, address)| address);
-    let link = Link::veth(names::tap_device(port.id), Place::Home)
+    let plugging = settings.plugging;
+    let link = bridge::plug(host, port.id, Some(network), network.mtu, plugging)
         .mac(port.mac)
-        .mtu(network.mtu)
         .addrs(own.chain(metadata::address_wanted(settings)));
     spec.links.insert(names::loopback(), Link::existing());
+    if plugging == Plugging::Internal {
+        // It comes before the default below is set.
+        spec.sysctls
+            .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
+    }
     spec.links.insert(device.clone(), link);
     spec.routes.extend(default_route(network, port, &device));
     // No tenant's advertisement configures us; and we may listen on an address before it is set.
@@ -56,7 +67,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         .collect();
     let mut scope = DhcpScope {
         network: network.id,
-        device: names::dhcp_device(port.id),
+        device: names::dhcp_device(port.id, settings.plugging),
         mac: port.mac,
         lease: settings.lease,
         renewal: settings.renewal,

@@ -74,7 +74,7 @@ pub(super) fn scope(
     }
     Some(DnsScope {
         network: network.id,
-        device: names::dhcp_device(port.id),
+        device: names::dhcp_device(port.id, settings.plugging),
         listen: dhcp::own_addresses(network, port)
             .map(|(_, address)| address.addr())
             .collect(),

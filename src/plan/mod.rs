@@ -20,14 +20,17 @@ use std::sync::Arc;
 use netns::Spec;
 use netns::spec::Ownership;
 
-use crate::model::{State, Target};
+use crate::model::{DevName, MacAddr, PortId, State, Target};
 
 pub use dhcp::{scope as dhcp_scope, shapes_scope};
 pub use dns::zone;
 pub use metadata::residents;
-pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
+pub use names::{
+    gateway_device, is_ours, is_port_device, is_router_device, namespace, router_device,
+    tap_device, tap_of,
+};
 pub use nat::leads_inside;
-pub use settings::{Metadata, Settings};
+pub use settings::{Metadata, Plugging, Settings};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";
@@ -39,6 +42,17 @@ pub struct Plan {
     pub inside: Option<Spec>,
     /// The target's part of the host's namespace: bridges and the far ends of its devices.
     pub host: Spec,
+    /// The ports of ours that `inside` has devices for.
+    pub ports: Vec<OwnPort>,
+}
+
+/// A port of ours, for whoever brings it to its network's layer 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPort {
+    /// Inside of the target's namespace.
+    pub device: DevName,
+    pub id: PortId,
+    pub mac: MacAddr,
 }
 
 /// `None`: nothing of the target should exist (unknown, admin down).

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use netns::Spec;
-use netns::spec::{Link, Place, Route};
+use netns::spec::{Link, Route};
 
-use super::{Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host};
+use super::{OwnPort, Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host};
 use crate::model::{DevName, Gateway, Router, RouterPort, State};
 
 pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Option<Plan> {
@@ -24,28 +24,19 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
     };
     inside.links.insert(names::loopback(), Link::existing());
     inside.sysctls.extend(sysctls());
+    let mut ports = Vec::new();
     for leg in router.interfaces.iter().filter(|leg| leg.admin_state_up) {
-        plug(
-            &mut inside,
-            &mut host,
-            state,
-            names::router_device(leg.port),
-            leg,
-            leg.addresses.iter().copied(),
-        );
+        let device = names::router_device(leg.port);
+        let addresses = leg.addresses.iter().copied();
+        let link = plug(&mut host, state, leg, settings).addrs(addresses);
+        add(&mut inside, &mut ports, device, leg, link);
     }
     if let Some(gateway) = &router.gateway {
         let device = names::gateway_device(gateway.port.port);
         let floating = floating_addresses(router).map(host_net);
         let addresses = gateway.port.addresses.iter().copied().chain(floating);
-        plug(
-            &mut inside,
-            &mut host,
-            state,
-            device.clone(),
-            &gateway.port,
-            addresses,
-        );
+        let link = plug(&mut host, state, &gateway.port, settings).addrs(addresses);
+        add(&mut inside, &mut ports, device.clone(), &gateway.port, link);
         inside.routes.extend(gateway_routes(gateway, &device));
     }
     add_extra_routes(&mut inside.routes, router);
@@ -53,6 +44,7 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
     Some(Plan {
         inside: Some(inside),
         host,
+        ports,
     })
 }
 
@@ -78,14 +70,8 @@ pub(super) fn floating_addresses(router: &Router) -> impl Iterator<Item = Ipv4Ad
         .filter(move |address| !own.contains(&IpAddr::V4(*address)))
 }
 
-fn plug(
-    inside: &mut Spec,
-    host: &mut Spec,
-    state: &State,
-    device: DevName,
-    leg: &RouterPort,
-    addrs: impl Iterator<Item = IpNet>,
-) {
+/// A leg's device, and what the host needs for it.
+fn plug(host: &mut Spec, state: &State, leg: &RouterPort, settings: &Settings) -> Link {
     let network = state.networks.get(&leg.network);
     // The network's own target makes its bridge too; saying it here as well frees us from waiting for that.
     if let Some(network) = network {
@@ -93,14 +79,19 @@ fn plug(
         host.links.extend(bridge.links);
         host.sysctls.extend(bridge.sysctls);
     }
-    bridge::plug(host, leg.port, network.map(|network| &**network), leg.mtu);
+    let network = network.map(|network| &**network);
+    bridge::plug(host, leg.port, network, leg.mtu, settings.plugging).mac(leg.mac)
+}
+
+fn add(inside: &mut Spec, ports: &mut Vec<OwnPort>, device: DevName, leg: &RouterPort, link: Link) {
     inside
         .sysctls
         .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
-    let link = Link::veth(names::tap_device(leg.port), Place::Home)
-        .mac(leg.mac)
-        .mtu(leg.mtu)
-        .addrs(addrs);
+    ports.push(OwnPort {
+        device: device.clone(),
+        id: leg.port,
+        mac: leg.mac,
+    });
     inside.links.insert(device, link);
 }
 

@@ -20,8 +20,20 @@ pub struct Settings {
     /// Networks that a router joins see each other's names.
     pub joined_names: bool,
     pub metadata: Metadata,
+    #[serde(default)]
+    pub plugging: Plugging,
     /// Source ports of SNAT are drawn at random (`use_random_fully`).
     pub random_fully: bool,
+}
+
+/// What our ports' devices are (Neutron: `interface_driver`, `ovs_use_veth`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Plugging {
+    /// A pair: one end inside; the other, `tap..`, on the host, for a bridge of ours or for the agent that keeps bridges.
+    #[default]
+    Veth,
+    /// A switch makes the device, and it is moved inside.
+    Internal,
 }
 
 /// Where the metadata service is offered.
@@ -58,6 +70,7 @@ impl Default for Settings {
                 network: false,
                 port: 9697,
             },
+            plugging: Plugging::default(),
             random_fully: true,
         }
     }

@@ -44,7 +44,7 @@ impl Reconciler {
         let kernel = self.kernel.clone();
         self.tasks.spawn(async move {
             let _turn = kernel.host_turn.lock().await;
-            for error in sweep::sweep(&kernel.home, &wanted).await {
+            for error in sweep::sweep(&kernel.home, &kernel.plug, &wanted).await {
                 error!(error = %chain(&error), "a leftover could not be removed");
             }
             Outcome::Swept

@@ -30,6 +30,7 @@ use crate::chain;
 use crate::latest::Latest;
 use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State, Target};
 use crate::plan::{self, Plan, Settings};
+use crate::plug::Plug;
 use crate::status::{Convergence, SourceView, socket};
 use crate::store::{Dirty, Store};
 
@@ -125,6 +126,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     pub settings: Settings,
     pub rooms: Rooms,
+    /// Fits `settings.plugging`.
+    pub plug: Arc<Plug>,
     pub shared_state: Arc<ArcSwap<State>>,
     /// Told once everything known at start has been tried.
     pub ready: oneshot::Sender<()>,
@@ -146,6 +149,7 @@ impl Reconciler {
                 home: Namespace::home()?,
                 watcher: Arc::new(watcher),
                 host_turn: Arc::default(),
+                plug: parts.plug,
             },
             moves,
             rooms: parts.rooms,

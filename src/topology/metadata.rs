@@ -106,6 +106,7 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
                 .and_then(|port| u16::try_from(port.value.0).ok())
                 .unwrap_or(default.metadata.port),
         },
+        plugging: default.plugging,
         random_fully: flag(&file.snat_random_ports, default.random_fully),
     }
 }

@@ -1,0 +1,83 @@
+//! What can go wrong with the database.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustls_pki_types::pem;
+
+use super::split::Garbled;
+use crate::plug::OvsdbAddress;
+
+/// The text reads after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "connect to Open vSwitch's database at {address} ({})",
+        advice(address)
+    )]
+    Connect {
+        address: OvsdbAddress,
+        #[source]
+        source: io::Error,
+    },
+    #[error("use {what} in {path} for Open vSwitch's database", path = path.display())]
+    Pem {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: pem::Error,
+    },
+    #[error("use {what} in {path} for Open vSwitch's database", path = path.display())]
+    Certificate {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: rustls::Error,
+    },
+    #[error("talk to Open vSwitch's database at {address}")]
+    Lost {
+        address: OvsdbAddress,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "get an answer from Open vSwitch's database at {address} within {}s (is ovsdb-server overloaded or stopped?)",
+        waited.as_secs()
+    )]
+    Late {
+        address: OvsdbAddress,
+        waited: Duration,
+    },
+    #[error("understand what Open vSwitch's database at {address} says (is it an OVSDB server?)")]
+    Garbled {
+        address: OvsdbAddress,
+        #[source]
+        source: Garbled,
+    },
+    #[error("change Open vSwitch's database at {address}: it says {error}{}", details.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    Refused {
+        address: OvsdbAddress,
+        error: String,
+        details: Option<String>,
+    },
+}
+
+/// Neutron's agents would run that command themselves; we start no processes.
+fn advice(address: &OvsdbAddress) -> String {
+    match address {
+        OvsdbAddress::Tcp(at) => format!(
+            "if ovsdb-server runs, let it listen there: ovs-vsctl set-manager ptcp:{}:{}; or set ovsdb_connection to its unix: socket",
+            at.port(),
+            at.ip()
+        ),
+        OvsdbAddress::Ssl(at, _) => format!(
+            "if ovsdb-server runs, let it listen there: ovs-vsctl set-manager pssl:{}:{}, and give both sides certificates of one authority",
+            at.port(),
+            at.ip()
+        ),
+        OvsdbAddress::Unix(_) => {
+            "is ovsdb-server running, and is that its socket? A container needs it mounted".into()
+        }
+    }
+}

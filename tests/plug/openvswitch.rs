@@ -1,0 +1,237 @@
+//! On real Open vSwitch (userspace datapath); the openvswitch agent's part is played by hand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use warren::model::Event;
+use warren::plug::{Driver, OpenVswitch, OvsdbAddress};
+
+use crate::node::Node;
+use crate::tenant::{self, BLUE, DHCP, DHCP_MAC, R1, ROUTER, dhcp_namespace, router_namespace};
+use crate::world::{eventually, on_a_host, sh, try_sh};
+
+const SOCKET: &str = "/run/peers/run/openvswitch/db.sock";
+
+fn driver(database: OvsdbAddress, veth: bool) -> Driver {
+    Driver::OpenVswitch(OpenVswitch {
+        bridge: "br-int".into(),
+        database,
+        timeout: Duration::from_secs(10),
+        veth,
+        userspace: true,
+    })
+}
+
+fn unix() -> OvsdbAddress {
+    OvsdbAddress::Unix(PathBuf::from(SOCKET))
+}
+
+fn tcp() -> OvsdbAddress {
+    OvsdbAddress::Tcp("127.0.0.1:6640".parse().unwrap())
+}
+
+fn start_database() {
+    sh("mkdir -p /run/openvswitch
+        [ -e /run/conf.db ] || ovsdb-tool create /run/conf.db /usr/share/openvswitch/vswitch.ovsschema
+        ovsdb-server /run/conf.db --remote=punix:/run/openvswitch/db.sock --remote=db:Open_vSwitch,Open_vSwitch,manager_options \
+          --pidfile --log-file=/run/ovsdb.log --detach --no-chdir
+        ovs-vsctl --no-wait init");
+}
+
+fn start_switch() {
+    sh("ovs-vswitchd --pidfile --log-file=/run/vswitchd.log --detach --no-chdir --disable-system");
+}
+
+fn stop(daemon: &str) {
+    sh(&format!(
+        "ovs-appctl -t {daemon} exit; while [ -e /run/openvswitch/{daemon}.pid ]; do sleep 0.02; done"
+    ));
+}
+
+fn add_bridge() {
+    sh(
+        "ovs-vsctl add-br br-int -- set bridge br-int datapath_type=netdev fail-mode=secure
+        ovs-ofctl add-flow br-int actions=NORMAL",
+    );
+}
+
+/// What the L2 agent does with a port once the server has told it the network (`ovs_neutron_agent: port_bound`).
+fn agent_wires(port: &str) {
+    sh(&format!(
+        "ovs-vsctl set Port {port} tag=1 other_config:tag=1 -- clear Port {port} vlan_mode -- clear Port {port} trunks"
+    ));
+}
+
+fn get(table: &str, row: &str, column: &str) -> String {
+    sh(&format!("ovs-vsctl get {table} {row} {column}"))
+}
+
+fn ping() -> String {
+    format!("ip netns exec {} ping -c1 -W1 10.0.0.1", dhcp_namespace())
+}
+
+/// TCP, whose checksums a switch in user space does not fill in: DNS of the network, asked from the router.
+fn over_tcp() -> String {
+    let ask = "dig +tcp +time=2 +tries=1 @10.0.0.2 version.bind";
+    format!(
+        "ip netns exec {} {ask} | grep -q 'status:'",
+        router_namespace()
+    )
+}
+
+/// How often the switch was told of a change, and all that is configured.
+fn written() -> String {
+    sh("ovs-vsctl get Open_vSwitch . next_cfg
+        ovs-vsctl --columns=_uuid,name,tag,trunks,vlan_mode,external_ids,other_config list Port
+        ovs-vsctl --columns=_uuid,name,type,external_ids list Interface")
+}
+
+#[test]
+fn internal_ports() {
+    on_a_host("openvswitch::internal_ports", || async {
+        let (dhcp, leg) = (format!("tap{DHCP}"), format!("qr-{ROUTER}"));
+        let driver = || driver(tcp(), false);
+        // Nobody listens; then there is no bridge; then all is well, without anybody's doing here.
+        let node = Node::with_tenant(driver()).await;
+        let error = node.error().await;
+        assert!(
+            error.contains("[W1501]") && error.contains("set-manager ptcp:6640:127.0.0.1"),
+            "{error}"
+        );
+        start_database();
+        start_switch();
+        sh("ovs-vsctl set-manager ptcp:6640:127.0.0.1");
+        node.error_with("no such bridge").await;
+        assert!(node.error().await.contains("br-int"));
+        add_bridge();
+        node.converged(2).await;
+
+        let port = |column| get("Port", &dhcp, column);
+        let interface = |column| get("Interface", &dhcp, column);
+        assert_eq!(
+            [port("tag"), port("vlan_mode"), port("trunks")],
+            ["4095", "trunk", "[4095]"]
+        );
+        assert_eq!(interface("type"), "internal");
+        let ids = interface("external_ids");
+        let want = format!(
+            "{{attached-mac=\"{DHCP_MAC}\", iface-id=\"0d000000-0000-0000-0000-000000000000\", iface-status=active}}"
+        );
+        assert_eq!(ids, want);
+        let device = sh(&format!("ip -n {} link show {dhcp}", dhcp_namespace()));
+        for part in ["mtu 1450", ",UP", DHCP_MAC, "alias warren"] {
+            assert!(device.contains(part), "{part}: {device}");
+        }
+        assert!(!try_sh(&ping()).0, "dead until the agent has been there");
+        agent_wires(&dhcp);
+        agent_wires(&leg);
+        eventually(&ping()).await;
+        sh(&over_tcp());
+
+        // Nothing is written for ports that are well, whoever looks.
+        assert_eq!(node.steps().await, Vec::<String>::new());
+        let before = written();
+        node.stop().await;
+        let node = Node::with_tenant(driver()).await;
+        node.converged(2).await;
+        sh(&ping());
+        assert_eq!(written(), before);
+
+        // A database that is away disturbs nobody whose device is there.
+        stop("ovsdb-server");
+        node.stop().await;
+        let node = Node::with_tenant(driver()).await;
+        node.converged(2).await;
+        sh(&ping());
+        start_database();
+
+        // The switch takes its devices along; they come again, dead, and the agent wires them.
+        stop("ovs-vswitchd");
+        eventually(&format!("! ip -n {} link show {dhcp}", dhcp_namespace())).await;
+        start_switch();
+        eventually(&format!("ip -n {} link show {dhcp}", dhcp_namespace())).await;
+        eventually(&format!("ip -n {} link show {leg}", router_namespace())).await;
+        node.converged(2).await;
+        agent_wires(&dhcp);
+        agent_wires(&leg);
+        eventually(&ping()).await;
+
+        // Gone with the router; with a namespace that somebody else deleted; and with the network.
+        node.say(vec![Event::RouterGone(R1)]).await;
+        eventually(&format!("! ovs-vsctl get Port {leg} tag")).await;
+        node.converged(1).await;
+        node.stop().await;
+        sh(&format!("ip netns del {}", dhcp_namespace()));
+        get("Port", &dhcp, "tag");
+        let node = Node::start(driver());
+        node.say(vec![Event::NetworkGone(BLUE), Event::Complete])
+            .await;
+        eventually(&format!("! ovs-vsctl get Port {dhcp} tag")).await;
+        node.converged(0).await;
+        node.say(tenant::events()).await;
+        node.converged(2).await;
+        node.say(vec![Event::NetworkGone(BLUE), Event::RouterGone(R1)])
+            .await;
+        node.converged(0).await;
+        assert_eq!(sh("ip netns list"), "");
+        assert_eq!(sh("ovs-vsctl list-ports br-int"), "");
+        node.stop().await;
+    });
+}
+
+#[test]
+fn pairs() {
+    on_a_host("openvswitch::pairs", || async {
+        start_database();
+        start_switch();
+        add_bridge();
+        let (dhcp, leg) = (format!("tap{DHCP}"), format!("tap{ROUTER}"));
+        let driver = || driver(unix(), true);
+        let node = Node::with_tenant(driver()).await;
+        node.converged(2).await;
+        let port = |column| get("Port", &leg, column);
+        assert_eq!(
+            [port("tag"), port("vlan_mode"), port("trunks")],
+            ["4095", "trunk", "[4095]"]
+        );
+        assert_eq!(get("Interface", &leg, "type"), "\"\"");
+        assert_eq!(
+            sh(&format!("sysctl -n net.ipv6.conf.{leg}.disable_ipv6")),
+            "1"
+        );
+        assert!(!try_sh(&ping()).0, "dead until the agent has been there");
+        agent_wires(&dhcp);
+        agent_wires(&leg);
+        eventually(&ping()).await;
+        sh(&over_tcp());
+        assert_eq!(node.steps().await, Vec::<String>::new());
+        let before = written();
+        node.stop().await;
+        let node = Node::with_tenant(driver()).await;
+        node.converged(2).await;
+        sh(&ping());
+        assert_eq!(written(), before);
+
+        // The switch starts again: its ports' devices are ours, and stayed.
+        stop("ovs-vswitchd");
+        start_switch();
+        eventually(&ping()).await;
+        assert_eq!(written(), before);
+
+        // Somebody takes a port away (neutron-ovs-cleanup does): it comes again with the next look.
+        sh(&format!("ovs-vsctl del-port {dhcp}"));
+        node.stop().await;
+        let node = Node::with_tenant(driver()).await;
+        node.converged(2).await;
+        agent_wires(&dhcp);
+        eventually(&ping()).await;
+
+        node.say(vec![Event::NetworkGone(BLUE), Event::RouterGone(R1)])
+            .await;
+        node.converged(0).await;
+        assert_eq!(sh("ip netns list"), "");
+        assert_eq!(sh("ovs-vsctl list-ports br-int"), "");
+        eventually("! ip -o link | grep -q ': tap'").await;
+        node.stop().await;
+    });
+}

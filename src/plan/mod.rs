@@ -1,7 +1,7 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
 //! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dns`, `metadata` what else is served | `router`, `nat` a router's namespace | `scope` the served values
+//! and its DHCP | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served values
 
 mod bridge;
 mod dhcp;
@@ -9,7 +9,9 @@ mod dns;
 mod metadata;
 mod names;
 mod nat;
+mod remark;
 mod router;
+mod routes;
 pub mod scope;
 mod settings;
 
@@ -28,7 +30,8 @@ pub use dns::{zone, zone_joined};
 pub use metadata::{residents, residents_joined};
 pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
 pub use nat::leads_inside;
-pub use settings::{Metadata, Settings};
+pub use remark::{Remark, remarks};
+pub use settings::{Ipv6Gateway, Metadata, Settings};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";

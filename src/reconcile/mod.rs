@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::chain;
-use crate::model::{Event, NetworkId, State, Target};
+use crate::model::{Event, NetworkId, Router, State, Target};
 use crate::plan::{self, Plan, Settings};
 use crate::status::{Convergence, SourceView, socket};
 use crate::store::{Dirty, Store};
@@ -213,6 +213,9 @@ impl Reconciler {
         let mut touched = BTreeSet::new();
         for event in events {
             self.dirty.note(event);
+            if let Event::Router(router) = event {
+                self.remark(router);
+            }
             if matches!(event, Event::Complete) {
                 self.complete = true;
                 self.sweep_due = true;
@@ -227,6 +230,17 @@ impl Reconciler {
         self.refresh_known(&touched);
         for target in touched {
             self.replan(target, Urgency::Now);
+        }
+    }
+
+    /// What is new in a router that is not done as its owner may expect.
+    fn remark(&self, router: &Router) {
+        let known = self.state.routers.get(&router.id);
+        let known = known.map(|known| plan::remarks(known, &self.settings));
+        for remark in plan::remarks(router, &self.settings) {
+            if !known.as_ref().is_some_and(|known| known.contains(&remark)) {
+                warn!(router = %router.id, "{remark}");
+            }
         }
     }
 

@@ -230,6 +230,9 @@ fn port(number: u8) -> Port {
         extra_dhcp_opts: Vec::new(),
         client_id: None,
         dns: Vec::new(),
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     }
 }
 

@@ -116,6 +116,7 @@ fn more(router: &mut Router, number: u16) {
         floating_ip: floating(number),
         fixed_ip: Some(Ipv4Addr::new(10, 64, high, low)),
         fixed_scope: None,
+        status: None,
     });
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::{
     AddressScopes, Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance,
     InstanceId, MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId,
-    RouterPort, State, Subnet, SubnetId,
+    RouterKind, RouterPort, State, Subnet, SubnetId,
 };
 use crate::plan::scope::{MetadataScope, Residents};
 
@@ -123,9 +123,12 @@ fn router(network: &Network) -> Router {
             floating_ip: "203.0.113.9".parse().expect("address"),
             fixed_ip: Some("10.0.0.5".parse().expect("address")),
             fixed_scope: None,
+            status: None,
         }],
         port_forwardings: vec![],
         conntrack_helpers: vec![],
+        forwarded: Vec::new(),
+        kind: RouterKind::Legacy,
     }
 }
 
@@ -140,6 +143,8 @@ fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
         dns_domain: String::new(),
         attachment: Attachment::Foreign,
         subnets,
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: None,
         ports: BTreeMap::new(),
     }
@@ -156,6 +161,10 @@ fn subnet(number: u128, cidr: &str, gateway: &str) -> Subnet {
         dns_forwarders: vec![],
         ntp_servers: vec![],
         host_routes: vec![],
+        segment: None,
+        ra_mode: None,
+        address_mode: None,
+        prefix_delegation: false,
     }
 }
 
@@ -177,6 +186,9 @@ fn port(network: u128, number: u128, addresses: &[(u128, &str)]) -> Port {
         extra_dhcp_opts: vec![],
         client_id: None,
         dns: vec![],
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     }
 }
 

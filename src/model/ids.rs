@@ -33,7 +33,9 @@ uuid_ids!(
     PortId,
     RouterId,
     FloatingIpId,
-    AddressScopeId
+    AddressScopeId,
+    SegmentId,
+    PortForwardingId,
 );
 
 macro_rules! text_ids {

@@ -15,14 +15,15 @@ mod state;
 pub use dhcp_option::{DhcpOption, OptionError, Tag, parse_client_id};
 pub use event::{Event, Target};
 pub use ids::{
-    AddressScopeId, FloatingIpId, InstanceId, NetworkId, PortId, ProjectId, RouterId, SubnetId,
+    AddressScopeId, FloatingIpId, InstanceId, NetworkId, PortForwardingId, PortId, ProjectId,
+    RouterId, SegmentId, SubnetId,
 };
 pub use instance::{Instance, PublicKey};
-pub use network::{Attachment, HostRoute, Network, Subnet, Vxlan};
+pub use network::{Attachment, HostRoute, Ipv6Mode, Network, Segment, Subnet, Vxlan};
 pub use port::{DeviceOwner, DnsAssignment, FixedIp, Port};
 pub use router::{
-    AddressScopes, ConntrackHelper, FloatingIp, Forwarding, Gateway, PortForwarding, Protocol,
-    Router, RouterPort, RouterSubnet,
+    AddressScopes, ConntrackHelper, FloatingIp, FloatingIpStatus, Forwarding, Gateway,
+    PortForwarding, Protocol, Router, RouterKind, RouterPort, RouterSubnet,
 };
 pub use state::State;
 

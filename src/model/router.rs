@@ -7,8 +7,8 @@ use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AddressScopeId, FloatingIpId, HostRoute, MacAddr, NetworkId, PortId, ProjectId, RouterId,
-    SubnetId,
+    AddressScopeId, FloatingIpId, HostRoute, MacAddr, NetworkId, PortForwardingId, PortId,
+    ProjectId, RouterId, SubnetId,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,25 @@ pub struct Router {
     pub port_forwardings: Vec<PortForwarding>,
     #[serde(default)]
     pub conntrack_helpers: Vec<ConntrackHelper>,
+    /// Floating IPs that have port forwardings, which the source tells apart from the router.
+    #[serde(default)]
+    pub forwarded: Vec<FloatingIpId>,
+    #[serde(default)]
+    pub kind: RouterKind,
+}
+
+/// On how many hosts a router lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouterKind {
+    /// On one.
+    #[default]
+    Legacy,
+    /// On several, of which one is active (VRRP).
+    Ha,
+    /// On every host with machines of it (DVR).
+    Distributed,
+    /// Distributed, with a highly available SNAT.
+    DistributedHa,
 }
 
 /// A router's leg in a network (`qr-` or `qg-`).
@@ -76,6 +95,16 @@ pub struct FloatingIp {
     /// Address scope of the fixed IP.
     #[serde(default)]
     pub fixed_scope: Option<AddressScopeId>,
+    /// What the source believes; `None`: it has no opinion.
+    #[serde(default)]
+    pub status: Option<FloatingIpStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FloatingIpStatus {
+    Active,
+    Down,
+    Error,
 }
 
 /// Ports of a floating IP that go to an internal address.
@@ -85,6 +114,12 @@ pub struct PortForwarding {
     pub protocol: Protocol,
     pub internal_ip: Ipv4Addr,
     pub ports: Forwarding,
+    /// The source's name of it; `None`: it names none.
+    #[serde(default)]
+    pub id: Option<PortForwardingId>,
+    /// The floating IP with that address; `None`: it is the gateway's own, or not told.
+    #[serde(default)]
+    pub floating: Option<FloatingIpId>,
 }
 
 /// Inclusive ranges: the k-th external port goes to the k-th internal one; a smaller internal range wraps.

@@ -1,6 +1,6 @@
 //! A network's namespace `qdhcp-<id>`, and what DHCP serves in it (Neutron: `agent/linux/dhcp.py`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -105,9 +105,8 @@ pub(super) fn own_addresses<'a>(
     port: &'a Port,
 ) -> impl Iterator<Item = (&'a Subnet, IpNet)> {
     let enabled = |fixed: &crate::model::FixedIp| {
-        network
-            .subnet(fixed.subnet)
-            .filter(|subnet| subnet.enable_dhcp)
+        let subnet = network.subnet(fixed.subnet)?;
+        (subnet.enable_dhcp && !subnet.is_provisional()).then_some(subnet)
     };
     port.fixed_ips.iter().filter_map(move |fixed| {
         let subnet = enabled(fixed)?;
@@ -118,7 +117,10 @@ pub(super) fn own_addresses<'a>(
 /// All but these owners (`dhcp.py: _iter_hosts`).
 pub(super) fn needs_data(port: &Port) -> bool {
     match port.owner {
-        DeviceOwner::Machine | DeviceOwner::RouterInterface | DeviceOwner::RouterGateway => true,
+        DeviceOwner::Machine
+        | DeviceOwner::RouterInterface
+        | DeviceOwner::RouterGateway
+        | DeviceOwner::Other => true,
         DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => false,
     }
 }
@@ -134,9 +136,9 @@ pub(super) fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
     !network.ports.values().any(|port| at_gateway(&port))
 }
 
-/// IPv4 subnets with DHCP, in the network's order.
+/// IPv4 subnets with DHCP, in the network's order; last those of other segments, whose machines ask through relays.
 fn served(network: &Network) -> impl Iterator<Item = (&Subnet, Ipv4Net)> {
-    let enabled = network.subnets.iter().filter(|subnet| subnet.enable_dhcp);
+    let enabled = network.all_subnets().filter(|subnet| subnet.enable_dhcp);
     enabled.filter_map(|subnet| match subnet.cidr {
         IpNet::V4(cidr) => Some((subnet, cidr)),
         IpNet::V6(_) => None,
@@ -159,7 +161,7 @@ fn of_subnet(
         .filter_map(|ip| v4(Some(*ip)))
         .collect();
     let dns = match nameservers.as_slice() {
-        [] => server.into_iter().collect(),
+        [] => dhcp_servers(network, subnet),
         [Ipv4Addr::UNSPECIFIED] => Vec::new(),
         given => given.to_vec(),
     };
@@ -178,6 +180,24 @@ fn of_subnet(
     }
 }
 
+/// The addresses of all DHCP ports on a subnet, ours and other hosts': each answers for the network's names. In the order
+/// of the ports' ids, which is Neutron's: every agent says the same.
+fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<Ipv4Addr> {
+    let others = network
+        .ports
+        .values()
+        .filter(|port| port.owner == DeviceOwner::Dhcp);
+    let by_id: BTreeMap<_, _> = others
+        .chain(&network.dhcp_port)
+        .map(|port| (port.id, port))
+        .collect();
+    let fixed_ips = by_id.values().flat_map(|port| &port.fixed_ips);
+    fixed_ips
+        .filter(|fixed| fixed.subnet == subnet.id)
+        .filter_map(|fixed| v4(Some(fixed.ip)))
+        .collect()
+}
+
 /// Options 121 and 249 (RFC 3442): on-link subnets, host routes, the way to metadata, and the default route
 /// once more, for a client that takes these ignores option 3 (`dhcp.py: _generate_opts_per_subnet`).
 fn classless_routes(
@@ -188,10 +208,9 @@ fn classless_routes(
 ) -> Vec<(Ipv4Net, Ipv4Addr)> {
     let gateway = gateway(subnet);
     let others = network
-        .subnets
-        .iter()
+        .all_subnets()
         .rev()
-        .filter(|other| other.cidr != subnet.cidr);
+        .filter(|other| other.cidr != subnet.cidr && other.segment == subnet.segment);
     let mut routes: Vec<_> = others
         .filter_map(|other| Some((v4_net(other.cidr)?, Ipv4Addr::UNSPECIFIED)))
         .collect();
@@ -241,7 +260,8 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
     let client = DhcpClient {
         port: port.id,
         mac: port.mac,
-        hostname: name.map(|name| name.hostname.clone()),
+        // What dnsmasq makes of the name in its host file.
+        hostname: name.and_then(|name| Some(name.fqdn.split('.').next()?.to_owned())),
         fqdn: name.map(|name| name.fqdn.clone()),
         options: port
             .extra_dhcp_opts
@@ -258,8 +278,16 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
 
 /// Through the gateway of the first subnet that has one: DNS forwards that way (`dhcp.py: _set_default_route`).
 fn default_route(network: &Network, port: &Port, device: &DevName) -> Option<Route> {
-    let mut with_gateway = own_addresses(network, port)
-        .filter_map(|(subnet, _)| Some((subnet, v4(subnet.gateway_ip)?)));
+    let has_own = |subnet: &&Subnet| {
+        let mut own = own_addresses(network, port);
+        own.any(|(of, _)| of.id == subnet.id)
+    };
+    let mut with_gateway = network
+        .subnets
+        .iter()
+        .filter(|subnet| !subnet.prefix_delegation)
+        .filter(has_own)
+        .filter_map(|subnet| Some((subnet, v4(subnet.gateway_ip)?)));
     let (subnet, gateway) = with_gateway.next()?;
     // Our own address as gateway would be a route to ourselves.
     if port

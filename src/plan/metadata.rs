@@ -8,11 +8,12 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::scope::{MetadataScope, Residents};
 use super::{Settings, Shared, dhcp, insert_new};
-use crate::model::{DeviceOwner, Network, Port, Router};
+use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, State};
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 pub(super) const V4_NET: Ipv4Net = Ipv4Net::new_assert(V4, 32);
+const LINK_LOCAL: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16));
 
 /// Set on the DHCP device whenever instances may ask there.
 pub(super) fn address_wanted(settings: &Settings) -> Option<IpNet> {
@@ -46,22 +47,50 @@ pub fn residents_joined(residents: &mut Residents, port: &Arc<Port>) -> bool {
 
 /// In the DHCP namespace: where a subnet is isolated, or always if forced.
 pub(super) fn of_network(
+    state: &State,
     network: &Network,
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<MetadataScope> {
     dhcp::own_port(network).filter(|_| network.admin_state_up)?;
     let mut isolated = network
-        .subnets
-        .iter()
+        .all_subnets()
         .filter(|subnet| subnet.enable_dhcp && dhcp::is_isolated(network, subnet));
-    let wanted =
-        settings.metadata.force || (settings.metadata.isolated && isolated.next().is_some());
-    let residents = known.residents(network.id).filter(|_| wanted)?;
-    Some(MetadataScope {
+    let for_all = settings.metadata.network && is_for_metadata(network);
+    let wanted = settings.metadata.force
+        || (settings.metadata.isolated && (for_all || isolated.next().is_some()));
+    let mut networks = BTreeSet::from([network.id]);
+    if settings.metadata.network {
+        networks.extend(behind_its_router(state, network));
+    }
+    let residents: Vec<_> = networks
+        .into_iter()
+        .filter_map(|id| known.residents(id))
+        .collect();
+    (wanted && !residents.is_empty()).then_some(MetadataScope {
         listen: SocketAddr::new(IpAddr::V4(V4), 80),
-        residents: vec![residents],
+        residents,
     })
+}
+
+/// Made by tenants so that machines of other networks reach metadata through it (`dhcp.py: should_enable_metadata`).
+fn is_for_metadata(network: &Network) -> bool {
+    let mut subnets = network.all_subnets();
+    subnets.any(|subnet| LINK_LOCAL.contains(&subnet.cidr))
+}
+
+/// The networks of the first router on it. That router may live on another host: its ports tell.
+fn behind_its_router(state: &State, network: &Network) -> Vec<NetworkId> {
+    let of_router = |port: &&Arc<Port>| port.owner == DeviceOwner::RouterInterface;
+    let Some(first) = network.ports.values().find(of_router) else {
+        return Vec::new();
+    };
+    let has_it = |network: &&Arc<Network>| {
+        let mut ports = network.ports.values().filter(of_router);
+        ports.any(|port| port.device == first.device)
+    };
+    let networks = state.networks.values().filter(has_it);
+    networks.map(|network| network.id).collect()
 }
 
 /// In a router's namespace, for the networks of its interfaces; NAT redirects to the port.

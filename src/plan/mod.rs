@@ -65,7 +65,7 @@ pub fn services(
             Some(network) => scope::Services {
                 dhcp: known.dhcp(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
-                metadata: metadata::of_network(network, settings, known).map(Arc::new),
+                metadata: metadata::of_network(state, network, settings, known).map(Arc::new),
             },
             None => scope::Services::default(),
         },

@@ -51,6 +51,10 @@ pub struct Metadata {
     pub isolated: bool,
     /// In every DHCP namespace (`force_metadata`).
     pub force: bool,
+    /// Who asks in the DHCP namespace of a network with a router may live in any network of that router
+    /// (`enable_metadata_network`).
+    #[serde(default)]
+    pub network: bool,
     /// Where router namespaces listen (`metadata_port`).
     pub port: u16,
 }
@@ -69,6 +73,7 @@ impl Default for Settings {
                 routed: true,
                 isolated: true,
                 force: false,
+                network: false,
                 port: 9697,
             },
             random_fully: true,

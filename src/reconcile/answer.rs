@@ -218,7 +218,10 @@ impl Reconciler {
                 let router = self.state.routers.values().find(of_router)?;
                 Some(router.name.clone())
             }
-            DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => None,
+            DeviceOwner::Dhcp
+            | DeviceOwner::FloatingIp
+            | DeviceOwner::Service
+            | DeviceOwner::Other => None,
         }
     }
 
@@ -248,7 +251,7 @@ fn owner(owner: DeviceOwner) -> PortOwner {
         DeviceOwner::RouterInterface => PortOwner::Router,
         DeviceOwner::RouterGateway => PortOwner::Gateway,
         DeviceOwner::FloatingIp => PortOwner::FloatingIp,
-        DeviceOwner::Service => PortOwner::Service,
+        DeviceOwner::Service | DeviceOwner::Other => PortOwner::Service,
     }
 }
 

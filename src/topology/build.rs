@@ -81,7 +81,9 @@ fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen
         DeviceOwner::Machine | DeviceOwner::RouterInterface | DeviceOwner::RouterGateway => {
             named.collect()
         }
-        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => Vec::new(),
+        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service | DeviceOwner::Other => {
+            Vec::new()
+        }
     };
     Port {
         mac: mac(chosen, port),
@@ -107,12 +109,15 @@ fn router(draft: &Draft, router: &RouterDraft, chosen: &Chosen) -> Router {
         floating_ip: address(floating.address),
         fixed_ip: floating.target.map(target),
         fixed_scope: None,
+        status: None,
     });
     let forwardings = router.forwardings.iter().map(|forwarding| PortForwarding {
         floating_ip: address(forwarding.address),
         protocol: forwarding.protocol,
         internal_ip: target(forwarding.target),
         ports: forwarding.ports.clone(),
+        id: None,
+        floating: None,
     });
     Router {
         interfaces: router.interfaces.iter().map(leg).collect(),

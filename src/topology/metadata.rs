@@ -100,6 +100,7 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         metadata: crate::plan::Metadata {
             routed: in_metadata(|metadata| &metadata.routed, default.metadata.routed),
             isolated: in_metadata(|metadata| &metadata.isolated, default.metadata.isolated),
+            network: default.metadata.network,
             force: in_metadata(|metadata| &metadata.force, default.metadata.force),
             port: port
                 .and_then(|port| u16::try_from(port.value.0).ok())

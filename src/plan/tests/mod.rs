@@ -40,6 +40,10 @@ pub(super) fn subnet(n: u128, cidr: &str, gateway: Option<&str>) -> Subnet {
         dns_forwarders: Vec::new(),
         ntp_servers: Vec::new(),
         host_routes: Vec::new(),
+        segment: None,
+        ra_mode: None,
+        address_mode: None,
+        prefix_delegation: false,
     }
 }
 
@@ -66,6 +70,9 @@ pub(super) fn port(
         extra_dhcp_opts: Vec::new(),
         client_id: None,
         dns: Vec::new(),
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     })
 }
 
@@ -90,6 +97,8 @@ pub(super) fn blue() -> Network {
             bridge: dev("brq-blue"),
         },
         subnets: vec![subnet(11, "10.0.0.0/24", Some("10.0.0.1"))],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: Some(port(2, BLUE, DeviceOwner::Dhcp, &[(11, "10.0.0.2")])),
         ports: [(vm.id, vm)].into(),
     }
@@ -135,6 +144,8 @@ pub(super) fn inner_router() -> Router {
         floating_ips: Vec::new(),
         port_forwardings: Vec::new(),
         conntrack_helpers: Vec::new(),
+        forwarded: Vec::new(),
+        kind: RouterKind::Legacy,
     }
 }
 

@@ -35,6 +35,7 @@ fn floating_ips_go_both_ways() {
         floating_ip: floating.parse().unwrap(),
         fixed_ip: fixed.map(|fixed| fixed.parse().unwrap()),
         fixed_scope: None,
+        status: None,
     };
     router.floating_ips = vec![
         floating(1, "203.0.113.9", Some("10.0.0.7")),
@@ -57,6 +58,8 @@ fn forwarded_ports() {
         protocol: Protocol::Tcp,
         internal_ip: "10.0.0.7".parse().unwrap(),
         ports: Forwarding { external, internal },
+        id: None,
+        floating: None,
     };
     for (name, external, internal, want) in [
         ("one port", (2222, 2222), (22, 22), vec!["2222 -> 22"]),
@@ -105,6 +108,7 @@ fn the_rules_do_not_grow_with_floating_ips() {
             floating_ip: std::net::Ipv4Addr::from(0xc000_0200 + n),
             fixed_ip: Some(std::net::Ipv4Addr::from(0x0a00_0000 + n)),
             fixed_scope: None,
+            status: None,
         })
         .collect();
     let rules = |router: &Router| super::super::nat::ruleset(router, &Settings::default()).objects;

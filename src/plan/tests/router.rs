@@ -104,6 +104,8 @@ fn floating_addresses_are_on_the_gateway_once() {
             external: (80, 80),
             internal: (80, 80),
         },
+        id: None,
+        floating: None,
     };
     // Of the gateway's own address ports are forwarded too: it is not added again.
     let own = PortForwarding {

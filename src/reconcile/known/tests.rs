@@ -37,7 +37,13 @@ fn network() -> Network {
             dns_forwarders: Vec::new(),
             ntp_servers: Vec::new(),
             host_routes: Vec::new(),
+            segment: None,
+            ra_mode: None,
+            address_mode: None,
+            prefix_delegation: false,
         }],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: Some(Arc::new(port(0, 0, DeviceOwner::Dhcp))),
         ports: [].into(),
     }
@@ -62,6 +68,9 @@ fn port(id: u128, number: u8, owner: DeviceOwner) -> Port {
             hostname: format!("vm{number}"),
             fqdn: format!("vm{number}.test"),
         }],
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     }
 }
 

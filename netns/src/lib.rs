@@ -80,7 +80,7 @@ pub use namespace::Namespace;
 pub use nft::{ChainSeen, TableSeen};
 pub use observe::{Actual, PeerSeen, observe};
 pub use offload::keep_checksums;
-pub use probe::{Part, missing_parts};
+pub use probe::{Part, conntrack_helpers, missing_parts};
 pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};

@@ -1,5 +1,6 @@
 //! Routers, floating IPs and port forwardings.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
@@ -146,14 +147,41 @@ pub enum Protocol {
     Dccp,
 }
 
-impl RouterSubnet {
-    /// A prefix is still to be delegated for it (Neutron: `PROVISIONAL_IPV6_PD_PREFIX`).
-    pub fn is_provisional(&self) -> bool {
-        self.cidr == IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64))
+impl RouterPort {
+    /// Those that can be set.
+    pub fn usable_addresses(&self) -> impl Iterator<Item = IpNet> {
+        let all = self.addresses.iter().copied();
+        all.filter(|address| !is_provisional(address))
     }
 }
 
+impl RouterSubnet {
+    pub fn is_provisional(&self) -> bool {
+        is_provisional(&self.cidr)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A prefix is still to be delegated for this net (Neutron: `PROVISIONAL_IPV6_PD_PREFIX`).
+fn is_provisional(net: &IpNet) -> bool {
+    net.trunc() == IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64))
+}
+
 impl Protocol {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Dccp => "dccp",
+            Self::Sctp => "sctp",
+        }
+    }
+
     /// IANA protocol number.
     pub fn number(self) -> u8 {
         match self {

@@ -102,8 +102,10 @@ pub(super) fn of_router(
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<MetadataScope> {
-    let networks = router.interfaces.iter().map(|leg| leg.network);
-    let residents: Vec<_> = networks.filter_map(|id| known.residents(id)).collect();
+    // Two legs in one network are still one network.
+    let networks: BTreeSet<_> = router.interfaces.iter().map(|leg| leg.network).collect();
+    let residents = networks.into_iter().filter_map(|id| known.residents(id));
+    let residents: Vec<_> = residents.collect();
     let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), settings.metadata.port);
     (settings.metadata.routed && router.admin_state_up && !residents.is_empty())
         .then_some(MetadataScope { listen, residents })

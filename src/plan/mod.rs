@@ -1,8 +1,8 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
 //! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dns`, `metadata` what else is served | `router`, `nat` a router's namespace | `scope` the served values,
-//! with `claims` of what ports have in them
+//! and its DHCP | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
+//! values, with `claims` of what ports have in them
 
 mod bridge;
 mod claims;
@@ -11,7 +11,9 @@ mod dns;
 mod metadata;
 mod names;
 mod nat;
+mod remark;
 mod router;
+mod routes;
 pub mod scope;
 mod settings;
 
@@ -30,7 +32,8 @@ pub use names::{
     tap_device, tap_of,
 };
 pub use nat::leads_inside;
-pub use settings::{Metadata, Plugging, Settings};
+pub use remark::{Remark, remarks};
+pub use settings::{Ipv6Gateway, Metadata, Plugging, Settings};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";

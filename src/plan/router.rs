@@ -1,13 +1,16 @@
 //! A router's namespace `qrouter-<id>` (Neutron: `agent/l3/router_info.py`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use netns::Spec;
-use netns::spec::{Link, Route};
+use netns::spec::Link;
 
-use super::{OwnPort, Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host};
+use super::settings::Ipv6Gateway;
+use super::{
+    OwnPort, Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host, routes,
+};
 use crate::model::{DevName, Gateway, Router, RouterPort, State};
 
 pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Option<Plan> {
@@ -27,19 +30,20 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
     let mut ports = Vec::new();
     for leg in router.interfaces.iter().filter(|leg| leg.admin_state_up) {
         let device = names::router_device(leg.port);
-        let addresses = leg.addresses.iter().copied();
-        let link = plug(&mut host, state, leg, settings).addrs(addresses);
+        let link = plug(&mut host, state, leg, settings).addrs(leg.usable_addresses());
         add(&mut inside, &mut ports, device, leg, link);
     }
     if let Some(gateway) = &router.gateway {
         let device = names::gateway_device(gateway.port.port);
         let floating = floating_addresses(router).map(host_net);
-        let addresses = gateway.port.addresses.iter().copied().chain(floating);
+        let addresses = gateway.port.usable_addresses().chain(floating);
         let link = plug(&mut host, state, &gateway.port, settings).addrs(addresses);
         add(&mut inside, &mut ports, device.clone(), &gateway.port, link);
-        inside.routes.extend(gateway_routes(gateway, &device));
+        inside
+            .sysctls
+            .extend(gateway_sysctls(gateway, &device, settings));
     }
-    add_extra_routes(&mut inside.routes, router);
+    inside.routes = routes::of(router, settings);
     inside.ruleset = Some(nat::ruleset(router, settings));
     Some(Plan {
         inside: Some(inside),
@@ -103,48 +107,27 @@ fn sysctls() -> impl Iterator<Item = (String, String)> {
         ("net/ipv4/conf/all/arp_announce", "2"),
         ("net/ipv6/conf/all/forwarding", "1"),
         ("net/ipv6/conf/default/accept_ra", "0"),
+        // A segment that connection tracking does not expect still belongs to its connection, and to its translation.
+        ("net/netfilter/nf_conntrack_tcp_be_liberal", "1"),
     ];
     values
         .into_iter()
         .map(|(path, value)| (path.to_owned(), value.to_owned()))
 }
 
-/// Defaults, the way to a gateway outside of its subnet, and the external network's other subnets on-link.
-fn gateway_routes(gateway: &Gateway, device: &DevName) -> Vec<Route> {
-    let on_link = gateway
-        .port
-        .extra_subnets
-        .iter()
-        .map(|subnet| Route::to(subnet.cidr.trunc()).dev(device.clone()));
-    let mut routes: Vec<Route> = on_link.collect();
-    let mut hops = gateway
-        .port
-        .subnets
-        .iter()
-        .filter_map(|subnet| Some((subnet, subnet.gateway_ip.filter(IpAddr::is_ipv4)?)));
-    // The kernel holds one default route per metric: the first subnet's wins.
-    if let Some((subnet, hop)) = hops.next() {
-        if !subnet.cidr.contains(&hop) {
-            routes.push(Route::to(hop.into()).dev(device.clone()));
-        }
-        routes.push(Route::default_v4().via(hop).dev(device.clone()));
-    }
-    routes
-}
-
-/// Next hops of one destination are one multipath route. An extra default takes the gateway's place.
-fn add_extra_routes(routes: &mut BTreeSet<Route>, router: &Router) {
-    let mut hops: BTreeMap<IpNet, BTreeSet<IpAddr>> = BTreeMap::new();
-    for route in &router.routes {
-        hops.entry(route.destination.trunc())
-            .or_default()
-            .insert(route.nexthop);
-    }
-    routes.retain(|route| !hops.contains_key(&route.destination));
-    routes.extend(hops.into_iter().map(|(destination, via)| Route {
-        via,
-        ..Route::to(destination)
-    }));
+/// Advertisements are listened to where nothing else says the way out (2: although we forward).
+fn gateway_sysctls(
+    gateway: &Gateway,
+    device: &DevName,
+    settings: &Settings,
+) -> [(String, String); 2] {
+    let listens = settings.ipv6_gateway == Ipv6Gateway::Advertised
+        && routes::first_gateway(&gateway.port, IpAddr::is_ipv6).is_none();
+    let key = |name: &str| format!("net/ipv6/conf/{device}/{name}");
+    [
+        (key("accept_ra"), if listens { "2" } else { "0" }.into()),
+        (key("forwarding"), "1".into()),
+    ]
 }
 
 fn host_net(address: Ipv4Addr) -> IpNet {

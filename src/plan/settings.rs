@@ -1,8 +1,11 @@
 //! What the operator chose, checked: the same for every network and router of this daemon.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::Protocol;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -24,6 +27,21 @@ pub struct Settings {
     pub plugging: Plugging,
     /// Source ports of SNAT are drawn at random (`use_random_fully`).
     pub random_fully: bool,
+    /// A router's way out for v6 where its external subnets name no gateway.
+    pub ipv6_gateway: Ipv6Gateway,
+    /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
+    pub conntrack_helpers: BTreeSet<(String, Protocol)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ipv6Gateway {
+    /// There is none, and what the outside advertises is not listened to.
+    #[default]
+    Nowhere,
+    /// Whoever advertises itself there.
+    Advertised,
+    /// `ipv6_gateway`
+    Address(Ipv6Addr),
 }
 
 /// What our ports' devices are (Neutron: `interface_driver`, `ovs_use_veth`).
@@ -72,6 +90,8 @@ impl Default for Settings {
             },
             plugging: Plugging::default(),
             random_fully: true,
+            ipv6_gateway: Ipv6Gateway::default(),
+            conntrack_helpers: BTreeSet::new(),
         }
     }
 }

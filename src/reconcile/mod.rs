@@ -230,6 +230,9 @@ impl Reconciler {
         for event in events {
             self.dirty.note(event);
             named.extend(event.target());
+            if let Event::Router(router) = event {
+                self.remark(router);
+            }
             if matches!(event, Event::Complete) {
                 self.complete = true;
                 self.sweep_due = true;
@@ -248,6 +251,17 @@ impl Reconciler {
         }
         for target in touched {
             self.replan(target, Urgency::Now);
+        }
+    }
+
+    /// What is new in a router that is not done as its owner may expect.
+    fn remark(&self, router: &Router) {
+        let known = self.state.routers.get(&router.id);
+        let known = known.map(|known| plan::remarks(known, &self.settings));
+        for remark in plan::remarks(router, &self.settings) {
+            if !known.as_ref().is_some_and(|known| known.contains(&remark)) {
+                warn!(router = %router.id, "{remark}");
+            }
         }
     }
 

@@ -108,6 +108,8 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         },
         plugging: default.plugging,
         random_fully: flag(&file.snat_random_ports, default.random_fully),
+        // The rest is Neutron's to say.
+        ..default
     }
 }
 

@@ -79,13 +79,13 @@ fn udp_and_tcp() {
             .unwrap_err();
         assert_eq!(
             chain(&error),
-            "open a TCP to 10.0.0.1:81 socket in namespace right: Connection refused (os error 111)"
+            "open a TCP to 10.0.0.1:81 socket in namespace right (see whether anyone listens there): Connection refused (os error 111)"
         );
         let error = socket::udp(&left, at("10.9.9.9:67"), None)
             .await
             .unwrap_err();
         assert!(
-            chain(&error).contains("UDP 10.9.9.9:67 socket in namespace left: Cannot assign"),
+            chain(&error).contains("UDP 10.9.9.9:67 socket in namespace left (give a device in there the address first): Cannot assign"),
             "{error}"
         );
     });
@@ -143,7 +143,7 @@ fn addresses_are_announced() {
             .unwrap_err();
         assert_eq!(
             chain(&error),
-            "announce t0 in namespace left: No such device (os error 19)"
+            "announce t0 in namespace left (needs CAP_NET_RAW; neighbours also learn by asking): No such device (os error 19)"
         );
         drop(ear);
 

@@ -124,7 +124,9 @@ fn whole_frames() {
         assert!(nothing.is_err(), "a socket to send by hears nothing");
         let error = socket::packet(&left, &dev("gone"), 0).await.unwrap_err();
         assert!(
-            chain(&error).contains("packet gone socket in namespace left: No such device"),
+            chain(&error).contains(
+                "packet gone socket in namespace left (make the device first): No such device"
+            ),
             "{}",
             chain(&error)
         );

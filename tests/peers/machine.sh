@@ -13,6 +13,7 @@ wanted=(
 )
 if [ "${1:-}" = tests ]; then
   wanted+=(
+    ip:iproute2 # looks at what was made
     unshare:util-linux
     nsenter:util-linux
     flock:util-linux

@@ -13,7 +13,7 @@ wanted=(
 )
 if [ "${1:-}" = tests ]; then
   wanted+=(
-    ip:iproute2 # looks at what was made
+    ip:iproute2 # what the namespaces crate's tests look with
     unshare:util-linux
     nsenter:util-linux
     flock:util-linux

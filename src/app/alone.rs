@@ -13,7 +13,7 @@ pub enum AloneError {
         "be the only warren on this host: another one runs here, with another state directory; stop it, or put its topology and this one's into one file"
     )]
     NotAlone,
-    #[error("find out whether another warren runs on this host")]
+    #[error("find out whether another warren runs on this host (allow abstract unix sockets here)")]
     Unknown(#[source] io::Error),
 }
 

@@ -52,11 +52,12 @@ pub enum AppError {
     Home(#[source] netns::Error),
     #[error("prepare the metadata service")]
     Metadata(#[source] metadata::Error),
-    #[error("listen for signals")]
+    #[error("listen for signals (free memory or open files)")]
     Signals(#[source] std::io::Error),
     #[error(
-        "start from {path}: it has {mistakes} mistakes (told above), and there is no state of an earlier run to serve meanwhile",
-        path = path.display()
+        "start from {path}: it has {mistakes} mistake{s} (told above), and there is no state of an earlier run to serve meanwhile; correct the file",
+        path = path.display(),
+        s = if *mistakes == 1 { "" } else { "s" }
     )]
     Topology { path: PathBuf, mistakes: usize },
     #[error(

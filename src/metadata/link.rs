@@ -72,7 +72,9 @@ pub(super) enum Failure {
     },
     #[error("get an HTTP answer (see Nova's log)")]
     Exchange(#[source] hyper::Error),
-    #[error("name the instance to Nova: its id or its project's can stand in no HTTP header")]
+    #[error(
+        "name the instance to Nova: its id or its project's can stand in no HTTP header (give it others)"
+    )]
     Id(#[from] InvalidHeaderValue),
     #[error(
         "use the answer {0}: it is none (set the address where Nova's metadata API answers itself)"

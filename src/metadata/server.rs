@@ -14,6 +14,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Sleep;
 use tracing::{debug, warn};
 
 use super::counters::Tally;
@@ -158,12 +159,24 @@ async fn converse(stream: TcpStream, seat: Seat, house: Arc<House>) {
         house.tally.connections_failed.up();
         return;
     };
+    // Boxed: else every guest's task had room for it, and was copied with it from hand to hand.
+    Box::pin(exchange(stream, &seat, &house, &pulse, timer)).await;
+}
+
+/// Requests and answers, until one side ends the connection.
+async fn exchange(
+    stream: TcpStream,
+    seat: &Seat,
+    house: &House,
+    pulse: &Pulse,
+    mut timer: Pin<&mut Sleep>,
+) {
     let service = service_fn(|request| async {
-        Ok::<_, Infallible>(answer(&house, &seat, &pulse, request).await)
+        Ok::<_, Infallible>(answer(house, seat, pulse, request).await)
     });
     let mut connection = house
         .http
-        .serve_connection(Patience::new(stream, &pulse), service);
+        .serve_connection(Patience::new(stream, pulse), service);
     let ended =
         poll_fn(|cx| pulse.drive(timer.as_mut(), cx, |cx| Pin::new(&mut connection).poll(cx)));
     let ended = ended.await;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, open_regular};
 use super::file::{self, all};
 use super::mistake::{Code, Notes, Span};
 use super::read::At;
@@ -227,19 +227,9 @@ impl Check<'_, '_> {
     /// Not read here: who uses it reads it, once.
     fn readable_file(&mut self, path: &At<PathBuf>, object: &str) -> PathBuf {
         let full = self.file(path);
-        let opened = fs::File::open(&full).and_then(|file| file.metadata());
-        match opened {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => self.unusable(
-                path.at,
-                object,
-                format!("{} is no regular file", full.display()),
-            ),
-            Err(error) => self.unusable(
-                path.at,
-                object,
-                format!("{} can't be read: {error}", full.display()),
-            ),
+        if let Err(error) = open_regular(&full) {
+            let why = format!("{} can't be read: {error}", full.display());
+            self.unusable(path.at, object, why);
         }
         full
     }
@@ -255,7 +245,7 @@ impl Check<'_, '_> {
                 );
                 let fix = format!("run: chmod o-rwx {}", full.display());
                 self.mistake(Code::SecretOpen, path.at, object, why, fix);
-            } else if found.len() == 0 {
+            } else if found.is_file() && found.len() == 0 {
                 self.unusable(path.at, object, format!("{} is empty", full.display()));
             }
         }

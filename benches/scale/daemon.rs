@@ -37,7 +37,9 @@ impl Loop {
             settings,
             rooms,
             shared_state,
+            plug: Arc::default(),
             ready,
+            reports: None,
         };
         let (words, heard) = mpsc::channel(1);
         let (ask, asked) = mpsc::channel(1);

@@ -340,7 +340,8 @@ mod tests {
     #[test]
     fn one_is_found_by_id_or_by_a_name_of_its_own() {
         let all = [("1", "web"), ("2", "db"), ("3", "twin"), ("4", "twin")]
-            .map(|(id, name)| Arc::new((id.to_owned(), name.to_owned())));
+            .map(|(id, name)| (id, Arc::new((id.to_owned(), name.to_owned()))));
+        let all: OrdMap<&str, Arc<(String, String)>> = all.into_iter().collect();
         for (name, wanted, want) in [
             ("by name", "db", Ok("2")),
             ("by id", "1", Ok("1")),
@@ -356,7 +357,7 @@ mod tests {
                 Err(vec!["db", "twin", "twin", "web"]),
             ),
         ] {
-            let found = find(all.iter(), wanted, |(id, name)| (id.clone(), name));
+            let found = find(&all, wanted, |(id, name)| (id.clone(), name));
             let got = found.map(|object| object.0.as_str());
             let want = want.map_err(|names| names.into_iter().map(str::to_owned).collect());
             assert_eq!(got, want, "{name}");

@@ -55,6 +55,7 @@ impl Node {
             plug: Arc::new(plug),
             shared_state,
             ready: oneshot::channel().0,
+            reports: None,
         };
         let (words, heard) = mpsc::channel(8);
         let (questions, asked) = mpsc::channel(8);

@@ -1,6 +1,5 @@
 //! A tenant: network `blue` with DHCP at 10.0.0.2, and a router at 10.0.0.1. Another agent keeps their layer 2.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -46,6 +45,9 @@ fn network() -> Network {
         extra_dhcp_opts: Vec::new(),
         client_id: None,
         dns: Vec::new(),
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     };
     Network {
         id: BLUE,
@@ -66,9 +68,15 @@ fn network() -> Network {
             dns_forwarders: Vec::new(),
             ntp_servers: Vec::new(),
             host_routes: Vec::new(),
+            segment: None,
+            ra_mode: None,
+            address_mode: None,
+            prefix_delegation: false,
         }],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: Some(Arc::new(port)),
-        ports: BTreeMap::new(),
+        ports: Default::default(),
     }
 }
 
@@ -87,6 +95,7 @@ fn router() -> Router {
             gateway_ip: "10.0.0.1".parse().ok(),
         }],
         extra_subnets: Vec::new(),
+        scopes: Default::default(),
     };
     Router {
         id: R1,
@@ -98,6 +107,9 @@ fn router() -> Router {
         routes: Vec::new(),
         floating_ips: Vec::new(),
         port_forwardings: Vec::new(),
+        conntrack_helpers: Vec::new(),
+        forwarded: Vec::new(),
+        kind: Default::default(),
     }
 }
 

@@ -183,7 +183,7 @@ fn the_way_out_for_v6() {
             gateway_ip: gateway.map(ip),
         });
         let state = State {
-            routers: [(R1, Arc::new(router))].into(),
+            routers: imbl::OrdMap::unit(R1, Arc::new(router)),
             ..State::default()
         };
         let settings = Settings {

@@ -35,6 +35,7 @@ pub mod plan;
 pub mod plug;
 pub mod reconcile;
 pub mod status;
+mod spelling;
 pub mod store;
 pub mod topology;
 

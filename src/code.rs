@@ -235,7 +235,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{chain, topology};
+    use crate::{chain, config, topology};
 
     const PAGE: &str = include_str!("../docs/errors.md");
 
@@ -248,7 +248,8 @@ mod tests {
         let said: Vec<&str> = rows.iter().map(|row| row[0]).collect();
         let topology = topology::Code::ALL.iter().map(|code| code.as_str());
         let own = Code::ALL.iter().map(|code| code.as_str());
-        assert_eq!(said, topology.chain(own).collect::<Vec<_>>());
+        let config = config::Code::ALL.iter().map(|code| code.as_str());
+        assert_eq!(said, topology.chain(config).chain(own).collect::<Vec<_>>());
         for row in rows {
             let full = row.len() == 3 && row.iter().all(|cell| !cell.is_empty());
             assert!(full, "code, what, what to do: {row:?}");

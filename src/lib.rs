@@ -11,6 +11,7 @@
 //!
 //! | looking for | open |
 //! |---|---|
+//! | which options of Neutron's configuration files count, and how they are read | `config/` |
 //! | what a key of the topology file means, or its check | `topology/` |
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
@@ -26,6 +27,7 @@
 pub mod app;
 pub mod cli;
 pub mod code;
+pub mod config;
 pub mod dhcp;
 pub mod dns;
 pub mod metadata;
@@ -34,8 +36,8 @@ pub mod neutron;
 pub mod plan;
 pub mod plug;
 pub mod reconcile;
-pub mod status;
 mod spelling;
+pub mod status;
 pub mod store;
 pub mod topology;
 

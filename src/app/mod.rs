@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::config::Configured;
 use crate::model::State;
 use crate::reconcile::{Parts, Reconciler, Rooms};
 use crate::status::socket;
@@ -34,9 +35,18 @@ const DESCRIPTORS: u64 = 524_288;
 /// Where things are, as the command line says.
 #[derive(Debug, Clone)]
 pub struct Options {
-    pub topology: PathBuf,
+    pub source: Source,
     pub state_dir: PathBuf,
     pub socket: PathBuf,
+}
+
+/// Who tells what to make and to serve.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A topology file.
+    Topology(PathBuf),
+    /// A Neutron server, as the agents' configuration files say.
+    Neutron(Box<Configured>),
 }
 
 /// The text reads after "failed to".
@@ -60,6 +70,10 @@ pub enum AppError {
     )]
     Topology { path: PathBuf, mistakes: usize },
     #[error(
+        "serve a Neutron server: this version can only check the configuration for it (warren check --config-file ...)"
+    )]
+    NoNeutron,
+    #[error(
         "go on: {part} ended; this is a bug, please report it with the log lines before this one"
     )]
     Ended { part: &'static str },
@@ -67,6 +81,10 @@ pub enum AppError {
 
 /// The daemon, until SIGTERM or SIGINT. The data plane stays when it returns.
 pub async fn run(options: Options) -> Result<(), AppError> {
+    let topology = match &options.source {
+        Source::Topology(path) => path,
+        Source::Neutron(_) => return Err(AppError::NoNeutron),
+    };
     let mut stop = Stop::listen().map_err(AppError::Signals)?;
     let reload = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
     raise_descriptor_limit();
@@ -104,13 +122,14 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     // What was known is served before the source is even looked at.
     let reconciler = Reconciler::new(parts, stored.clone()).map_err(AppError::Home)?;
     let mut reconciling = tokio::spawn(reconciler.run(heard, asked));
-    let follower = Follower::open(&options, store, rooms, words, stored).await?;
+    let follower =
+        Follower::open(topology, &options.state_dir, store, rooms, words, stored).await?;
     let mut others = JoinSet::new();
     let probing = tokio::spawn(kernel_parts::report());
     others.spawn(socket::serve(listener, ask.clone()));
     others.spawn(follower.follow(reload));
     others.spawn(systemd::tell(is_ready, ask));
-    info!(topology = %options.topology.display(), "running");
+    info!(topology = %topology.display(), "running");
     let ended = tokio::select! {
         () = stop.recv() => Ok(()),
         _ = &mut reconciling => return Err(AppError::Ended { part: "the main loop" }),

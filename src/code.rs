@@ -56,6 +56,8 @@ codes! {
         StillRunning = "W1007",
         /// There is no state to tell leftovers by.
         NoState = "W1008",
+        /// The log can't be written where the configuration says.
+        Log = "W1009",
         // The state directory.
         /// The state directory can't be made, read or locked.
         StateDir = "W1101",
@@ -157,8 +159,7 @@ fn app(error: &AppError) -> Option<Code> {
         AppError::Store(error) => Some(store(error)),
         AppError::Alone(error) => Some(alone(error)),
         AppError::Socket(error) => Some(socket(error)),
-        AppError::Home(_) | AppError::Metadata(_) => None,
-        AppError::Signals(_) => Some(Code::Signals),
+        AppError::Home(_) | AppError::Metadata(_) | AppError::Signals(_) => Some(Code::Signals),
         AppError::Topology { .. } => Some(Code::NothingToServe),
         AppError::Ended { .. } => Some(Code::Ended),
     }
@@ -213,12 +214,13 @@ fn cli(error: &CliError) -> Code {
         CliError::Refused { .. } => Code::Misunderstood,
         CliError::StillRunning => Code::StillRunning,
         CliError::NoState { .. } => Code::NoState,
+        CliError::Log { .. } => Code::Log,
     }
 }
 
 fn alone(error: &AloneError) -> Code {
     match error {
-        AloneError::NotAlone => Code::NotAlone,
+        AloneError::NotAlone { .. } => Code::NotAlone,
         AloneError::Unknown(_) => Code::MaybeAlone,
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! | looking for | open |
 //! |---|---|
+//! | which options of Neutron's configuration files count, and how they are read | `config/` |
 //! | what a key of the topology file means, or its check | `topology/` |
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
@@ -27,6 +28,7 @@ pub mod app;
 pub mod cli;
 pub mod code;
 mod complaint;
+pub mod config;
 pub mod dhcp;
 pub mod dns;
 pub mod latest;
@@ -36,6 +38,7 @@ pub mod neutron;
 pub mod plan;
 pub mod plug;
 pub mod reconcile;
+mod spelling;
 pub mod status;
 pub mod store;
 mod tls;

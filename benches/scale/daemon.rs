@@ -40,6 +40,7 @@ impl Loop {
             plug: Arc::default(),
             ready,
             reports: None,
+            kinds: Default::default(),
         };
         let (words, heard) = mpsc::channel(1);
         let (ask, asked) = mpsc::channel(1);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{CliError, block_on, fail, print, print_json};
 use crate::app::{AloneError, be_alone};
 use crate::chain;
+use crate::neutron::Role;
 use crate::plan::Settings;
 use crate::plug::Plug;
 use crate::reconcile::sweep::{self, Leftovers, SweepError, Wanted};
@@ -43,8 +44,8 @@ fn clean(arguments: &super::Cleanup) -> Result<(Leftovers, Errors), Box<dyn Erro
         false => return Err(CliError::NoState { dir: dir.clone() }.into()),
     };
     // Held until the end, so that none starts meanwhile.
-    let _alone = be_alone().map_err(|error| match error {
-        AloneError::NotAlone => CliError::StillRunning.into(),
+    let _alone = be_alone(&Role::ALL.into()).map_err(|error| match error {
+        AloneError::NotAlone { .. } => CliError::StillRunning.into(),
         AloneError::Unknown(_) => Box::<dyn Error>::from(error),
     })?;
     let wanted = match &store {

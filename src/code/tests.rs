@@ -17,7 +17,8 @@ fn every_code_is_documented_with_what_to_do() {
     let said: Vec<&str> = rows.iter().map(|row| row[0]).collect();
     let topology = topology::Code::ALL.iter().map(|code| code.as_str());
     let own = Code::ALL.iter().map(|code| code.as_str());
-    assert_eq!(said, topology.chain(own).collect::<Vec<_>>());
+    let config = config::Code::ALL.iter().map(|code| code.as_str());
+    assert_eq!(said, topology.chain(config).chain(own).collect::<Vec<_>>());
     for row in rows {
         let full = row.len() == 3 && row.iter().all(|cell| !cell.is_empty());
         assert!(full, "code, what, what to do: {row:?}");
@@ -130,7 +131,9 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             WHY,
         ),
         (
-            Box::new(AloneError::NotAlone),
+            Box::new(AloneError::NotAlone {
+                role: crate::neutron::Role::L3,
+            }),
             "this host",
             "another one runs",
         ),

@@ -34,5 +34,7 @@ pub use counters::Counters;
 pub use error::Error;
 pub use secret::{Secret, SecretError};
 pub use server::Server;
-pub use settings::{Limits, MetadataSettings, NovaProtocol, NovaSettings, Upstream};
+pub use settings::{
+    Limits, MetadataSettings, NovaProtocol, NovaSettings, RateLimit, Upstream, Window,
+};
 pub use shared::Shared;

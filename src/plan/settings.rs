@@ -16,7 +16,11 @@ pub struct Settings {
     pub rebinding: Option<u32>,
     /// Every DHCP reply as broadcast (`dhcp_broadcast_reply`).
     pub broadcast_reply: bool,
-    /// Resolvers of the host, asked from the host, for subnets without forwarders of their own.
+    /// Resolvers that are asked from inside each network's namespace, for subnets without forwarders of their own
+    /// (`dnsmasq_dns_servers`).
+    #[serde(default)]
+    pub forwarders: Vec<SocketAddr>,
+    /// Resolvers of the host, asked from the host, where there are no forwarders at all.
     pub host_resolvers: Vec<SocketAddr>,
     /// Unknown names of a network's own domain do not exist, instead of being asked elsewhere.
     pub authoritative_dns: bool,
@@ -78,6 +82,7 @@ impl Default for Settings {
             renewal: None,
             rebinding: None,
             broadcast_reply: false,
+            forwarders: Vec::new(),
             host_resolvers: Vec::new(),
             authoritative_dns: true,
             joined_names: true,

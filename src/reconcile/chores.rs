@@ -40,7 +40,8 @@ impl Reconciler {
         if !self.complete {
             return;
         }
-        let wanted = sweep::Wanted::of(&self.state, &self.settings);
+        let mut wanted = sweep::Wanted::of(&self.state, &self.settings);
+        wanted.kinds = self.kinds;
         let kernel = self.kernel.clone();
         self.tasks.spawn(async move {
             let _turn = kernel.host_turn.lock().await;

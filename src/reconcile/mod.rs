@@ -62,8 +62,8 @@ pub enum Word {
 /// What became of the targets, for the source.
 #[derive(Debug, Default)]
 pub struct Reports {
-    pub networks: Latest<NetworkId, Report<Network>>,
-    pub routers: Latest<RouterId, Report<Router>>,
+    pub networks: Arc<Latest<NetworkId, Report<Network>>>,
+    pub routers: Arc<Latest<RouterId, Report<Router>>>,
 }
 
 #[derive(Debug)]
@@ -94,6 +94,7 @@ pub struct Reconciler {
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
     reports: Option<Arc<Reports>>,
+    kinds: sweep::Kinds,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +134,7 @@ pub struct Parts {
     pub ready: oneshot::Sender<()>,
     /// `None`: the source has nobody to tell.
     pub reports: Option<Arc<Reports>>,
+    pub kinds: sweep::Kinds,
 }
 
 impl Reconciler {
@@ -166,6 +168,7 @@ impl Reconciler {
             host_busy: false,
             ready: Some(parts.ready),
             reports: parts.reports,
+            kinds: parts.kinds,
             state,
         };
         reconciler

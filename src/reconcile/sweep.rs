@@ -9,9 +9,33 @@ use crate::model::{DevName, NsName, State, Target};
 use crate::plan::{self, MARK, OwnPort, Settings};
 use crate::plug::{self, Plug};
 
+/// What a daemon makes, and so may remove; another one on this host may make the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Kinds {
+    pub networks: bool,
+    pub routers: bool,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        let (networks, routers) = (true, true);
+        Self { networks, routers }
+    }
+}
+
+impl Kinds {
+    fn has(self, target: Target) -> bool {
+        match target {
+            Target::Network(_) => self.networks,
+            Target::Router(_) => self.routers,
+        }
+    }
+}
+
 /// Names that must stay.
 #[derive(Debug, Default)]
 pub struct Wanted {
+    pub kinds: Kinds,
     pub namespaces: BTreeSet<NsName>,
     pub devices: BTreeSet<DevName>,
     /// Ports of ours, wherever a switch has them.
@@ -60,7 +84,7 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
     let mut found = Leftovers::default();
     let ours = Namespace::list()?
         .into_iter()
-        .filter(|name| plan::is_ours(name).is_some());
+        .filter(|name| plan::is_ours(name).is_some_and(|target| wanted.kinds.has(target)));
     for name in ours.filter(|name| !wanted.namespaces.contains(name)) {
         let marked = match Namespace::open(&name)? {
             Some(namespace) => is_marked(&namespace).await?,
@@ -71,8 +95,11 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
             found.namespaces.insert(name);
         }
     }
-    let devices = netns::marked_links(home, MARK).await?;
-    found.devices = devices.difference(&wanted.devices).cloned().collect();
+    // Whose a device is, its mark does not say. Beside another daemon there are ends of pairs only, which go with the others.
+    if wanted.kinds.networks && wanted.kinds.routers {
+        let devices = netns::marked_links(home, MARK).await?;
+        found.devices = devices.difference(&wanted.devices).cloned().collect();
+    }
     Ok(found)
 }
 

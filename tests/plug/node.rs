@@ -56,6 +56,7 @@ impl Node {
             shared_state,
             ready: oneshot::channel().0,
             reports: None,
+            kinds: Default::default(),
         };
         let (words, heard) = mpsc::channel(8);
         let (questions, asked) = mpsc::channel(8);

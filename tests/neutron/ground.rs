@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cloud::{Cloud, id};
-use crate::common::{PATIENCE, wait_until};
+use crate::cloud::{Broker, Cloud, id};
+use crate::common::{Host, PATIENCE, tcp_stream, wait_until};
 
 #[test]
 fn a_cloud_of_reference_software_gives_a_lease_and_leaves_nothing() {
@@ -54,4 +55,88 @@ fn a_cloud_of_reference_software_gives_a_lease_and_leaves_nothing() {
     assert!(nothing, "left running: {left:?}");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&namespace), "left mounted: {mounts}");
+}
+
+#[test]
+fn a_broker_can_be_broken_in_every_way() {
+    let Some(host) = Host::of_cloud("ctl") else {
+        return;
+    };
+    let place = host.place();
+    let broker = Broker::new(&place);
+    broker.start();
+    broker.wait();
+    let greeting = "printf 'AMQP\\0\\0\\011\\1' | timeout 3";
+    let greeted = |how: &str| {
+        let output = place.sh(&format!("{greeting} {how} | head -c 1 | wc -c"));
+        output.stdout.trim() == "1"
+    };
+    let plain = "nc 127.0.0.1 5672";
+    assert!(greeted(plain));
+    assert!(broker.authority().starts_with("-----BEGIN CERTIFICATE"));
+    let tls = "openssl s_client -quiet -verify_return_error -CAfile /run/broker/ca.pem -verify_ip 127.0.0.1 -connect 127.0.0.1:5671";
+    assert!(greeted(tls), "{}", place.sh(&format!("true | {tls}")));
+
+    broker.freeze();
+    assert!(!greeted(plain), "a frozen broker answers");
+    broker.thaw();
+    broker.wait();
+
+    broker.eval(
+        r#"{new, _} = rabbit_amqqueue:declare(rabbit_misc:r(<<"/">>, queue, <<"q">>), true, false, [{<<"x-expires">>, signedint, 600000}], none, <<"test">>), ok."#,
+    );
+    assert_eq!(broker.queues().len(), 1, "{:?}", broker.queues());
+    let queue = &broker.queues()[0];
+    assert_eq!((queue.name.as_str(), queue.durable), ("q", true));
+    assert!(
+        queue.arguments.to_string().contains("x-expires"),
+        "{queue:?}"
+    );
+    broker.purge_queue("q");
+    broker.delete_queue("q");
+    assert!(broker.queues().is_empty());
+    assert!(broker.exchanges().contains(&"amq.topic".to_owned()));
+    broker.delete_exchange("amq.topic");
+    assert!(!broker.exchanges().contains(&"amq.topic".to_owned()));
+    broker.change_password("another");
+    let login = |password| broker.control(&["authenticate_user", "openstack", password]);
+    assert!(login("another").succeeded() && !login("openstack").succeeded());
+    broker.delete_vhost("/");
+    broker.add_vhost("/");
+    broker.close_all_connections();
+
+    broker.stop();
+    assert!(!greeted(plain));
+    broker.start();
+    broker.wait();
+    broker.kill9();
+    broker.start();
+    broker.wait();
+    assert!(login("another").succeeded(), "it forgot its users");
+}
+
+#[test]
+fn open_vswitch_in_userspace_carries_two_guests() {
+    let Some(cloud) = Cloud::start() else {
+        return;
+    };
+    let net1 = cloud.node("net1");
+    net1.openvswitch();
+    let network = cloud.create("network", json!({"name": "blue"}));
+    let subnet = json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.1.0.0/24", "enable_dhcp": false});
+    cloud.create("subnet", subnet);
+    let mut guests = Vec::new();
+    for (name, address) in [("vm1", "10.1.0.11"), ("vm2", "10.1.0.12")] {
+        let fixed = json!({"fixed_ips": [{"ip_address": address}]});
+        let port = cloud.instance_port(id(&network), "net1", fixed);
+        let guest = net1.guest(name, &port);
+        cloud.port_active(id(&port));
+        guest.ip(&format!("addr add {address}/24 dev eth0"));
+        guests.push(guest);
+    }
+    assert!(guests[0].ping("10.1.0.12"), "{}", net1.tails());
+    let stream = tcp_stream(&guests[0], &guests[1], Ipv4Addr::new(10, 1, 0, 12), 7777);
+    std::thread::sleep(Duration::from_millis(500)); // traffic, not a condition
+    let report = stream.stop();
+    assert!(report.broken.is_none() && report.echoed > 0, "{report:?}");
 }

@@ -5,4 +5,5 @@
 mod cloud;
 #[path = "../common/mod.rs"]
 mod common;
+mod drop_in;
 mod ground;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::*;
-use crate::{chain, topology};
+use crate::{chain, config, topology};
 
 const PAGE: &str = include_str!("../../docs/errors.md");
 

@@ -1,6 +1,6 @@
 use super::*;
 
-fn forwarding(data: Value) -> Value {
+fn forwarding(data: &Value) -> Value {
     let mut object = json!({
         "versioned_object.name": "PortForwarding", "versioned_object.namespace": "versionedobjects",
         "versioned_object.version": "1.3",
@@ -12,7 +12,9 @@ fn forwarding(data: Value) -> Value {
         },
     });
     let fields = object["versioned_object.data"].as_object_mut().unwrap();
-    fields.extend(data.as_object().unwrap().clone());
+    for (key, value) in data.as_object().unwrap() {
+        fields.insert(key.clone(), value.clone());
+    }
     object
 }
 
@@ -56,7 +58,7 @@ fn port_forwardings_of_an_answer() {
             Err("internal_ip_address is the text \"::1\", where an IPv4 address is wanted"),
         ),
     ] {
-        let decoded = port_forwardings(&json!([forwarding(data)])).unwrap();
+        let decoded = port_forwardings(&json!([forwarding(&data)])).unwrap();
         match want {
             Ok(want) => {
                 let (router, found) = &decoded.value[0];
@@ -79,11 +81,11 @@ fn port_forwardings_of_an_answer() {
         }
     }
     let other = with(
-        forwarding(json!({})),
+        forwarding(&json!({})),
         "/versioned_object.version",
         Some(json!("2.0")),
     );
-    let decoded = port_forwardings(&json!([other, forwarding(json!({}))])).unwrap();
+    let decoded = port_forwardings(&json!([other, forwarding(&json!({}))])).unwrap();
     assert_eq!(decoded.value.len(), 1, "the rest of the list is taken");
     assert!(port_forwardings(&Value::Null).is_err());
 }
@@ -95,7 +97,7 @@ fn pushes_name_the_routers_that_they_are_about() {
         "versioned_object.name": "ConntrackHelper", "versioned_object.version": "1.0",
         "versioned_object.data": {"id": PORT, "router_id": ROUTER, "helper": "ftp", "protocol": "tcp", "port": 21},
     });
-    let pushed = of(json!([helper, forwarding(json!({}))])).unwrap();
+    let pushed = of(json!([helper, forwarding(&json!({}))])).unwrap();
     assert_eq!(pushed.len(), 1, "both are of one router");
     assert!(of(json!([])).unwrap().is_empty());
     assert_eq!(

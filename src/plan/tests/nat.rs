@@ -137,6 +137,7 @@ fn scopes_cost_nothing_where_there_are_none() {
         floating_ip: "203.0.113.9".parse().unwrap(),
         fixed_ip: Some("10.0.0.7".parse().unwrap()),
         fixed_scope: None,
+        status: None,
     }];
     assert_eq!(ruleset(&null).objects, plain.objects);
     assert!(!plain.maps.keys().any(|map| map.contains("scope")));
@@ -157,6 +158,7 @@ fn legs_and_floating_ips_of_a_scoped_router_are_elements() {
             floating_ip: std::net::Ipv4Addr::from(0xc000_0200 + n),
             fixed_ip: Some(std::net::Ipv4Addr::from(0x0a00_0000 + n)),
             fixed_scope: (n % 2 == 0).then_some(SCOPE),
+            status: None,
         })
         .collect();
     assert_eq!(ruleset(&many).objects, ruleset(&scoped()).objects);

@@ -286,10 +286,17 @@ pub(super) fn net(value: &Value) -> Read<IpNet> {
     parsed("a network in CIDR notation")(value)
 }
 
-/// What a name is called by people: cut, never wrong.
+/// What people call it: cut, and without what would move a terminal's cursor, but never wrong.
 pub(super) fn label(value: &Value) -> Read<String> {
     let text = value.as_str().ok_or_else(|| Fault::new(value, "a text"))?;
-    Ok(cut(text, NAME))
+    let shown = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    Ok(text.chars().take(NAME).map(shown).collect())
 }
 
 fn described(value: &Value) -> String {

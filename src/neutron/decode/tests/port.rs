@@ -61,6 +61,13 @@ fn what_each_key_means() {
     let rows: Vec<(&str, &str, Option<Value>, fn(&Port) -> String, &str)> = vec![
         ("name", "/name", Some(json!("n")), |p| p.name.clone(), "n"),
         (
+            "a name that would move the cursor",
+            "/name",
+            Some(json!("a\u{1b}[2Jb")),
+            |p| p.name.clone(),
+            "a\u{fffd}[2Jb",
+        ),
+        (
             "a name of megabytes is cut",
             "/name",
             Some(json!("n".repeat(10_000_000))),
@@ -310,7 +317,7 @@ fn options() {
             option("mtu", "big", json!(4)),
             vec![],
             None,
-            said("DHCP option \"mtu\" with value \"big\": \"big\" is no number; it is left out"),
+            said("DHCP option \"mtu\" with value \"big\": takes a number from 0 to 65535; it is left out"),
         ),
         (
             "no text",

@@ -193,6 +193,7 @@ async fn serve() {
             network: NetworkId(Uuid::from_u128(1)),
             by_address: by_address.collect(),
         })],
+        networks: vec![NetworkId(Uuid::from_u128(1))],
     });
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();

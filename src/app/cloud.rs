@@ -1,16 +1,19 @@
 //! A Neutron server as the source at work: what its roles say goes to the loop, how its broker is goes to the status.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::chain;
 use crate::config::Configured;
-use crate::model::{Event, Protocol};
+use crate::metadata::{self, Answer, Found, Lookup};
+use crate::model::{Event, NetworkId, Protocol, State};
 use crate::neutron::bus::Link;
-use crate::neutron::{Loop, Neutron};
+use crate::neutron::{Loop, Neutron, Ports};
 use crate::plan;
 use crate::plug::Plug;
 use crate::reconcile::{Reports, Word};
@@ -61,11 +64,12 @@ async fn helpers_there<S: FromIterator<(String, Protocol)>>(
 /// Starts the roles; the tasks that carry their words end when the roles do.
 pub(super) fn start(
     configured: Configured,
-    known: &crate::model::State,
+    known: &State,
     reports: &Reports,
+    metadata: &metadata::Shared,
     words: mpsc::Sender<Word>,
     reload: Signal,
-    tasks: &mut tokio::task::JoinSet<()>,
+    tasks: &mut JoinSet<()>,
 ) -> Neutron {
     let (events, said) = mpsc::channel(EVENTS);
     let to_loop = Loop {
@@ -74,10 +78,23 @@ pub(super) fn start(
         routers: Arc::clone(&reports.routers),
     };
     let neutron = Neutron::start(configured.neutron, known, to_loop);
+    metadata.set_lookup(Arc::new(Asked(neutron.ports())));
     tasks.spawn(carry(said, words.clone()));
     tasks.spawn(tell_link(neutron.link(), words));
     tasks.spawn(stay_as_configured(reload));
     neutron
+}
+
+/// The server, as the metadata service asks it.
+struct Asked(Ports);
+
+impl Lookup for Asked {
+    fn who<'a>(&'a self, networks: &'a [NetworkId], address: IpAddr) -> Answer<'a> {
+        Box::pin(async move {
+            let found = self.0.who(networks, address).await?;
+            Ok(found.map(|(instance, project)| Found { instance, project }))
+        })
+    }
 }
 
 async fn carry(mut said: mpsc::Receiver<Vec<Event>>, words: mpsc::Sender<Word>) {

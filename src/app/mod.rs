@@ -137,6 +137,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
                 *configured,
                 &stored,
                 &reports,
+                &rooms.metadata,
                 words,
                 reload,
                 &mut others,

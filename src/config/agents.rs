@@ -193,6 +193,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
             force: reader.bool(default("force_metadata")),
             network: reader.bool(default("enable_metadata_network")),
             port: reader.number(default("metadata_port")),
+            lookup: true,
         },
         random_fully: reader.bool(("AGENT", "use_random_fully")),
         ipv6_gateway: ipv6_gateway(reader),

@@ -31,6 +31,7 @@ pub(super) fn residents(number: u128, who: &[(&str, Option<&str>)]) -> Arc<Resid
 pub(super) fn scope(residents: Vec<Arc<Residents>>) -> MetadataScope {
     MetadataScope {
         listen: "169.254.169.254:80".parse().expect("address"),
+        networks: residents.iter().map(|of| of.network).collect(),
         residents,
     }
 }

@@ -7,7 +7,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use socket2::SockRef;
@@ -17,12 +16,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Sleep;
 use tracing::{debug, warn};
 
-use super::counters::Tally;
 use super::guest::{House, answer};
 use super::limits::{Door, Seat};
 use super::patience::Patience;
 use super::pulse::{Late, Pulse};
-use super::route::who;
 use super::{Counters, Error, Limits, Shared};
 use crate::complaint::Complaint;
 use crate::plan::scope::MetadataScope;
@@ -62,12 +59,7 @@ impl Server {
         if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
             debug!(%error, "answers may be slow: failed to set TCP_NODELAY");
         }
-        let house = Arc::new(House {
-            http: http(&shared.limits),
-            scope: ArcSwap::new(scope),
-            shared: Arc::clone(shared),
-            tally: Tally::default(),
-        });
+        let house = Arc::new(House::new(scope, shared, http(&shared.limits)));
         let task = tokio::spawn(accept(listener, Arc::clone(&house)));
         Self {
             house,
@@ -77,7 +69,11 @@ impl Server {
 
     /// Later requests are judged by this scope, those on open connections too.
     pub fn update(&self, scope: Arc<MetadataScope>) {
-        self.house.scope.store(scope);
+        let networks = scope.networks.clone();
+        let before = self.house.scope.swap(scope);
+        if before.networks != networks {
+            self.house.learned.forget();
+        }
     }
 
     pub fn counters(&self) -> Counters {
@@ -126,8 +122,7 @@ async fn accept(listener: TcpListener, house: Arc<House>) {
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
         let source = from.ip().to_canonical();
-        let known = who(&house.scope.load(), source).is_some();
-        let Some(seat) = door.admit(source, known) else {
+        let Some(seat) = door.admit(source, house.knows(source)) else {
             house.tally.connections_refused.up();
             continue;
         };

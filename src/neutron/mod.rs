@@ -6,12 +6,13 @@
 //! ```
 //!
 //! `bus` RabbitMQ and oslo.messaging | `decode` dicts -> model | `server` the methods that we call | `dhcp`, `l3` the agents'
-//! parts | `report` that we live | `remarked` what was told of nonsense | `settings` what the configuration files chose
+//! parts | `report` that we live | `lookup` whose an address is | `remarked` what was told of nonsense | `settings` what the configuration files chose
 
 pub mod bus;
 pub mod decode;
 mod dhcp;
 mod l3;
+mod lookup;
 mod remarked;
 mod report;
 mod server;
@@ -32,6 +33,7 @@ use remarked::Remarked;
 use report::Reporter;
 use server::Server;
 
+pub use lookup::Ports;
 pub use settings::{Dhcp, L3, Metadata, Role, Settings};
 
 const DHCP_TOPIC: &str = "dhcp_agent";
@@ -55,6 +57,7 @@ pub struct Loop {
 #[derive(Debug)]
 pub struct Neutron {
     bus: Bus,
+    ports: Ports,
     tasks: JoinSet<()>,
 }
 
@@ -91,9 +94,14 @@ impl Neutron {
         });
         roles.tasks.spawn(hand_out(notices, dhcp, l3));
         Self {
+            ports: Ports::new(roles.server),
             bus,
             tasks: roles.tasks,
         }
+    }
+
+    pub fn ports(&self) -> Ports {
+        self.ports.clone()
     }
 
     pub fn link(&self) -> watch::Receiver<Link> {

@@ -66,14 +66,8 @@ pub(super) fn of_network(
     if settings.metadata.network {
         networks.extend(behind_its_router(state, network));
     }
-    let residents: Vec<_> = networks
-        .into_iter()
-        .filter_map(|id| known.residents(id))
-        .collect();
-    (wanted && !residents.is_empty()).then_some(MetadataScope {
-        listen: SocketAddr::new(IpAddr::V4(V4), 80),
-        residents,
-    })
+    let scope = scope(SocketAddr::new(IpAddr::V4(V4), 80), networks, known);
+    (wanted && !scope.residents.is_empty()).then_some(scope)
 }
 
 /// Made by tenants so that machines of other networks reach metadata through it (`dhcp.py: should_enable_metadata`).
@@ -104,9 +98,17 @@ pub(super) fn of_router(
 ) -> Option<MetadataScope> {
     // Two legs in one network are still one network.
     let networks: BTreeSet<_> = router.interfaces.iter().map(|leg| leg.network).collect();
-    let residents = networks.into_iter().filter_map(|id| known.residents(id));
-    let residents: Vec<_> = residents.collect();
     let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), settings.metadata.port);
-    (settings.metadata.routed && router.admin_state_up && !residents.is_empty())
-        .then_some(MetadataScope { listen, residents })
+    let scope = scope(listen, networks, known);
+    let has_guests = !scope.residents.is_empty() || settings.metadata.lookup;
+    (settings.metadata.routed && router.admin_state_up && has_guests).then_some(scope)
+}
+
+fn scope(listen: SocketAddr, networks: BTreeSet<NetworkId>, known: &impl Shared) -> MetadataScope {
+    let residents = networks.iter().filter_map(|id| known.residents(*id));
+    MetadataScope {
+        listen,
+        residents: residents.collect(),
+        networks: networks.into_iter().collect(),
+    }
 }

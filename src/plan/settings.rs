@@ -73,6 +73,9 @@ pub struct Metadata {
     pub network: bool,
     /// Where router namespaces listen (`metadata_port`).
     pub port: u16,
+    /// Whom the model does not know the source is asked for: a router's guests are answered, whatever is known of its networks.
+    #[serde(default)]
+    pub lookup: bool,
 }
 
 impl Default for Settings {
@@ -92,6 +95,7 @@ impl Default for Settings {
                 force: false,
                 network: false,
                 port: 9697,
+                lookup: false,
             },
             plugging: Plugging::default(),
             random_fully: true,

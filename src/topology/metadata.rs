@@ -105,6 +105,7 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
             port: port
                 .and_then(|port| u16::try_from(port.value.0).ok())
                 .unwrap_or(default.metadata.port),
+            lookup: default.metadata.lookup,
         },
         plugging: default.plugging,
         random_fully: flag(&file.snat_random_ports, default.random_fully),

@@ -50,6 +50,8 @@ impl Cloud {
             floating_ips: Vec::new(),
             port_forwardings: Vec::new(),
             conntrack_helpers: Vec::new(),
+            forwarded: Vec::new(),
+            kind: RouterKind::Legacy,
         };
         Some(Self {
             host,
@@ -156,6 +158,8 @@ fn network(n: u128) -> Network {
             bridge: DevName::new(format!("br{n}")).unwrap(),
         },
         subnets: Vec::new(),
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: None,
         ports: [].into(),
     }
@@ -202,6 +206,7 @@ pub(crate) fn floating(floating: &str, fixed: &str, scope: Option<AddressScopeId
         floating_ip: floating.parse().unwrap(),
         fixed_ip: Some(fixed.parse().unwrap()),
         fixed_scope: scope,
+        status: None,
     }
 }
 
@@ -216,5 +221,7 @@ pub(crate) fn forwarding(
         protocol: Protocol::Tcp,
         internal_ip: to.parse().unwrap(),
         ports: Forwarding { external, internal },
+        id: None,
+        floating: None,
     }
 }

@@ -1,10 +1,12 @@
 //! NAT and routes of a router without scopes.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use warren::model::*;
 
 use crate::cloud::{Cloud, floating, forwarding, leg, subnet};
+use crate::common::PATIENCE;
 use crate::{ip, source_seen, try_source_seen};
 
 /// Network 1 inside, network 2 outside.
@@ -223,6 +225,61 @@ fn two_legs_in_one_network() {
         "{links}"
     );
     assert!(one.ping("10.1.0.1"));
+}
+
+/// What an FTP client says of where it waits for data is right behind SNAT only with the helper.
+#[test]
+fn a_helper_follows_ftp() {
+    let wanted = vec![("ftp".to_owned(), "tcp")];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Some(mut cloud) = routed("ftp") else {
+        return;
+    };
+    let there = runtime
+        .unwrap()
+        .block_on(netns::conntrack_helpers(wanted))
+        .unwrap();
+    if there.is_empty() {
+        println!("skipped: the kernel has no nf_conntrack_ftp");
+        return;
+    }
+    cloud.router.conntrack_helpers = vec![ConntrackHelper {
+        helper: "ftp".to_owned(),
+        protocol: Protocol::Tcp,
+        port: 2121,
+    }];
+    for (has, want) in [(true, "PORT 203,0,113,5,"), (false, "PORT 10,1,0,11,78,32")] {
+        let helper = has.then(|| ("ftp".to_owned(), Protocol::Tcp));
+        cloud.settings.conntrack_helpers = helper.into_iter().collect();
+        cloud.apply();
+        let vm = cloud.guest("vm", 1, "10.1.0.11/24", "10.1.0.1");
+        let world = cloud.host.world("br2", "203.0.113.1/24");
+        let server = world.inside(|| TcpListener::bind("203.0.113.1:2121").unwrap());
+        let data = vm.inside(|| TcpListener::bind("10.1.0.11:20000").unwrap());
+        let mut control = vm.inside(|| {
+            let server = "203.0.113.1:2121".parse().unwrap();
+            TcpStream::connect_timeout(&server, PATIENCE).unwrap()
+        });
+        control.write_all(b"PORT 10,1,0,11,78,32\r\n").unwrap();
+        let mut line = String::new();
+        let (heard, _) = server.accept().unwrap();
+        BufReader::new(heard).read_line(&mut line).unwrap();
+        assert!(line.starts_with(want), "{line}");
+        if !has {
+            return;
+        }
+        let numbers: Vec<u16> = line["PORT ".len()..]
+            .trim()
+            .split(',')
+            .map(|number| number.parse().unwrap())
+            .collect();
+        let called = SocketAddr::new(ip("203.0.113.5"), numbers[4] << 8 | numbers[5]);
+        world.inside(move || TcpStream::connect_timeout(&called, PATIENCE).unwrap());
+        let (_, from) = data.accept().unwrap();
+        assert_eq!(from.ip(), ip("203.0.113.1"), "the server's call arrives");
+    }
 }
 
 #[test]

@@ -20,6 +20,8 @@ use std::fmt;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::model::{InstanceId, ProjectId};
+
 pub use naming::Naming;
 pub use network::network;
 pub use notice::{DHCP_METHODS, DhcpNotice, L3_METHODS, L3Notice, dhcp_notice, l3_notice};
@@ -61,6 +63,16 @@ pub struct DecodeError {
 /// Which object a dict describes; `None`: it does not say so, and can't be told from another.
 pub fn id(dict: &Value) -> Option<Uuid> {
     dict.get("id")?.as_str()?.parse().ok()
+}
+
+/// Whose port a dict describes: the machine and its project. `None`: nobody's.
+pub fn machine(port: &Value) -> Option<(InstanceId, ProjectId)> {
+    let text = |key: &str| {
+        let text = port.get(key)?.as_str().filter(|text| !text.is_empty());
+        text.map(str::to_owned)
+    };
+    let project = text("project_id").or_else(|| text("tenant_id"))?;
+    Some((InstanceId(text("device_id")?), ProjectId(project)))
 }
 
 impl Remark {

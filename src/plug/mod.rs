@@ -15,7 +15,8 @@ mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use netns::Namespace;
+use netns::spec::Link;
+use netns::{KindSeen, Namespace, Spec};
 use tracing::info;
 
 pub use error::Error;
@@ -69,7 +70,15 @@ impl Plug {
         let Some(settings) = &self.switch else {
             return Ok(());
         };
-        let there = devices(ns).await.map_err(Trouble::from)?;
+        let there = devices(ns).await?;
+        let inside = ports.iter().filter(|port| there.contains(&port.device));
+        let inside: Vec<&OwnPort> = inside.collect();
+        let left_behind = self.astray(home, inside.iter().copied()).await?;
+        for port in inside {
+            if left_behind.contains(&port.device) {
+                fetch(home, ns, port).await?;
+            }
+        }
         let wanted: BTreeSet<&DevName> = ports.iter().map(|port| &port.device).collect();
         let stale: BTreeSet<DevName> = there
             .iter()
@@ -106,6 +115,26 @@ impl Plug {
             }
         }
         Ok(Error::check(errors)?)
+    }
+
+    /// Those of `ports` whose devices are in `home`. In user space a switch that starts again opens its devices by their
+    /// names, and where it lives: there it makes new ones, and those inside are dead.
+    pub async fn astray(
+        &self,
+        home: &Namespace,
+        ports: impl IntoIterator<Item = &OwnPort>,
+    ) -> Result<BTreeSet<DevName>, Error> {
+        let mut named = Spec::default();
+        if self.plugging() == Plugging::Internal {
+            let devices = ports.into_iter().map(|port| port.device.clone());
+            named.links = devices.map(|device| (device, Link::existing())).collect();
+        }
+        if named.links.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut found = netns::observe(home, &named).await?.links;
+        found.retain(|_, link| link.kind == KindSeen::Other("tun".into()));
+        Ok(found.into_keys().collect())
     }
 
     /// Once both ends of the namespace's pairs are there: those on the host are ports of the switch.
@@ -182,13 +211,24 @@ impl Plug {
     }
 }
 
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
+impl<E: Into<Error>> From<E> for Trouble {
+    fn from(error: E) -> Self {
         Self {
-            error,
+            error: error.into(),
             stuck: BTreeSet::new(),
         }
     }
+}
+
+/// Puts the device that works into the place of the dead one. The switch's port stays as it is, with its VLAN.
+async fn fetch(home: &Namespace, ns: &Namespace, port: &OwnPort) -> Result<(), Error> {
+    let mut gone = Spec::default();
+    gone.ownership.alias = plan::MARK.into();
+    gone.absent.insert(port.device.clone());
+    netns::converge(ns, &gone).await?;
+    netns::give(home, &port.device, port.mac, ns).await?;
+    info!(port = %port.id, dev = %port.device, ns = %ns.place(), "the switch started anew; its new device was fetched");
+    Ok(())
 }
 
 fn new_port(port: &OwnPort, name: DevName, internal: bool) -> NewPort {

@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State, Target};
+use crate::model::{DevName, Event, Network, NetworkId, Report, Router, RouterId, State, Target};
 use crate::plan::{self, Plan, Settings};
 use crate::plug::Plug;
 use crate::status::{Convergence, SourceView, socket};
@@ -115,7 +115,8 @@ impl Entry {
 enum Outcome {
     Converged(Target, Arc<Plan>, Result<Box<Converged>, ConvergeError>),
     Removed(Target, Result<(), ConvergeError>),
-    Host(Result<usize, netns::Error>),
+    /// Also the devices that belong inside, and are on the host.
+    Host(Result<usize, netns::Error>, BTreeSet<DevName>),
     Swept,
     Saved(Dirty),
     Announced,
@@ -421,8 +422,9 @@ impl Reconciler {
                 }
             }
             Outcome::Removed(target, Err(error)) => self.failed(target, &error),
-            Outcome::Host(result) => {
+            Outcome::Host(result, astray) => {
                 self.host_busy = false;
+                self.look_for(&astray);
                 match result {
                     Ok(0) => {}
                     Ok(steps) => {
@@ -494,6 +496,16 @@ impl Reconciler {
                 {
                     self.queue.push(target, Urgency::Look, Instant::now());
                 }
+            }
+        }
+    }
+
+    /// The targets that miss these devices.
+    fn look_for(&mut self, astray: &BTreeSet<DevName>) {
+        let misses = |plan: &Plan| plan.ports.iter().any(|port| astray.contains(&port.device));
+        for (target, entry) in &self.entries {
+            if entry.plan.as_deref().is_some_and(misses) {
+                self.queue.push(*target, Urgency::Look, Instant::now());
             }
         }
     }

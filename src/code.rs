@@ -159,7 +159,8 @@ fn app(error: &AppError) -> Option<Code> {
         AppError::Store(error) => Some(store(error)),
         AppError::Alone(error) => Some(alone(error)),
         AppError::Socket(error) => Some(socket(error)),
-        AppError::Home(_) | AppError::Metadata(_) | AppError::Signals(_) => Some(Code::Signals),
+        AppError::Home(_) | AppError::Metadata(_) => None,
+        AppError::Signals(_) => Some(Code::Signals),
         AppError::Topology { .. } => Some(Code::NothingToServe),
         AppError::Ended { .. } => Some(Code::Ended),
     }

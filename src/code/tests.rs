@@ -305,6 +305,38 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "no host",
             "as Nova's metadata host",
         ),
+        (
+            Box::new(CliError::Log {
+                place: path.clone(),
+                source: full(),
+            }),
+            "/the/place",
+            WHY,
+        ),
+        (
+            Box::new(plug::Error::Database(plug::OvsdbError::Connect {
+                address: plug::OvsdbAddress::Unix(path.clone()),
+                source: full(),
+            })),
+            "/the/place",
+            WHY,
+        ),
+        (
+            Box::new(plug::Error::NoBridge {
+                bridge: "br-int".into(),
+            }),
+            "br-int",
+            "there is no such bridge",
+        ),
+        (
+            Box::new(plug::Error::Refused {
+                device: dev(),
+                bridge: "br-int".into(),
+                why: "it is full".into(),
+            }),
+            "tap9",
+            "it is full",
+        ),
     ];
     for (error, object, why) in &rows {
         let told = chain(&**error);

@@ -83,9 +83,13 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
     Some(scope)
 }
 
-/// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not.
+/// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;
+/// a DHCP port is a name server to all.
 pub fn shapes_scope(port: &Port) -> bool {
-    port.owner == DeviceOwner::RouterInterface
+    matches!(
+        port.owner,
+        DeviceOwner::RouterInterface | DeviceOwner::Dhcp
+    )
 }
 
 impl DhcpScope {

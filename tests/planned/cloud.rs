@@ -122,7 +122,7 @@ fn inside() {
     let networks = said.networks.into_iter().map(|of| (of.id, Arc::new(of)));
     let state = State {
         networks: networks.collect(),
-        routers: [(ROUTER, Arc::new(said.router))].into(),
+        routers: [(ROUTER, Arc::new(said.router))].into_iter().collect(),
         ..State::default()
     };
     let plan = plan::plan(&state, Target::Router(ROUTER), &said.settings).unwrap();
@@ -161,7 +161,7 @@ fn network(n: u128) -> Network {
         non_local_subnets: Vec::new(),
         segments: Vec::new(),
         dhcp_port: None,
-        ports: [].into(),
+        ports: Default::default(),
     }
 }
 

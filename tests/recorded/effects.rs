@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use warren::model::{DhcpOption, Event, IpNet, Network, NetworkId, State, Target};
+use warren::model::{DhcpOption, Event, IpNet, Network, NetworkId, PortId, State, Target};
 use warren::neutron::decode::{self, DhcpNotice, Naming};
 use warren::plan::scope::{DhcpScope, Residents, Services, Zone};
 use warren::plan::{self, Settings, Shared};
@@ -353,12 +353,16 @@ fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {
         let options = client.options.iter();
         lines.extend(options.map(|option| format!("port {} {}", client.port, shown(option))));
     }
-    for (ip, fqdn) in &dns.zones[0].pointers {
-        let bare = dns.zones[0]
+    let zone = &dns.zones[0];
+    for (ip, claims) in zone.pointers.iter() {
+        let (_, fqdn) = claims.last().unwrap();
+        let at = |claims: &[(PortId, IpAddr)]| claims.iter().any(|(_, other)| other == ip);
+        let bare = zone
             .names
             .iter()
-            .filter(|(name, ips)| ips.contains(ip) && *name != fqdn);
-        let bare: Vec<&str> = bare.map(|(name, _)| &**name).collect();
+            .filter(|(name, claims)| at(claims) && *name != fqdn);
+        let mut bare: Vec<&str> = bare.map(|(name, _)| &**name).collect();
+        bare.sort_unstable();
         lines.insert(format!("name {ip} {fqdn} {}", comma(&bare)));
     }
     lines.extend(

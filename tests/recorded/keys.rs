@@ -265,9 +265,40 @@ const NOT_NEEDED: &[(&str, &[&str], &str)] = &[
         "the ranges say the same; read where those are missing",
     ),
     (
-        "object",
-        &["name", "project_id", "rules", "is_default"],
-        "of a QoS policy: bandwidth is not limited yet",
+        "push",
+        &["event_type"],
+        "whatever happened, the router is asked for anew",
+    ),
+    (
+        "pushed",
+        &[
+            "created_at",
+            "description",
+            "external_port",
+            "external_port_range",
+            "floating_ip_address",
+            "floatingip_id",
+            "helper",
+            "id",
+            "internal_ip_address",
+            "internal_port",
+            "internal_port_id",
+            "internal_port_range",
+            "port",
+            "protocol",
+            "revision_number",
+            "updated_at",
+        ],
+        "the router that it is about is asked for anew",
+    ),
+    (
+        "pushed-envelope",
+        &[
+            "versioned_object.name",
+            "versioned_object.namespace",
+            "versioned_object.version",
+        ],
+        "told by the topic that it came by",
     ),
     (
         "envelope",
@@ -294,8 +325,10 @@ fn kind_of(way: &str) -> &str {
         "fixed_ips[]" => "fixed_ip",
         "_floatingips[]" => "floating",
         // Objects' keys have dots of their own.
+        "data" if way.starts_with("push.") => "pushed",
         "data" if above.ends_with("versioned_object") => "object",
-        "resource_list[]" | "answer[]" => "envelope",
+        "resource_list[]" => "pushed-envelope",
+        "answer[]" => "envelope",
         other => other,
     }
 }

@@ -73,7 +73,10 @@ fn decoded(kind: &str, from: &str, value: &Value) -> Result<(String, Vec<Remark>
         "network" => told(decode::network(value, &naming())),
         "router" => told(decode::router(value)),
         "port" => told(decode::port(value, &naming())),
-        "push" => told(decode::push(value)),
+        "push" => {
+            let routers = decode::pushed_routers(value).map_err(|error| error.to_string())?;
+            Ok((format!("{routers:?}"), Vec::new()))
+        }
         "answer" => told(decode::port_forwardings(value)),
         "dhcp notice" => {
             let notice = decode::dhcp_notice(method, value, &naming());

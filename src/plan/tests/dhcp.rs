@@ -221,7 +221,7 @@ fn subnets_of_elsewhere_are_served_to_relays() {
         "no metadata from here"
     );
     assert_eq!(
-        scope.clients[&far.mac].addresses,
+        scope.clients.get(&far.mac).unwrap().addresses,
         [(1, "10.0.9.8".parse().unwrap())]
     );
 }
@@ -255,7 +255,7 @@ fn whom_dhcp_and_dns_know() {
             "{owner:?}: the first label"
         );
         let zone = Arc::clone(&served.dns.unwrap().zones[0]);
-        assert_eq!(zone.names.contains_key("x.y.blue.test"), known, "{owner:?}");
+        assert_eq!(zone.names.get("x.y.blue.test").is_some(), known, "{owner:?}");
     }
 }
 
@@ -317,7 +317,7 @@ fn default_routes_of_a_namespace() {
         ),
     ] {
         let state = State {
-            networks: [(BLUE, Arc::new(network))].into(),
+            networks: imbl::OrdMap::unit(BLUE, Arc::new(network)),
             ..State::default()
         };
         let plan = plan::plan(&state, Target::Network(BLUE), &Settings::default()).unwrap();
@@ -408,7 +408,8 @@ fn metadata_through_a_network_for_it() {
                 (BLUE, Arc::new(network.clone())),
                 (OUTSIDE, Arc::new(behind.clone())),
             ]
-            .into(),
+            .into_iter()
+            .collect(),
             ..State::default()
         };
         let known = ByState(&state, &settings);

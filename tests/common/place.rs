@@ -238,6 +238,11 @@ impl Running {
         if let Some(pid) = self.pid() {
             let _ended_just_now = kill(pid, signal);
         }
+        // `nsenter` stops when the process does, and would neither go on with it nor notice its end.
+        if self.is_alive() {
+            let outside = Pid::from_raw(self.child.id().try_into().unwrap());
+            let _ended_just_now = kill(outside, Signal::SIGCONT);
+        }
     }
 
     /// Waits for its end. The log is complete then, unless it left children that still hold its output.

@@ -32,7 +32,7 @@ const FRAME_MAX: u32 = 16 << 10;
 /// A connection that is logged in.
 #[derive(Debug)]
 pub(super) struct Connected {
-    pub(super) connection: Connection,
+    pub(super) connection: Arc<Connection>,
     _cord: Cord,
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn connect(settings: &Settings, broker: &Broker) -> Result<Conn
             source,
         })?;
     Ok(Connected {
-        connection,
+        connection: Arc::new(connection),
         _cord: cord,
     })
 }

@@ -111,6 +111,12 @@ pub(super) enum LinkError {
         #[source]
         source: lapin::Error,
     },
+    #[error("delete queue {queue:?}")]
+    Delete {
+        queue: String,
+        #[source]
+        source: lapin::Error,
+    },
     #[error("read from queue {queue:?}")]
     Consume {
         queue: String,

@@ -38,8 +38,23 @@ loopback_users = none
 total_memory_available_override_value = 2GB
 default_user = openstack
 default_pass = openstack
+listeners.ssl.default = 5671
+ssl_options.certfile = /run/broker/server.pem
+ssl_options.keyfile = /run/broker/server.key
+ssl_options.cacertfile = /run/broker/ca.pem
+ssl_options.verify = verify_none
 ";
 
+/// An authority, and a certificate of it for the names under which the broker is known.
+const CERTIFICATES: &str = "
+cd /run/broker
+key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30'
+openssl req -x509 $key -subj '/CN=authority of the tests' -keyout ca.key -out ca.pem
+openssl req -x509 $key -subj /CN=ctl -keyout server.key -out server.pem -CA ca.pem -CAkey ca.key \\
+  -addext subjectAltName=DNS:ctl,DNS:localhost,IP:127.0.0.1,IP:10.254.0.1 -addext basicConstraints=critical,CA:false
+";
+
+/// On 5672, and with TLS on 5671.
 #[derive(Debug)]
 pub struct Broker {
     place: Place,
@@ -62,14 +77,22 @@ pub struct Queue {
 }
 
 impl Broker {
-    pub(super) fn new(place: &Place) -> Self {
+    /// On any host of a cloud's; starts nothing yet.
+    #[track_caller]
+    pub fn new(place: &Place) -> Self {
         place.write("/run/broker/rabbitmq.conf", CONFIG);
         place.write("/run/broker/plugins", "[].");
+        place.sh(CERTIFICATES).ok();
         let argv = [&ENVIRONMENT[..], &["/usr/lib/rabbitmq/bin/rabbitmq-server"]].concat();
         Self {
             place: place.clone(),
             service: Mutex::new(Service::new(place, "rabbitmq-server", &argv)),
         }
+    }
+
+    /// Who vouches for its certificate (PEM).
+    pub fn authority(&self) -> String {
+        self.place.read("/run/broker/ca.pem").expect("just made")
     }
 
     /// Does not wait.
@@ -128,6 +151,12 @@ impl Broker {
         self.control(&["delete_queue", name]).ok();
     }
 
+    /// The messages that wait in a queue are lost.
+    #[track_caller]
+    pub fn purge_queue(&self, name: &str) {
+        self.control(&["purge_queue", name]).ok();
+    }
+
     #[track_caller]
     pub fn delete_exchange(&self, name: &str) {
         self.eval(&format!(
@@ -165,6 +194,13 @@ impl Broker {
             .control(&[&list[..], &columns, &counters].concat())
             .ok();
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("list_queues: {e}: {text}"))
+    }
+
+    /// The names of all exchanges.
+    #[track_caller]
+    pub fn exchanges(&self) -> Vec<String> {
+        let text = self.control(&["--quiet", "list_exchanges", "name"]).ok();
+        text.lines().skip(1).map(str::to_owned).collect()
     }
 
     /// An Erlang expression in the broker; what it gave, printed.

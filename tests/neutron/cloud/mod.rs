@@ -46,7 +46,7 @@ mod service;
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::common::{Guest, Host, HttpAnswer, HttpRequest, HttpStub, Place, wait_for};
@@ -80,7 +80,14 @@ impl Cloud {
         Self::start_with("")
     }
 
-    /// The same, with more lines for neutron-server's configuration: they win over those in `config.rs`.
+    /// One for all tests of a crate that do no harm to it. Their nodes have names of their own; networks and routers that
+    /// are made with `availability_zone_hints` of a node's name come to that node, whatever else runs.
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Cloud>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// One of its own, with more lines for neutron-server's configuration: they win over those in `config.rs`.
     pub fn start_with(more: &str) -> Option<Self> {
         let host = Host::of_cloud("ctl")?;
         let place = host.place();

@@ -10,6 +10,8 @@ pub(super) struct Switch {
 }
 
 const START: &str = "
+mkdir -p /dev/net
+[ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
 ovsdb-tool create /etc/openvswitch/conf.db /usr/share/openvswitch/vswitch.ovsschema
 ovsdb-server --remote=punix:/run/openvswitch/db.sock --remote=ptcp:6640:127.0.0.1 --pidfile --log-file --detach --no-chdir
 ovs-vsctl --no-wait init

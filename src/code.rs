@@ -8,6 +8,7 @@ use std::iter::successors;
 
 use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
+use crate::neutron::bus;
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
 use crate::{dhcp, dns, metadata};
@@ -110,6 +111,13 @@ codes! {
         Secret = "W1404",
         /// Nova can't be asked as configured.
         Nova = "W1405",
+        // The message bus.
+        /// No broker can be used.
+        Broker = "W1601",
+        /// The server does not answer in time.
+        Unanswered = "W1602",
+        /// The server answers with a failure.
+        ServerFailed = "W1603",
     }
 }
 
@@ -140,6 +148,8 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(cli))
         .or_else(|| error.downcast_ref().map(alone))
         .or_else(|| error.downcast_ref().map(metadata))
+        .or_else(|| error.downcast_ref().map(call))
+        .or_else(|| error.is::<bus::LinkError>().then_some(Code::Broker))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
@@ -214,6 +224,15 @@ fn alone(error: &AloneError) -> Code {
     match error {
         AloneError::NotAlone => Code::NotAlone,
         AloneError::Unknown(_) => Code::MaybeAlone,
+    }
+}
+
+fn call(error: &bus::CallError) -> Code {
+    use bus::CallError;
+    match error {
+        CallError::Away { .. } | CallError::NotSent { .. } | CallError::Lost { .. } => Code::Broker,
+        CallError::TimedOut { .. } => Code::Unanswered,
+        CallError::Remote(_) => Code::ServerFailed,
     }
 }
 

@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 use super::fail;
 use crate::app::{self, Options};
 
-/// What an operator wants to read in a quiet week; `RUST_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "warn,warren=info,netns=info";
+/// What an operator wants to read in a quiet week; `RUST_LOG` says otherwise. The AMQP library calls each broken connection
+/// an error, and shows messages: what there is to say of it, the bus says.
+const DEFAULT_FILTER: &str = "warn,warren=info,netns=info,lapin=off";
 
 /// Threads that serve: on a large host more of them would only wait for one another.
 const MOST_WORKERS: usize = 8;

@@ -246,8 +246,17 @@ fn it_comes_back_when_the_broker_does() {
             "noticed after {:?}",
             start.elapsed()
         );
+        // It takes connections, and says nothing on them: none is left hanging.
+        away(&pair.agent, "is it frozen").await;
+        let left = ground.connections();
+        assert!(left <= 2, "one under way for each of us, but {left}");
         broker.thaw();
         pair.back(times, "the broker was frozen").await;
+        assert_eq!(
+            ground.connections(),
+            4,
+            "one to read and one to write, for each of us"
+        );
     });
 }
 

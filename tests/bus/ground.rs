@@ -58,6 +58,24 @@ impl Ground {
         })
     }
 
+    /// Threads that serve a connection, of this broker's clients here: each is in its namespace.
+    pub(crate) fn connections(&self) -> usize {
+        let here = self
+            .host
+            .place()
+            .inside(|| std::fs::read_link("/proc/thread-self/ns/net").unwrap());
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let threads = threads.filter(|thread| {
+            let thread = thread.as_ref().unwrap().path();
+            let name = std::fs::read_to_string(thread.join("comm"));
+            let namespace = std::fs::read_link(thread.join("ns/net"));
+            // It may end meanwhile.
+            name.is_ok_and(|name| name.starts_with("lapin-io-loop"))
+                && namespace.is_ok_and(|found| found == here)
+        });
+        threads.count()
+    }
+
     /// A raw AMQP client, for what no bus would send.
     pub(crate) async fn channel(&self) -> Channel {
         let connecting = self.runtime.spawn(async {

@@ -1,6 +1,11 @@
 //! The message bus beside the real RabbitMQ: each test has a broker of its own, in a namespace of its own, and does to it
 //! what happens to brokers. The other side is oslo.messaging itself, a second bus, or a raw AMQP client.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::needless_pass_by_value,
+    reason = "in a test a panic is the report, and a call that reads well beats a saved copy"
+)]
 
 #[path = "../neutron/cloud/broker.rs"]
 #[allow(
@@ -22,6 +27,7 @@ mod peer;
     reason = "the cloud's vocabulary, of which we speak some"
 )]
 mod service;
+mod speed;
 mod tls;
 mod variants;
 

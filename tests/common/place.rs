@@ -251,11 +251,6 @@ impl Running {
             }
             _ => {}
         }
-        // `nsenter` stops when the process does, and would neither go on with it nor notice its end.
-        if self.is_alive() {
-            let outside = Pid::from_raw(self.child.id().try_into().unwrap());
-            let _ended_just_now = kill(outside, Signal::SIGCONT);
-        }
     }
 
     fn outside(&self) -> Pid {

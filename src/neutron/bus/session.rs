@@ -110,7 +110,7 @@ impl Session {
             for queue in &self.ours {
                 if let Err(error) = ground.delete(queue).await {
                     let why = crate::chain(&error);
-                    warn!("a queue of ours stays until it expires: failed to {why}");
+                    warn!("a queue of ours stays until it expires: {why}");
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::iter::successors;
 
 use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
+use crate::neutron::bus;
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
 use crate::{dhcp, dns, metadata, plug};
@@ -117,6 +118,13 @@ codes! {
         Ovsdb = "W1501",
         /// A port can't be plugged or unplugged.
         Plug = "W1502",
+        // The message bus.
+        /// No broker can be used.
+        Broker = "W1601",
+        /// The server does not answer in time.
+        Unanswered = "W1602",
+        /// The server answers with a failure.
+        ServerFailed = "W1603",
     }
 }
 
@@ -147,6 +155,8 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(cli))
         .or_else(|| error.downcast_ref().map(alone))
         .or_else(|| error.downcast_ref().map(metadata))
+        .or_else(|| error.downcast_ref().map(call))
+        .or_else(|| error.is::<bus::LinkError>().then_some(Code::Broker))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
         .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
@@ -223,6 +233,15 @@ fn alone(error: &AloneError) -> Code {
     match error {
         AloneError::NotAlone { .. } => Code::NotAlone,
         AloneError::Unknown(_) => Code::MaybeAlone,
+    }
+}
+
+fn call(error: &bus::CallError) -> Code {
+    use bus::CallError;
+    match error {
+        CallError::Away { .. } | CallError::NotSent { .. } | CallError::Lost { .. } => Code::Broker,
+        CallError::TimedOut { .. } => Code::Unanswered,
+        CallError::Remote(_) => Code::ServerFailed,
     }
 }
 

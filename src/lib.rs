@@ -18,6 +18,7 @@
 //! | when something is looked at, retried, removed | `reconcile/` |
 //! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
 //! | what is kept over a restart | `store.rs` |
+//! | how Neutron's messages travel | `neutron/bus/` |
 //! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!

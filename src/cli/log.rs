@@ -14,9 +14,10 @@ use super::CliError;
 use super::datagrams::{Datagrams, Form};
 use crate::config::Logging;
 
-/// What an operator wants to read in a quiet week; `RUST_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "warn,warren=info,netns=info";
-const DEBUG_FILTER: &str = "warn,warren=debug,netns=debug";
+/// What an operator wants to read in a quiet week; `RUST_LOG` says otherwise. The AMQP library calls each broken connection
+/// an error, and shows messages: what there is to say of it, the bus says.
+const DEFAULT_FILTER: &str = "warn,warren=info,netns=info,lapin=off";
+const DEBUG_FILTER: &str = "warn,warren=debug,netns=debug,lapin=off";
 
 /// Standard error alone. Under systemd the journal has the time already, and there are no colours.
 pub(super) fn plain(json: bool) -> Logging {

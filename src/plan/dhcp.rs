@@ -86,10 +86,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;
 /// a DHCP port is a name server to all.
 pub fn shapes_scope(port: &Port) -> bool {
-    matches!(
-        port.owner,
-        DeviceOwner::RouterInterface | DeviceOwner::Dhcp
-    )
+    matches!(port.owner, DeviceOwner::RouterInterface | DeviceOwner::Dhcp)
 }
 
 impl DhcpScope {

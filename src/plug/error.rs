@@ -14,7 +14,9 @@ pub enum Error {
         "plug ports into Open vSwitch's bridge {bridge}: there is no such bridge (neutron-openvswitch-agent makes it; is it running, and is integration_bridge the same in its configuration?)"
     )]
     NoBridge { bridge: String },
-    #[error("plug {device} into Open vSwitch's bridge {bridge}: ovs-vswitchd says {why} (its log may have more)")]
+    #[error(
+        "plug {device} into Open vSwitch's bridge {bridge}: ovs-vswitchd says {why} (its log may have more)"
+    )]
     Refused {
         device: DevName,
         bridge: String,

@@ -50,6 +50,7 @@ pub(super) async fn call(
     let message = message(version, method, args, Some(answer));
     let place = Place { topic, method };
     send(shared, place, &message, timeout, Some(deadline)).await?;
+    shared.waiting().sent(&id);
     let (topic, method) = (topic.to_owned(), method.to_owned());
     match timeout_at(deadline, answered).await {
         Ok(Ok(End::Answered(Ok(result)))) => Ok(result),

@@ -32,7 +32,7 @@ const FRAME_MAX: u32 = 16 << 10;
 /// A connection that is logged in.
 #[derive(Debug)]
 pub(super) struct Connected {
-    pub(super) connection: Connection,
+    pub(super) connection: Arc<Connection>,
     _cord: Cord,
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn connect(settings: &Settings, broker: &Broker) -> Result<Conn
     };
     let cord = match &stream {
         // lapin has set TCP_NODELAY.
-        AsyncTcpStream::Plain(stream) => prepare(settings, SockRef::from(stream.get_ref())),
+        AsyncTcpStream::Plain(stream) => prepare(settings, &SockRef::from(stream.get_ref())),
         // None other comes from `connect`.
         _ => Err(io::ErrorKind::Unsupported.into()),
     };
@@ -101,7 +101,7 @@ pub(super) async fn connect(settings: &Settings, broker: &Broker) -> Result<Conn
         Some(tls) => {
             let connector = connector(tls).await.map_err(|source| LinkError::Tls {
                 broker: name(broker),
-                source,
+                source: Box::new(source),
             })?;
             let secured = timeout(AGREEING, stream.into_rustls(&connector, &broker.host)).await;
             secured
@@ -135,16 +135,16 @@ pub(super) async fn connect(settings: &Settings, broker: &Broker) -> Result<Conn
             vhost: settings.vhost.clone(),
             broker: name(broker),
             hint: login_hint(&source),
-            source,
+            source: Box::new(source),
         })?;
     Ok(Connected {
-        connection,
+        connection: Arc::new(connection),
         _cord: cord,
     })
 }
 
 /// A host that vanished is noticed as soon as something is sent to it.
-fn prepare(settings: &Settings, socket: SockRef<'_>) -> io::Result<Cord> {
+fn prepare(settings: &Settings, socket: &SockRef<'_>) -> io::Result<Cord> {
     let unheard = match settings.heartbeat {
         0 => UNHEARD,
         seconds => Duration::from_secs(seconds.into()),

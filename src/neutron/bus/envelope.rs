@@ -162,6 +162,7 @@ fn inflate(body: &[u8], limit: u64) -> Result<Vec<u8>, Unreadable> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
     use super::*;
 

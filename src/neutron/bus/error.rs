@@ -59,7 +59,7 @@ impl CallError {
 
 /// Why there is no session, or no longer one. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub enum LinkError {
     #[error("find the address of broker {broker} (correct transport_url, or the name service)")]
     Resolve {
         broker: String,
@@ -76,7 +76,7 @@ pub(super) enum LinkError {
     Tls {
         broker: String,
         #[source]
-        source: TlsError,
+        source: Box<TlsError>,
     },
     #[error(
         "agree on TLS with broker {broker} (does that port speak TLS? see [oslo_messaging_rabbit] ssl_*)"
@@ -99,7 +99,7 @@ pub(super) enum LinkError {
         broker: String,
         hint: &'static str,
         #[source]
-        source: lapin::Error,
+        source: Box<lapin::Error>,
     },
     #[error("open a channel")]
     Channel(#[source] lapin::Error),
@@ -108,6 +108,12 @@ pub(super) enum LinkError {
     )]
     Declare {
         what: String,
+        #[source]
+        source: lapin::Error,
+    },
+    #[error("delete queue {queue:?}")]
+    Delete {
+        queue: String,
         #[source]
         source: lapin::Error,
     },

@@ -1,5 +1,7 @@
 //! Declaring on the broker what `declare` says.
 
+use std::sync::Arc;
+
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
@@ -15,17 +17,16 @@ const PRECONDITION_FAILED: u16 = 406;
 
 /// A channel to declare on. The broker ends it with each refusal; then there is a new one.
 #[derive(Debug)]
-pub(super) struct Ground<'a> {
-    connection: &'a Connection,
+pub(super) struct Ground {
+    connection: Arc<Connection>,
     channel: Channel,
 }
 
-impl<'a> Ground<'a> {
-    pub(super) async fn new(connection: &'a Connection) -> Result<Self, LinkError> {
-        let channel = open(connection).await?;
+impl Ground {
+    pub(super) async fn new(connection: &Arc<Connection>) -> Result<Self, LinkError> {
         Ok(Self {
-            connection,
-            channel,
+            connection: Arc::clone(connection),
+            channel: open(connection).await?,
         })
     }
 
@@ -59,6 +60,11 @@ impl<'a> Ground<'a> {
     /// With its binding.
     pub(super) async fn queue(&mut self, queue: &Queue) -> Result<(), LinkError> {
         self.bare_queue(queue).await?;
+        self.bind(queue).await
+    }
+
+    /// As often as one likes.
+    pub(super) async fn bind(&mut self, queue: &Queue) -> Result<(), LinkError> {
         let Some((exchange, key)) = &queue.binding else {
             return Ok(());
         };
@@ -70,6 +76,32 @@ impl<'a> Ground<'a> {
             .await;
         bound.map_err(|source| LinkError::Declare {
             what: format!("the binding of {:?} to {exchange:?}", queue.name),
+            source,
+        })
+    }
+
+    /// Only looks, and does not make it.
+    pub(super) async fn look_for(&mut self, exchange: &Exchange) -> Result<(), LinkError> {
+        let options = ExchangeDeclareOptions {
+            passive: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let name = short(&exchange.name)?;
+        let (kind, arguments) = (kind(exchange), FieldTable::default());
+        let looked = self
+            .channel
+            .exchange_declare(name, kind, options, arguments);
+        looked.await.map_err(|source| LinkError::Gone {
+            exchange: exchange.name.clone(),
+            source,
+        })
+    }
+
+    pub(super) async fn delete(&self, queue: &str) -> Result<(), LinkError> {
+        let options = QueueDeleteOptions::default();
+        let deleted = self.channel.queue_delete(short(queue)?, options).await;
+        deleted.map(drop).map_err(|source| LinkError::Delete {
+            queue: queue.to_owned(),
             source,
         })
     }
@@ -91,11 +123,7 @@ impl<'a> Ground<'a> {
             Some((NOT_FOUND, why)) => {
                 warn!(queue = queue.name, why, "it can't be used: made anew");
                 self.renew().await?;
-                let options = QueueDeleteOptions::default();
-                let name = short(&queue.name)?;
-                if let Err(error) = self.channel.queue_delete(name, options).await {
-                    return Err(declaring(queue, error));
-                }
+                self.delete(&queue.name).await?;
                 queue.durable
             }
             _ => return Err(declaring(queue, error)),
@@ -126,7 +154,7 @@ impl<'a> Ground<'a> {
     }
 
     async fn renew(&mut self) -> Result<(), LinkError> {
-        self.channel = open(self.connection).await?;
+        self.channel = open(&self.connection).await?;
         Ok(())
     }
 
@@ -140,12 +168,8 @@ impl<'a> Ground<'a> {
             auto_delete: exchange.auto_delete,
             ..ExchangeDeclareOptions::default()
         };
-        let kind = match exchange.kind {
-            Kind::Topic => ExchangeKind::Topic,
-            Kind::Fanout => ExchangeKind::Fanout,
-        };
         let name = short(&exchange.name)?;
-        let arguments = FieldTable::default();
+        let (kind, arguments) = (kind(exchange), FieldTable::default());
         let declared = self
             .channel
             .exchange_declare(name, kind, options, arguments);
@@ -173,6 +197,13 @@ impl<'a> Ground<'a> {
         let name = short(&queue.name)?;
         let declared = self.channel.queue_declare(name, options, arguments).await;
         Ok(declared.map(drop))
+    }
+}
+
+fn kind(exchange: &Exchange) -> ExchangeKind {
+    match exchange.kind {
+        Kind::Topic => ExchangeKind::Topic,
+        Kind::Fanout => ExchangeKind::Fanout,
     }
 }
 

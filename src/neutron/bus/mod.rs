@@ -50,7 +50,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use counters::Counts;
-pub use error::CallError;
+pub use error::{CallError, LinkError};
 pub use reply::Reply;
 pub use settings::{
     Broker, Compression, Failover, Login, Password, QueueManager, Queues, Retry, Settings, Tls,

@@ -184,6 +184,7 @@ impl Request {
 const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -4,19 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use lapin::options::{
-    BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
-    QueueDeleteOptions,
-};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer, Event, ExchangeKind};
+use lapin::{Channel, Consumer, Event};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::connect::{Connected, connect, name};
-use super::declare::{self, Kind, Queue, QueueRole};
+use super::declare::{self, Queue, QueueRole};
 use super::error::LinkError;
 use super::ground::{Ground, open, short};
 use super::listen::listen;
@@ -32,6 +29,8 @@ const PREFETCH: u16 = 32;
 const DECLARING: Duration = Duration::from_secs(60);
 /// Between two looks whether our exchanges are there, if there are no heartbeats.
 const LOOKING: Duration = Duration::from_secs(60);
+/// With each so many-th look our bindings are made again: that costs the broker more.
+const BINDING: u64 = 5;
 
 /// Dropping it cuts both connections.
 ///
@@ -42,8 +41,6 @@ pub(super) struct Session {
     tasks: JoinSet<LinkError>,
     inward: Connected,
     outward: Connected,
-    /// To declare on.
-    ground: Channel,
     /// Queues to delete at an orderly end.
     ours: Vec<String>,
 }
@@ -83,7 +80,7 @@ impl Session {
             Arc::clone(shared),
         ));
         tasks.spawn(async move { breaks.recv().await.unwrap_or(LinkError::Ended) });
-        tasks.spawn(look_after(ground.clone(), Arc::clone(shared)));
+        tasks.spawn(look_after(ground, Arc::clone(shared)));
         tasks.spawn(replies(Arc::clone(shared), answers));
         for (ear, consumers) in ears.into_iter().enumerate() {
             tasks.spawn(listen(Arc::clone(shared), ear, consumers));
@@ -92,7 +89,6 @@ impl Session {
             tasks,
             inward,
             outward,
-            ground,
             ours,
         };
         Ok((session, publisher))
@@ -110,11 +106,12 @@ impl Session {
     /// In order. Waits for the broker without a limit of its own.
     pub(super) async fn close(mut self) {
         self.tasks.shutdown().await;
-        for queue in &self.ours {
-            let Ok(queue) = short(queue) else { continue };
-            let options = QueueDeleteOptions::default();
-            if let Err(error) = self.ground.queue_delete(queue, options).await {
-                warn!("a queue of ours stays until it expires: {error}");
+        if let Ok(ground) = Ground::new(&self.inward.connection).await {
+            for queue in &self.ours {
+                if let Err(error) = ground.delete(queue).await {
+                    let why = crate::chain(&error);
+                    warn!("a queue of ours stays until it expires: {why}");
+                }
             }
         }
         for Connected { connection, .. } in [&self.inward, &self.outward] {
@@ -125,7 +122,7 @@ impl Session {
 }
 
 struct Furnished {
-    ground: Channel,
+    ground: Ground,
     /// Queues and consumers of each listener.
     ears: Vec<Vec<(String, Consumer)>>,
     answers: Consumer,
@@ -137,9 +134,9 @@ async fn furnish(shared: &Shared, inward: &Connected) -> Result<Furnished, LinkE
     let settings = &shared.settings;
     let mut ground = Ground::new(&inward.connection).await?;
     // Answers to calls from before the break may wait there; if it is gone, so are they.
-    let waited = !shared.waiting().is_empty();
-    if waited && !ground.has_queue(&shared.reply_queue).await? {
-        shared.waiting().lose_all();
+    let none_waits = shared.waiting().none_is_sent();
+    if !none_waits && !ground.has_queue(&shared.reply_queue).await? {
+        shared.waiting().lose_sent();
     }
     let mut all = Vec::new();
     for ear in &shared.ears {
@@ -181,7 +178,7 @@ async fn furnish(shared: &Shared, inward: &Connected) -> Result<Furnished, LinkE
         .flatten()
         .filter(|queue| queue.role == QueueRole::Ours);
     Ok(Furnished {
-        ground: ground.into_channel(),
+        ground,
         ears,
         answers,
         ours: ours.map(|queue| queue.name.clone()).collect(),
@@ -247,39 +244,31 @@ async fn watch(events: impl Stream<Item = Event>, shared: Arc<Shared>) -> LinkEr
     LinkError::Ended
 }
 
-/// An exchange that is deleted takes our bindings with it, and nobody tells: what is sent to us is lost then. So we look,
-/// as often as heartbeats are sent.
-async fn look_after(channel: Channel, shared: Arc<Shared>) -> LinkError {
+/// An exchange that is deleted takes our bindings with it, and nobody tells: what is sent to us is lost then. So we look
+/// for it, as often as heartbeats are sent. If another agent was faster and made it again, our bindings are still missing.
+async fn look_after(mut ground: Ground, shared: Arc<Shared>) -> LinkError {
     let settings = &shared.settings;
     let wanted = shared.ears.iter();
-    let wanted =
-        wanted.flat_map(|ear| declare::listener(settings, &ear.listener, &ear.suffix).exchanges);
-    let mut wanted: Vec<_> = wanted.collect();
-    wanted.dedup();
+    let wanted = wanted.map(|ear| declare::listener(settings, &ear.listener, &ear.suffix));
+    let wanted: Vec<_> = wanted.collect();
     let pause = match settings.heartbeat {
         0 => LOOKING,
         seconds => Duration::from_secs(seconds.into()),
     };
-    loop {
+    for looks in 1u64.. {
         tokio::time::sleep(pause).await;
-        for exchange in &wanted {
-            let options = ExchangeDeclareOptions {
-                passive: true,
-                ..ExchangeDeclareOptions::default()
-            };
-            let kind = match exchange.kind {
-                Kind::Topic => ExchangeKind::Topic,
-                Kind::Fanout => ExchangeKind::Fanout,
-            };
-            let exchange = &exchange.name;
-            let Ok(short) = short(exchange) else { continue };
-            let looked = channel.exchange_declare(short, kind, options, FieldTable::default());
-            if let Err(source) = looked.await {
-                return LinkError::Gone {
-                    exchange: exchange.clone(),
-                    source,
-                };
+        for exchange in wanted.iter().flat_map(|wanted| &wanted.exchanges) {
+            if let Err(error) = ground.look_for(exchange).await {
+                return error;
+            }
+        }
+        if looks % BINDING == 0 {
+            for queue in wanted.iter().flat_map(|wanted| &wanted.queues) {
+                if let Err(error) = ground.bind(queue).await {
+                    return error;
+                }
             }
         }
     }
+    LinkError::Ended
 }

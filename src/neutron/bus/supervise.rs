@@ -43,15 +43,15 @@ pub(super) async fn supervise(shared: Arc<Shared>, mut closing: watch::Receiver<
                     why = session.ended() => crate::chain(&why),
                     () = closed(&mut closing) => return close(&shared, session).await,
                 };
-                warn!(broker, "failed to {why}; connecting again");
+                warn!(broker, "{why}; connecting again");
                 shared.away(why);
                 pauses.after_loss(rand::random())
             }
             Err(error) => {
                 let why = crate::chain(&error);
                 match shared.complaints.away.due(Instant::now()) {
-                    Some(times) => warn!(times, "failed to {why}; trying again"),
-                    None => debug!("failed to {why}; trying again"),
+                    Some(times) => warn!(times, "{why}; trying again"),
+                    None => debug!("{why}; trying again"),
                 }
                 shared.away(why);
                 pauses.after_failure(rand::random())

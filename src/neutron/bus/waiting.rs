@@ -23,6 +23,8 @@ pub(super) struct Waiting(HashMap<String, Call>);
 #[derive(Debug)]
 struct Call {
     answered: oneshot::Sender<End>,
+    /// The broker has it.
+    sent: bool,
     /// Old servers send the result first, and then an end without one.
     so_far: Value,
 }
@@ -30,17 +32,28 @@ struct Call {
 impl Waiting {
     pub(super) fn add(&mut self, id: &str) -> oneshot::Receiver<End> {
         let (answered, receiver) = oneshot::channel();
-        let so_far = Value::Null;
-        self.0.insert(id.to_owned(), Call { answered, so_far });
+        let call = Call {
+            answered,
+            sent: false,
+            so_far: Value::Null,
+        };
+        self.0.insert(id.to_owned(), call);
         receiver
+    }
+
+    /// From now on its answer can be lost. Before, it would be sent again.
+    pub(super) fn sent(&mut self, id: &str) {
+        if let Some(call) = self.0.get_mut(id) {
+            call.sent = true;
+        }
     }
 
     pub(super) fn remove(&mut self, id: &str) {
         self.0.remove(id);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn none_is_sent(&self) -> bool {
+        !self.0.values().any(|call| call.sent)
     }
 
     /// False: nobody waits for this (any more).
@@ -65,9 +78,9 @@ impl Waiting {
         true
     }
 
-    /// No answer will come for any of them.
-    pub(super) fn lose_all(&mut self) {
-        for (_, call) in self.0.drain() {
+    /// No answer will come for any that was sent.
+    pub(super) fn lose_sent(&mut self) {
+        for (_, call) in self.0.extract_if(|_, call| call.sent) {
             drop(call.answered.send(End::Lost));
         }
     }
@@ -127,7 +140,7 @@ mod tests {
                 panic!("{name}")
             };
             assert_eq!(got, want, "{name}");
-            assert!(waiting.is_empty(), "{name}");
+            assert!(waiting.0.is_empty(), "{name}");
         }
     }
 
@@ -146,8 +159,12 @@ mod tests {
         );
         assert!(!waiting.answer(answer("never", Ok(json!(1)), true)));
         let mut b = waiting.add("b");
-        waiting.lose_all();
+        let mut c = waiting.add("c");
+        waiting.sent("b");
+        waiting.lose_sent();
         assert!(matches!(b.try_recv(), Ok(End::Lost)));
-        assert!(waiting.is_empty());
+        assert!(c.try_recv().is_err(), "it was not sent yet");
+        waiting.remove("c");
+        assert!(waiting.0.is_empty());
     }
 }

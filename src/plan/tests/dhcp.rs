@@ -255,7 +255,11 @@ fn whom_dhcp_and_dns_know() {
             "{owner:?}: the first label"
         );
         let zone = Arc::clone(&served.dns.unwrap().zones[0]);
-        assert_eq!(zone.names.get("x.y.blue.test").is_some(), known, "{owner:?}");
+        assert_eq!(
+            zone.names.get("x.y.blue.test").is_some(),
+            known,
+            "{owner:?}"
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! `dnsmasq_config_file` and `dnsmasq_dns_servers`: of what was told to dnsmasq, what is understood here.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -64,13 +65,8 @@ pub(super) fn forwarders(reader: &mut Reader) -> Vec<SocketAddr> {
     if let Some(path) = reader.path(FILE) {
         file(reader, &path, &mut forwarders);
     }
-    let mut seen = Vec::new();
-    forwarders.retain(|address| {
-        !seen.contains(address) && {
-            seen.push(*address);
-            true
-        }
-    });
+    let mut seen = BTreeSet::new();
+    forwarders.retain(|address| seen.insert(*address));
     forwarders
 }
 

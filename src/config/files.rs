@@ -14,7 +14,6 @@ use super::problem::{Code, Place, Problem, Severity};
 const LONGEST: u64 = 4 << 20;
 
 /// One step of the reading: of two that set an option the later one wins.
-#[derive(Debug)]
 pub(super) enum Layer {
     File {
         path: Arc<Path>,

@@ -3,8 +3,7 @@
 //! The rules that surprise: a comment begins in the first column and nowhere else; an indented line continues the value
 //! above it, whatever it looks like; one pair of quotes around the first line of a value is taken off.
 
-/// One `name = value`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One `name = value`. Without `Debug`: the value may be a secret.
 pub(super) struct Entry {
     pub(super) group: String,
     pub(super) name: String,
@@ -40,7 +39,7 @@ pub(super) fn parse(text: &str) -> (Vec<Entry>, Vec<Mistake>) {
     (reading.entries, reading.mistakes)
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Reading {
     group: Option<String>,
     /// The value that an indented line would continue.
@@ -78,21 +77,22 @@ impl Reading {
         if name.is_empty() {
             return Err("the option's name is missing before the `=` or `:`");
         }
-        let group = self
-            .group
-            .clone()
-            .ok_or("a section, as [DEFAULT], must come first")?;
+        // Without a section it is nobody's, but an indented line still belongs to it.
+        let group = self.group.clone();
+        let known = group.as_ref().map(|_| ());
         self.open = Some(Entry {
-            group,
+            group: group.unwrap_or_default(),
             name: name.to_owned(),
             value: unquoted(line[at + 1..].trim_matches(space)).to_owned(),
             line: number,
         });
-        Ok(())
+        known.ok_or("a section, as [DEFAULT], must come first")
     }
 
     fn end_value(&mut self) {
-        self.entries.extend(self.open.take());
+        let ended = self.open.take();
+        self.entries
+            .extend(ended.filter(|entry| !entry.group.is_empty()));
     }
 }
 
@@ -129,11 +129,10 @@ fn unquoted(value: &str) -> &str {
 
 /// Python ends lines at `\r` alone, too.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let lines = text.split_inclusive('\n').flat_map(|line| {
+    text.split_inclusive('\n').flat_map(|line| {
         let line = line.strip_suffix('\n').unwrap_or(line);
         line.strip_suffix('\r').unwrap_or(line).split('\r')
-    });
-    lines
+    })
 }
 
 /// What Python strips.
@@ -249,6 +248,11 @@ mod tests {
             ("no bracket", "[a\n", &["!1"]),
             ("no name", "[]\n", &["!1"]),
             ("no section", "x = 1\n[a]\ny = 2", &["3 a|y|2", "!1"]),
+            (
+                "no section, and continued",
+                "x = 1\n  2\n[a]\ny = 2",
+                &["4 a|y|2", "!1"],
+            ),
             ("no separator", "[a]\nx\ny = 1", &["3 a|y|1", "!2"]),
             ("no key", "[a]\n= 1\n: 2", &["!2", "!3"]),
             (

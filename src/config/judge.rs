@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::ini::normal_group;
 use super::options::{self, Known, Stranger, Treatment};
 use super::problem::{Code, Place, Problem, Severity, quoted};
 use super::reader::Reader;
 use super::sources::Found;
 use super::value::{self, Kind};
+
+/// A file with more names that nobody knows is something else.
+const MOST_STRANGERS: usize = 100;
 
 impl Reader {
     /// Options that were given, and that are old, without effect, or refused.
@@ -29,7 +31,11 @@ impl Reader {
 
     fn verdict(&mut self, known: &'static Known, found: &Found) -> Option<Problem> {
         let (severity, code) = match known.treatment {
-            Treatment::Honoured => return old_name(known, found),
+            Treatment::Honoured => {
+                // Checked, also where nothing else reads it now.
+                self.value(known);
+                return old_name(known, found);
+            }
             Treatment::Ignored => (Severity::Ignored, Code::NoEffect),
             Treatment::Warned => (Severity::Warning, Code::NoEffect),
             Treatment::WarnedUnless(fine) | Treatment::RefusedUnless(fine)
@@ -63,29 +69,35 @@ impl Reader {
 
     /// Names in our groups that no option has; each once.
     pub(super) fn look_for_strangers(&mut self) {
-        let files: Vec<_> = self.sources.files().cloned().collect();
         let mut seen = BTreeSet::new();
-        for file in files {
-            for (group, name, _, line) in self.sources.lines(&file) {
-                if is_known(group, name) || !seen.insert((group.to_owned(), name.to_owned())) {
+        let mut problems = Vec::new();
+        for file in self.sources.files() {
+            for (group, name, _, line) in self.sources.lines(file) {
+                if is_known(group, name) || !seen.insert((group, name)) {
                     continue;
                 }
                 let Some((why, fix)) = stranger(group, name) else {
                     continue;
                 };
-                self.problems.push(Problem {
-                    place: Place::Line {
-                        path: file.clone(),
-                        line,
-                    },
+                let place = Place::Line {
+                    path: file.clone(),
+                    line,
+                };
+                problems.push(Problem {
+                    place,
                     severity: Severity::Warning,
                     code: Code::Unknown,
                     option: format!("[{}] {}", quoted(group), quoted(name)),
                     why: why.into(),
                     fix,
                 });
+                if problems.len() == MOST_STRANGERS {
+                    self.problems.extend(problems);
+                    return;
+                }
             }
         }
+        self.problems.extend(problems);
     }
 }
 
@@ -123,8 +135,8 @@ fn stranger(group: &str, name: &str) -> Option<(&'static str, String)> {
 }
 
 fn is_known(group: &str, name: &str) -> bool {
-    let is = |(their_group, their_name): (&str, &str)| {
-        their_name == name && normal_group(their_group) == group
+    let is = |(known_group, known_name): (&str, &str)| {
+        known_name == name && options::same_group(known_group, group)
     };
     options::all().any(|known| is((known.group, known.name)) || known.old.iter().copied().any(is))
 }

@@ -32,7 +32,7 @@ mod documented;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -205,15 +205,7 @@ fn sorted(mut problems: Vec<Problem>, files: &[PathBuf]) -> Vec<Problem> {
         Place::Flag { .. } | Place::Variable { .. } | Place::Nowhere {} => (None, 0),
     };
     problems.sort_by_key(|problem| (problem.severity, place(problem)));
-    let mut seen: Vec<Problem> = Vec::new();
-    for problem in problems {
-        let same = seen
-            .iter()
-            .rev()
-            .take_while(|earlier| place(earlier) == place(&problem));
-        if !same.into_iter().any(|earlier| *earlier == problem) {
-            seen.push(problem);
-        }
-    }
-    seen
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
+    problems
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::code::codes;
 
 /// Shown as `file:line: refused[W2003]: [GROUP] option: why; what to write instead`. Never with a secret in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Problem {
     #[serde(flatten)]
     pub place: Place,
@@ -23,7 +23,7 @@ pub struct Problem {
 }
 
 /// The worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing is started with it.
@@ -35,7 +35,7 @@ pub enum Severity {
 }
 
 /// Where a value was given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Place {
     Line {

@@ -2,6 +2,7 @@
 //!
 //! The last file (or flag of the command line) that has an option wins; within one file its present name wins over its
 //! old ones, and the last line over those above it. The environment wins over files, and a flag behind all files over it.
+//! Values may be secrets: nothing here has a `Debug`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -13,7 +14,7 @@ use super::options::Known;
 use super::problem::Place;
 
 /// A value as it was written.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) value: String,
     pub(super) place: Place,
@@ -21,19 +22,16 @@ pub(super) struct Found {
     pub(super) old: Option<(&'static str, &'static str)>,
 }
 
-#[derive(Debug)]
 pub(super) struct Sources {
     steps: Vec<Step>,
     variables: BTreeMap<String, String>,
 }
 
-#[derive(Debug)]
 struct Step {
     from: From,
     values: HashMap<(String, String), Vec<(usize, String)>>,
 }
 
-#[derive(Debug)]
 enum From {
     File(Arc<Path>),
     Flag(String),

@@ -106,7 +106,14 @@ fn broker(text: &str, without: &mut usize) -> Result<Broker, Wrong> {
                     EXAMPLE,
                 ));
             }
-            (host, behind.strip_prefix(':').unwrap_or(behind))
+            let port = match behind {
+                "" => "",
+                behind => behind.strip_prefix(':').ok_or((
+                    "behind the `]` of an IPv6 address is something other than a port".to_owned(),
+                    EXAMPLE,
+                ))?,
+            };
+            (host, port)
         }
         None => address.split_once(':').unwrap_or((address, "")),
     };

@@ -72,7 +72,7 @@ impl fmt::Display for Kind {
             Self::Secret => f.write_str("secret"),
             Self::Url => f.write_str("URL"),
             Self::Bool => f.write_str("true or false"),
-            Self::Int(0, 65535) => f.write_str("port"),
+            Self::Int(1, 65535) => f.write_str("port"),
             Self::Int(least, LONG) => write!(f, "number >= {least}"),
             Self::Int(least, most) => write!(f, "number {least} to {most}"),
             Self::Float => f.write_str("seconds"),

@@ -5,6 +5,7 @@ const DEFAULT: &[&str] = &[
     // The server and its database of agents.
     "agent_down_time",
     "allow_*",
+    "allowed_*",
     "api_*",
     "auth_strategy",
     "backlog",
@@ -63,6 +64,7 @@ const DEFAULT: &[&str] = &[
     "vlan_transparent",
     "wsgi_*",
     "quota_*",
+    "track_quota_usage",
     "state_report_*",
     "dns_publish_fixed_ip",
     // The metering agent, which is another program.

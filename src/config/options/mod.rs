@@ -11,7 +11,6 @@ mod l3;
 mod metadata;
 mod rabbit;
 
-use super::ini::normal_group;
 use super::value::Kind;
 use crate::neutron::Role;
 use crate::spelling::nearest;
@@ -108,7 +107,12 @@ pub(super) fn all() -> impl Iterator<Item = &'static Known> {
 
 /// By its present name; the group as in a file, normalised.
 pub(super) fn find(group: &str, name: &str) -> Option<&'static Known> {
-    all().find(|known| known.name == name && normal_group(known.group) == group)
+    all().find(|known| known.name == name && same_group(known.group, group))
+}
+
+/// Is a group of the tables the one that was written so? Only `DEFAULT` has a case.
+pub(super) fn same_group(known: &str, written: &str) -> bool {
+    known == written || (known != "DEFAULT" && known.eq_ignore_ascii_case(written))
 }
 
 /// What to think of an entry that no row of the tables has.
@@ -128,7 +132,7 @@ pub(super) fn stranger(group: &str, name: &str) -> Stranger {
     if group != "DEFAULT" && group.trim().eq_ignore_ascii_case("default") {
         return Stranger::NotDefault;
     }
-    let ours = || all().filter(|known| normal_group(known.group) == group);
+    let ours = || all().filter(|known| same_group(known.group, group));
     if ours().next().is_none() || foreign::is_foreign(group, name) {
         return Stranger::Foreign;
     }
@@ -154,7 +158,7 @@ pub(super) fn misspelt_group(group: &str) -> Option<&'static str> {
             .filter(|group| group.len() >= LONG)
     };
     if group.len() < LONG
-        || all().any(|known| normal_group(known.group) == group)
+        || all().any(|known| same_group(known.group, group))
         || foreign::GROUPS.contains(&group)
     {
         return None;

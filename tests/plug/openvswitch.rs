@@ -310,3 +310,32 @@ fn over_tls() {
         node.stop().await;
     });
 }
+
+/// What ovs-vswitchd says of a port that it can't make is told, and nothing of that port stays.
+#[test]
+fn a_port_that_fails() {
+    on_a_host("openvswitch::a_port_that_fails", || async {
+        start_database();
+        start_switch();
+        add_bridge();
+        let taken = format!("qr-{ROUTER}");
+        sh(&format!("ip link add {taken} type veth peer name other"));
+        let node = Node::with_tenant(driver(unix(), false)).await;
+        node.error_with(&format!(
+            "plug {taken} into Open vSwitch's bridge br-int: ovs-vswitchd says"
+        ))
+        .await;
+        let error = node.error().await;
+        assert!(
+            error.contains("[W1502]") && error.contains("could not"),
+            "{error}"
+        );
+        // The network's port is another target's, and well.
+        eventually(&format!("ip -n {} link show tap{DHCP}", dhcp_namespace())).await;
+        eventually(&format!("! ovs-vsctl get Port {taken} tag")).await;
+        sh(&format!("ip link del {taken}"));
+        node.converged(2).await;
+        assert_eq!(get("Port", &taken, "tag"), "4095");
+        node.stop().await;
+    });
+}

@@ -16,6 +16,7 @@
 //! | what a field of Neutron's messages means to us | `neutron/decode/`; messages to look at: `tests/recorded/` |
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
+//! | how a port reaches a layer 2 that another agent keeps | `plug/` |
 //! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
 //! | what is kept over a restart | `store.rs` |
 //! | how Neutron's messages travel | `neutron/bus/` |
@@ -23,7 +24,7 @@
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
 //! Arrows point one way: `main -> cli -> app -> topology -> model`, `app -> reconcile -> plan -> model`,
-//! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
+//! `reconcile -> dhcp dns metadata -> plan::scope`, `reconcile -> plug`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
 pub mod app;

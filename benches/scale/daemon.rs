@@ -36,6 +36,7 @@ impl Loop {
             store: Arc::new(Store::open(state_dir).unwrap()),
             settings,
             rooms,
+            plug: Arc::default(),
             shared_state,
             plug: Arc::default(),
             ready,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use warren::model::Event;
-use warren::plug::{Driver, OpenVswitch, OvsdbAddress};
+use warren::plug::{Driver, OpenVswitch, OvsdbAddress, OvsdbTls};
 
 use crate::node::Node;
 use crate::tenant::{self, BLUE, DHCP, DHCP_MAC, R1, ROUTER, dhcp_namespace, router_namespace};
@@ -34,7 +34,8 @@ fn start_database() {
     sh("mkdir -p /run/openvswitch
         [ -e /run/conf.db ] || ovsdb-tool create /run/conf.db /usr/share/openvswitch/vswitch.ovsschema
         ovsdb-server /run/conf.db --remote=punix:/run/openvswitch/db.sock --remote=db:Open_vSwitch,Open_vSwitch,manager_options \
-          --pidfile --log-file=/run/ovsdb.log --detach --no-chdir
+          --private-key=db:Open_vSwitch,SSL,private_key --certificate=db:Open_vSwitch,SSL,certificate \
+          --ca-cert=db:Open_vSwitch,SSL,ca_cert --pidfile --log-file=/run/ovsdb.log --detach --no-chdir
         ovs-vsctl --no-wait init");
 }
 
@@ -221,6 +222,15 @@ fn pairs() {
             sh(&format!("sysctl -n net.ipv6.conf.{leg}.disable_ipv6")),
             "1"
         );
+        for (device, namespace) in [
+            (format!("ns-{DHCP}"), dhcp_namespace()),
+            (format!("qr-{ROUTER}"), router_namespace()),
+        ] {
+            let features = sh(&format!("ip netns exec {namespace} ethtool -k {device}"));
+            for off in ["rx-checksumming: off", "tx-checksumming: off"] {
+                assert!(features.contains(off), "{features}");
+            }
+        }
         assert!(!try_sh(&ping()).0, "dead until the agent has been there");
         agent_wires(&dhcp);
         agent_wires(&leg);
@@ -255,6 +265,77 @@ fn pairs() {
         assert_eq!(sh("ip netns list"), "");
         assert_eq!(sh("ovs-vsctl list-ports br-int"), "");
         eventually("! ip -o link | grep -q ': tap'").await;
+        node.stop().await;
+    });
+}
+
+/// Certificates as Open vSwitch's own tool makes them.
+#[test]
+fn over_tls() {
+    on_a_host("openvswitch::over_tls", || async {
+        sh("ovs-pki --dir=/run/pki --log=/run/pki.log init
+            cd /run/pki
+            for who in server warren; do ovs-pki --dir=/run/pki --log=/run/pki.log -u req+sign $who switch; done");
+        start_database();
+        start_switch();
+        add_bridge();
+        sh("ovs-vsctl set-ssl /run/pki/server-privkey.pem /run/pki/server-cert.pem /run/pki/switchca/cacert.pem
+            ovs-vsctl set-manager pssl:6640:127.0.0.1");
+        let with_authority = |authority: &str| {
+            let file = |name: &str| PathBuf::from(format!("/run/peers/run/pki/{name}"));
+            let files = OvsdbTls {
+                key: file("warren-privkey.pem"),
+                cert: file("warren-cert.pem"),
+                ca: file(authority),
+            };
+            driver(
+                OvsdbAddress::Ssl("127.0.0.1:6640".parse().unwrap(), files),
+                false,
+            )
+        };
+        // Of another authority; of none at all; of the right one.
+        let node = Node::with_tenant(with_authority("controllerca/cacert.pem")).await;
+        let error = node.error().await;
+        assert!(
+            error.contains("[W1501]") && error.contains("invalid peer certificate"),
+            "{error}"
+        );
+        node.stop().await;
+        let node = Node::with_tenant(with_authority("no-such-file.pem")).await;
+        node.error_with("no-such-file.pem").await;
+        node.stop().await;
+        let node = Node::with_tenant(with_authority("switchca/cacert.pem")).await;
+        node.converged(2).await;
+        assert_eq!(get("Port", &format!("tap{DHCP}"), "tag"), "4095");
+        node.stop().await;
+    });
+}
+
+/// What ovs-vswitchd says of a port that it can't make is told, and nothing of that port stays.
+#[test]
+fn a_port_that_fails() {
+    on_a_host("openvswitch::a_port_that_fails", || async {
+        start_database();
+        start_switch();
+        add_bridge();
+        let taken = format!("qr-{ROUTER}");
+        sh(&format!("ip link add {taken} type veth peer name other"));
+        let node = Node::with_tenant(driver(unix(), false)).await;
+        node.error_with(&format!(
+            "plug {taken} into Open vSwitch's bridge br-int: ovs-vswitchd says"
+        ))
+        .await;
+        let error = node.error().await;
+        assert!(
+            error.contains("[W1502]") && error.contains("could not"),
+            "{error}"
+        );
+        // The network's port is another target's, and well.
+        eventually(&format!("ip -n {} link show tap{DHCP}", dhcp_namespace())).await;
+        eventually(&format!("! ovs-vsctl get Port {taken} tag")).await;
+        sh(&format!("ip link del {taken}"));
+        node.converged(2).await;
+        assert_eq!(get("Port", &taken, "tag"), "4095");
         node.stop().await;
     });
 }

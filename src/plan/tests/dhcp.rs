@@ -1,5 +1,7 @@
 //! What DHCP, DNS and metadata serve in a network's namespace.
 
+use netns::spec::{Link, Place};
+
 use super::*;
 use crate::plan::{self, scope::Services};
 
@@ -556,4 +558,60 @@ fn the_namespace_holds_our_port_and_the_host_its_far_end() {
         Some(&ip("10.0.0.1")),
         "DNS forwards through the network's gateway"
     );
+}
+
+#[test]
+fn ports_of_a_layer_2_that_another_agent_keeps() {
+    let foreign = Network {
+        attachment: Attachment::Foreign,
+        ..blue()
+    };
+    let veth = |mac| {
+        Link::veth(dev("tap00000000-00"), Place::Home)
+            .mac(mac)
+            .mtu(1450)
+    };
+    let mac = foreign.dhcp_port.as_ref().unwrap().mac;
+    for (name, plugging, device, link, on_host) in [
+        (
+            "a pair, whose far end the agent takes",
+            Plugging::Veth,
+            "ns-00000000-00",
+            veth(mac),
+            true,
+        ),
+        (
+            "made by a switch",
+            Plugging::Internal,
+            "tap00000000-00",
+            Link::given().mac(mac).mtu(1450),
+            false,
+        ),
+    ] {
+        let settings = Settings {
+            plugging,
+            ..Settings::default()
+        };
+        let state = State {
+            networks: [(BLUE, Arc::new(foreign.clone()))].into(),
+            ..State::default()
+        };
+        let plan = plan::plan(&state, Target::Network(BLUE), &settings).unwrap();
+        let inside = plan.inside.unwrap();
+        let found = inside.links[&dev(device)].clone();
+        assert_eq!(
+            Link {
+                addrs: None,
+                ..found
+            },
+            link,
+            "{name}"
+        );
+        assert_eq!(plan.ports[0].device, dev(device), "{name}");
+        let served = plan::dhcp_scope(&foreign, &settings).unwrap();
+        assert_eq!(served.device, dev(device), "{name}");
+        let host: Vec<_> = plan.host.links.into_iter().collect();
+        let tap = (dev("tap00000000-00"), Link::existing().mtu(1450));
+        assert_eq!(host, if on_host { vec![tap] } else { vec![] }, "{name}");
+    }
 }

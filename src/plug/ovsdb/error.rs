@@ -17,7 +17,7 @@ pub enum Error {
         advice(address)
     )]
     Connect {
-        address: OvsdbAddress,
+        address: Box<OvsdbAddress>,
         #[source]
         source: io::Error,
     },
@@ -37,7 +37,7 @@ pub enum Error {
     },
     #[error("talk to Open vSwitch's database at {address}")]
     Lost {
-        address: OvsdbAddress,
+        address: Box<OvsdbAddress>,
         #[source]
         source: io::Error,
     },
@@ -46,18 +46,18 @@ pub enum Error {
         waited.as_secs()
     )]
     Late {
-        address: OvsdbAddress,
+        address: Box<OvsdbAddress>,
         waited: Duration,
     },
     #[error("understand what Open vSwitch's database at {address} says (is it an OVSDB server?)")]
     Garbled {
-        address: OvsdbAddress,
+        address: Box<OvsdbAddress>,
         #[source]
         source: Garbled,
     },
     #[error("change Open vSwitch's database at {address}: it says {error}{}", details.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Refused {
-        address: OvsdbAddress,
+        address: Box<OvsdbAddress>,
         error: String,
         details: Option<String>,
     },

@@ -106,21 +106,21 @@ impl Session {
 
     fn lost(&self, source: io::Error) -> Error {
         Error::Lost {
-            address: self.address.clone(),
+            address: Box::new(self.address.clone()),
             source,
         }
     }
 
     fn garbled(&self, source: super::split::Garbled) -> Error {
         Error::Garbled {
-            address: self.address.clone(),
+            address: Box::new(self.address.clone()),
             source,
         }
     }
 
     fn refused(&self, refusal: Refusal) -> Error {
         Error::Refused {
-            address: self.address.clone(),
+            address: Box::new(self.address.clone()),
             error: refusal.error,
             details: refusal.details,
         }
@@ -135,7 +135,7 @@ impl std::fmt::Debug for Session {
 
 async fn open(address: &OvsdbAddress) -> Result<Box<dyn Stream>, Error> {
     let failed = |source| Error::Connect {
-        address: address.clone(),
+        address: Box::new(address.clone()),
         source,
     };
     let tcp = async |at| {
@@ -161,7 +161,10 @@ async fn open(address: &OvsdbAddress) -> Result<Box<dyn Stream>, Error> {
 
 fn late(address: &OvsdbAddress, waited: Duration) -> Error {
     Error::Late {
-        address: address.clone(),
+        address: Box::new(address.clone()),
         waited,
     }
 }
+
+#[cfg(test)]
+mod tests;

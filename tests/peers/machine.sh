@@ -7,6 +7,7 @@ set -euo pipefail
 wanted=(
   nft:nftables # warren loads its rulesets with it
   cc:gcc       # links Rust programs
+  ip:iproute2  # what the namespaces crate's tests look with
   unshare:util-linux
   nsenter:util-linux
   flock:util-linux

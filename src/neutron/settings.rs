@@ -1,0 +1,68 @@
+//! What the agents' configuration files chose for our part towards Neutron, checked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::bus;
+
+/// The agent whose place we take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Role {
+    Dhcp,
+    L3,
+    Metadata,
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `[DEFAULT] host`, verbatim: who we are to the server.
+    pub host: String,
+    pub roles: BTreeSet<Role>,
+    pub bus: bus::Settings,
+    /// Between two state reports (`[AGENT] report_interval`); `None`: none is sent.
+    pub report_interval: Option<Duration>,
+    /// `[AGENT] availability_zone`
+    pub availability_zone: String,
+    /// Only repeated in the state report (`[AGENT] log_agent_heartbeats`).
+    pub log_agent_heartbeats: bool,
+    /// As configured; repeated in the state report.
+    pub interface_driver: String,
+    pub dhcp: Dhcp,
+    pub l3: L3,
+    pub metadata: Metadata,
+}
+
+#[derive(Debug, Clone)]
+pub struct Dhcp {
+    /// As configured; repeated in the state report.
+    pub driver: String,
+    /// Seconds, -1 is for ever; repeated in the state report.
+    pub lease: i64,
+    /// Every network's domain; empty: none.
+    pub dns_domain: String,
+    /// Addresses that DNS forwards to, asked from inside each network's namespace (`dnsmasq_dns_servers` without domains).
+    pub forwarders: Vec<std::net::SocketAddr>,
+    /// How often what failed is looked at, and the shortest time between two such looks.
+    pub resync_interval: Duration,
+    pub resync_throttle: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct L3 {
+    /// As configured; `legacy` is what we are.
+    pub agent_mode: String,
+    pub handle_internal_only_routers: bool,
+    /// Names of the extensions that are on (`[agent] extensions`).
+    pub extensions: BTreeSet<String>,
+    /// A failed full sync is tried again this often; the first comes within `fuzzy_delay`.
+    pub periodic_interval: Duration,
+    pub fuzzy_delay: Duration,
+}
+
+/// Repeated in the metadata agent's state report.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    pub nova_host: String,
+    pub nova_port: u16,
+    pub proxy_socket: String,
+}

@@ -47,6 +47,8 @@ mod word {
     pub(super) const IFLA_LINKINFO: u16 = 18;
     pub(super) const IFLA_IFALIAS: u16 = 20;
     pub(super) const IFLA_NET_NS_FD: u16 = 28;
+    pub(super) const IFLA_NUM_TX_QUEUES: u16 = 31;
+    pub(super) const IFLA_NUM_RX_QUEUES: u16 = 32;
     pub(super) const IFLA_INFO_KIND: u16 = 1;
     pub(super) const IFLA_INFO_DATA: u16 = 2;
     pub(super) const IFLA_BR_FORWARD_DELAY: u16 = 1;
@@ -157,12 +159,14 @@ fn namespace(name: &NsName, spec: &Spec, home: &File, far: &BTreeMap<&DevName, u
         };
         let mut body = Body::link(indexes[dev], word::IFF_UP);
         describe(&mut body, dev, link);
+        one_queue(&mut body);
         body.nest(word::IFLA_LINKINFO, |info| {
             info.text(word::IFLA_INFO_KIND, "veth");
             info.nest(word::IFLA_INFO_DATA, |data| {
                 data.nest(word::VETH_INFO_PEER, |end| {
                     end.header(&Body::link(far[peer], 0));
                     end.text(word::IFLA_IFNAME, peer.as_str());
+                    one_queue(end);
                     if let Some(mtu) = link.mtu {
                         end.put(word::IFLA_MTU, &mtu.to_ne_bytes());
                     }
@@ -220,6 +224,12 @@ fn far_ends(host: &Spec, indexes: &BTreeMap<&DevName, u32>) {
         batch.change(word::NEWLINK, body);
     }
     batch.send();
+}
+
+/// Of each end of a pair, as the daemon says it.
+fn one_queue(body: &mut Body) {
+    body.put(word::IFLA_NUM_TX_QUEUES, &1_u32.to_ne_bytes());
+    body.put(word::IFLA_NUM_RX_QUEUES, &1_u32.to_ne_bytes());
 }
 
 fn describe(body: &mut Body, dev: &DevName, link: &Link) {

@@ -209,6 +209,11 @@ fn vxlan(data: &[InfoVxlan]) -> KindSeen {
     KindSeen::Vxlan { tunnel, underlay }
 }
 
+/// A pair uses one queue in any case. Not told so, the kernel makes one per processor and waits until the others are out of
+/// use, twice, under the lock of all devices.
+const ONE_QUEUE: [LinkAttribute; 2] =
+    [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
+
 /// Makes a device: down, with the hardware address and MTU that it shall have. `below` is the index of its parent
 /// or underlay; `far` the namespace of a pair's far end.
 pub(crate) fn create(
@@ -229,10 +234,14 @@ pub(crate) fn create(
             if let Some(far) = far {
                 end = end.setns_by_fd(far.file().as_raw_fd());
             }
-            let peer = rtnetlink::packet_route::link::InfoVeth::Peer(end.build());
-            LinkVeth::new(name, "")
+            let mut end = end.build();
+            end.attributes.extend(ONE_QUEUE);
+            let peer = rtnetlink::packet_route::link::InfoVeth::Peer(end);
+            let mut message = LinkVeth::new(name, "")
                 .set_info_data(InfoData::Veth(peer))
-                .build()
+                .build();
+            message.attributes.extend(ONE_QUEUE);
+            message
         }
         LinkKind::Bridge => of_kind(name, InfoKind::Bridge, InfoData::Bridge(plain_bridge())),
         LinkKind::Vxlan(tunnel) => of_kind(

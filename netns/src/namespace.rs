@@ -5,8 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netns_rs::{Env, NetNs};
 use nix::errno::Errno;
@@ -19,6 +19,7 @@ use crate::enter::{on_worker, return_to};
 use crate::error::Error;
 use crate::names::NsName;
 use crate::spec::Place;
+use crate::sysctl::Settings;
 
 /// Where `ip netns` looks.
 pub(crate) const DIRECTORY: &str = "/run/netns";
@@ -41,6 +42,7 @@ pub struct Namespace {
     place: Place,
     file: Arc<File>,
     inode: u64,
+    settings: Arc<Mutex<Settings>>,
 }
 
 impl Namespace {
@@ -159,12 +161,19 @@ impl Namespace {
         &self.file
     }
 
+    /// Of use to a thread that is inside only.
+    pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
+        // Whoever panicked under it left directories that are open.
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn from_file(place: Place, file: File) -> io::Result<Self> {
         let inode = file.metadata()?.ino();
         Ok(Self {
             place,
             file: Arc::new(file),
             inode,
+            settings: Arc::default(),
         })
     }
 }

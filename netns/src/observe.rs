@@ -136,7 +136,7 @@ pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
         actual.table = table(stay, spec).map_err(failed.clone()("nftables table"))?;
     }
     actual.sysctls = stay
-        .settings
+        .settings()
         .read(spec.sysctls.keys())
         .map_err(|error| failed("sysctls")(error.into()))?;
     peers(stay, spec, &mut actual)?;

@@ -1,8 +1,9 @@
-//! One stay of a worker thread inside of a namespace: the settings and the netlink sockets that it holds there, and those
-//! in the namespaces that pairs of devices lead to.
+//! One stay of a worker thread inside of a namespace: the netlink sockets that it holds there, and in the namespaces
+//! that pairs of devices lead to.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::MutexGuard;
 
 use crate::error::Error;
 use crate::namespace::Namespace;
@@ -14,7 +15,6 @@ use crate::wire::Wire;
 pub(crate) struct Stay {
     namespace: Namespace,
     pub(crate) route: Wire,
-    pub(crate) settings: Settings,
     netfilter: Option<Wire>,
     elsewhere: BTreeMap<Place, Option<Elsewhere>>,
     /// Messages that changed (or tried to change) something, and written sysctls.
@@ -39,11 +39,14 @@ impl Stay {
         Ok(Self {
             namespace: namespace.clone(),
             route,
-            settings: Settings::default(),
             netfilter: None,
             elsewhere: BTreeMap::new(),
             writes: 0,
         })
+    }
+
+    pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.namespace.settings()
     }
 
     pub(crate) fn place(&self) -> &Place {

@@ -51,7 +51,7 @@ pub enum SysctlSeen {
 /// Parts of the kernel that many do without, and whose settings then mean nothing.
 const DISPENSABLE: [&str; 2] = ["net/ipv6", "net/bridge"];
 
-/// The settings of the namespace that the thread is in, for as long as it stays there.
+/// The settings of one namespace, for threads that are inside.
 ///
 /// Each namespace has directories of its own by the same names, `net/ipv4` and so on, and the kernel looks for one among
 /// those of all namespaces, one by one: each is looked for once, and kept open.

@@ -28,7 +28,6 @@ use crate::error::Error;
 use crate::namespace::{self, Namespace};
 use crate::reactor::register;
 use crate::spec::{Place, Spec};
-use crate::sysctl::Settings;
 
 /// What happens within this time is told once: long enough for one change of ours, short beside two seconds.
 const GATHER: Duration = Duration::from_millis(50);
@@ -156,8 +155,9 @@ impl Watcher {
     pub async fn watch_settings(&self, ns: &Namespace, spec: &Spec) -> Result<(), Error> {
         let keys: Vec<String> = spec.sysctls.keys().cloned().collect();
         // All of them each time: a file that went with its device is another when it comes back.
+        let inside = ns.clone();
         let settings = ns.enter(move || {
-            let mut settings = Settings::default();
+            let mut settings = inside.settings();
             let open = keys.iter().filter_map(|key| settings.file(key).ok());
             Ok(open.map(Setting::read_first).collect())
         });

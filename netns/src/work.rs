@@ -64,7 +64,7 @@ impl<'a> Work<'a> {
             }
             Step::SetSysctl { key, value } => self.alone(step, |work| {
                 work.stay.writes += 1;
-                Ok(work.stay.settings.write(key, value)?)
+                Ok(work.stay.settings().write(key, value)?)
             }),
             Step::LoadTable { .. } | Step::DeleteTable { .. } | Step::ChangeMaps { .. } => {
                 self.alone(step, |work| work.table(step));

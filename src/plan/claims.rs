@@ -116,7 +116,7 @@ mod tests {
                 order.iter().map(|n| ("web", port(*n), *n)).collect();
             assert_eq!(claims.get("web"), Some(&3), "{order:?}");
             let all = [1, 2, 3].map(|n| (port(n), n));
-            assert_eq!(claims.all("web").unwrap(), all, "{order:?}");
+            assert_eq!(claims.all("web"), Some(&all[..]), "{order:?}");
             claims.remove("web", port(3));
             assert_eq!(claims.get("web"), Some(&2), "the one before is known again");
         }
@@ -131,7 +131,7 @@ mod tests {
         ];
         let mut claims: Claims<&str, i32> = claims.into_iter().collect();
         let all = [(port(1), 10), (port(1), 11), (port(2), 20)];
-        assert_eq!(claims.all("web").unwrap(), all);
+        assert_eq!(claims.all("web"), Some(&all[..]));
         claims.remove("web", port(1));
         claims.remove("web", port(1));
         assert_eq!(claims, [("web", port(2), 20)].into_iter().collect());

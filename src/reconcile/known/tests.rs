@@ -159,28 +159,21 @@ fn what_takes_more_than_clients_is_made_anew() {
     let machine = Arc::new(port(5, 5, DeviceOwner::Machine));
     before.ports.insert(machine.id, machine);
     let known = Entry::of(&Arc::new(before.clone()), &settings);
+    let mut without_domain = before.clone();
+    without_domain.dns_domain.clear();
+    let mut without_ports = before.clone();
+    without_ports.ports.clear();
+    let mut routed = before.clone();
     let leg = Arc::new(port(6, 1, DeviceOwner::RouterInterface));
-    let rows: [(&str, fn(&mut Network), bool); 3] = [
-        ("the same", |_| {}, true),
-        (
-            "another domain",
-            |network| network.dns_domain.clear(),
-            false,
-        ),
-        ("no port", |network| network.ports.clear(), true),
-    ];
-    for (name, change, want) in rows {
-        let mut after = before.clone();
-        change(&mut after);
+    routed.ports.insert(leg.id, leg);
+    let of_routed = Entry::of(&Arc::new(routed.clone()), &settings);
+    for (name, known, after, want) in [
+        ("the same", &known, before.clone(), true),
+        ("another domain", &known, without_domain, false),
+        ("no port any more", &known, without_ports, true),
+        ("a router comes", &known, routed, false),
+        ("a router goes", &of_routed, before, false),
+    ] {
         assert_eq!(known.continued(&Arc::new(after)).is_some(), want, "{name}");
     }
-    let mut routed = before.clone();
-    routed.ports.insert(leg.id, leg);
-    let routed = Arc::new(routed);
-    assert!(known.continued(&routed).is_none(), "a router comes");
-    let known = Entry::of(&routed, &settings);
-    assert!(
-        known.continued(&Arc::new(before)).is_none(),
-        "a router goes"
-    );
 }

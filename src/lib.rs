@@ -12,6 +12,7 @@
 //! | looking for | open |
 //! |---|---|
 //! | what a key of the topology file means, or its check | `topology/` |
+//! | what a field of Neutron's messages means to us | `neutron/decode/`; messages to look at: `tests/recorded/` |
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
 //! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |

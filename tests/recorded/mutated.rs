@@ -115,7 +115,7 @@ fn spoil(text: &mut String, random: &mut StdRng) {
     let at = *at.collect::<Vec<_>>().choose(random).unwrap();
     match random.random_range(0..5) {
         0 => text.truncate(at),
-        1 => text.insert_str(at, "\n"),
+        1 => text.insert(at, '\n'),
         2 => text.insert_str(at, &"9".repeat(random.random_range(1..400))),
         3 => text.insert(at, char::from(random.random_range(0..128u8))),
         _ => text.push('ß'),

@@ -76,7 +76,12 @@ fn port(id: u128, number: u8, owner: DeviceOwner) -> Port {
 
 /// Mostly a machine of its own; at times with something that is another's, or of a kind that changes more.
 fn some_port(random: &mut StdRng, number: u8) -> Port {
-    let owners = [DeviceOwner::RouterInterface, DeviceOwner::Service];
+    let owners = [
+        DeviceOwner::RouterInterface,
+        DeviceOwner::Service,
+        DeviceOwner::Other,
+        DeviceOwner::Dhcp,
+    ];
     let mut port = port(random.random(), number, DeviceOwner::Machine);
     let other = self::port(0, random.random_range(0..number.max(1)), port.owner);
     match random.random_range(0..20) {

@@ -17,6 +17,15 @@ const PORT: &str = "33333333-0000-4000-8000-000000000001";
 const ROUTER: &str = "44444444-0000-4000-8000-000000000001";
 const FLOATING: &str = "55555555-0000-4000-8000-000000000001";
 
+/// Name, JSON pointer, the value there (`None`: no such key), what is told of the outcome, and what that is.
+type Row<T> = (
+    &'static str,
+    &'static str,
+    Option<Value>,
+    fn(&T) -> String,
+    &'static str,
+);
+
 fn naming() -> Naming {
     Naming::new("net1", "Example.org.")
 }

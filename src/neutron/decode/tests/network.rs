@@ -3,7 +3,7 @@ use crate::model::{DeviceOwner, Ipv6Mode, Network};
 
 #[test]
 fn what_each_key_means() {
-    let rows: Vec<(&str, &str, Option<Value>, fn(&Network) -> String, &str)> = vec![
+    let rows: Vec<Row<Network>> = vec![
         (
             "project",
             "/project_id",

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::Protocol;
 
-fn forwarding(data: Value) -> Value {
+fn forwarding(data: &Value) -> Value {
     let mut object = json!({
         "versioned_object.name": "PortForwarding", "versioned_object.namespace": "versionedobjects",
         "versioned_object.version": "1.3",
@@ -13,7 +13,9 @@ fn forwarding(data: Value) -> Value {
         },
     });
     let fields = object["versioned_object.data"].as_object_mut().unwrap();
-    fields.extend(data.as_object().unwrap().clone());
+    for (key, value) in data.as_object().unwrap() {
+        fields.insert(key.clone(), value.clone());
+    }
     object
 }
 
@@ -57,7 +59,7 @@ fn port_forwardings_of_an_answer() {
             Err("internal_ip_address is the text \"::1\", where an IPv4 address is wanted"),
         ),
     ] {
-        let decoded = port_forwardings(&json!([forwarding(data)])).unwrap();
+        let decoded = port_forwardings(&json!([forwarding(&data)])).unwrap();
         match want {
             Ok(want) => {
                 let (router, found) = &decoded.value[0];
@@ -80,11 +82,11 @@ fn port_forwardings_of_an_answer() {
         }
     }
     let other = with(
-        forwarding(json!({})),
+        forwarding(&json!({})),
         "/versioned_object.version",
         Some(json!("2.0")),
     );
-    let decoded = port_forwardings(&json!([other, forwarding(json!({}))])).unwrap();
+    let decoded = port_forwardings(&json!([other, forwarding(&json!({}))])).unwrap();
     assert_eq!(decoded.value.len(), 1, "the rest of the list is taken");
     assert!(port_forwardings(&Value::Null).is_err());
 }
@@ -101,7 +103,9 @@ fn pushes() {
     assert!(
         matches!(&pushed.objects, Pushed::ConntrackHelpers(list) if list[0].1.protocol == Protocol::Tcp)
     );
-    let pushed = of(json!([forwarding(json!({}))]), "created").unwrap().value;
+    let pushed = of(json!([forwarding(&json!({}))]), "created")
+        .unwrap()
+        .value;
     assert!(matches!(&pushed.objects, Pushed::PortForwardings(list) if list.len() == 1));
     let other = json!([{"versioned_object.name": "Port"}]);
     assert_eq!(

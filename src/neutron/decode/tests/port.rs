@@ -58,7 +58,7 @@ fn owners() {
 
 #[test]
 fn what_each_key_means() {
-    let rows: Vec<(&str, &str, Option<Value>, fn(&Port) -> String, &str)> = vec![
+    let rows: Vec<Row<Port>> = vec![
         ("name", "/name", Some(json!("n")), |p| p.name.clone(), "n"),
         (
             "a name that would move the cursor",
@@ -317,7 +317,9 @@ fn options() {
             option("mtu", "big", json!(4)),
             vec![],
             None,
-            said("DHCP option \"mtu\" with value \"big\": takes a number from 0 to 65535; it is left out"),
+            said(
+                "DHCP option \"mtu\" with value \"big\": takes a number from 0 to 65535; it is left out",
+            ),
         ),
         (
             "no text",

@@ -3,7 +3,7 @@ use crate::model::Router;
 
 #[test]
 fn what_each_key_means() {
-    let rows: Vec<(&str, &str, Option<Value>, fn(&Router) -> String, &str)> = vec![
+    let rows: Vec<Row<Router>> = vec![
         ("name", "/name", Some(json!("r2")), |r| r.name.clone(), "r2"),
         (
             "no interfaces",

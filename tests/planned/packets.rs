@@ -242,7 +242,7 @@ fn a_helper_follows_ftp() {
         .block_on(netns::conntrack_helpers(wanted))
         .unwrap();
     if there.is_empty() {
-        println!("skipped: the kernel has no nf_conntrack_ftp");
+        eprintln!("skipped: the kernel has no nf_conntrack_ftp");
         return;
     }
     cloud.router.conntrack_helpers = vec![ConntrackHelper {

@@ -242,7 +242,7 @@ fn a_helper_follows_ftp() {
         .block_on(netns::conntrack_helpers(wanted))
         .unwrap();
     if there.is_empty() {
-        println!("skipped: the kernel has no nf_conntrack_ftp");
+        eprintln!("skipped: the kernel has no nf_conntrack_ftp");
         return;
     }
     cloud.router.conntrack_helpers = vec![ConntrackHelper {
@@ -262,10 +262,14 @@ fn a_helper_follows_ftp() {
             let server = "203.0.113.1:2121".parse().unwrap();
             TcpStream::connect_timeout(&server, PATIENCE).unwrap()
         });
+        let (heard, _) = server.accept().unwrap();
+        let mut heard = BufReader::new(heard);
+        // The kernel looks at what follows a line that it has seen.
+        control.write_all(b"USER me\r\n").unwrap();
+        heard.read_line(&mut String::new()).unwrap();
         control.write_all(b"PORT 10,1,0,11,78,32\r\n").unwrap();
         let mut line = String::new();
-        let (heard, _) = server.accept().unwrap();
-        BufReader::new(heard).read_line(&mut line).unwrap();
+        heard.read_line(&mut line).unwrap();
         assert!(line.starts_with(want), "{line}");
         if !has {
             return;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use warren::model::{DhcpOption, Event, IpNet, Network, NetworkId, PortId, State, Target};
 use warren::neutron::decode::{self, DhcpNotice, Naming};
 use warren::plan::scope::{DhcpScope, Residents, Services, Zone};
-use warren::plan::{self, Settings, Shared};
+use warren::plan::{self, Ipv6Gateway, Settings, Shared};
 
 use super::{EFFECTS, NETWORKS, NOTICES, PORTS, ROUTERS, all};
 
@@ -178,6 +178,36 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
         "dhcp-routed-network-on-net1",
         "+ subnet e157c688-ae6a-49ba-8fda-ae4eb2b467ce dns-server 10.24.2.2",
         "the DHCP port on the relayed client's own segment; dnsmasq names itself, which is on another",
+    ),
+    (
+        "router-",
+        "- setting net.ipv6.conf.qr-",
+        "the kernel's default, which means nothing where it forwards; ours holds also should it not",
+    ),
+    (
+        "router-",
+        "+ setting net.ipv6.conf.qr-",
+        "no machine's advertisement configures a router",
+    ),
+    (
+        "router-",
+        "- setting net.ipv6.conf.default.accept_ra = 1",
+        "the same, for devices that are still to come",
+    ),
+    (
+        "router-",
+        "+ setting net.ipv6.conf.default.accept_ra = 0",
+        "the same",
+    ),
+    (
+        "router-",
+        "- setting net.netfilter.nf_conntrack_tcp_be_liberal = 0",
+        "agents set it to 1 since 26.0",
+    ),
+    (
+        "router-",
+        "+ setting net.netfilter.nf_conntrack_tcp_be_liberal = 1",
+        "agents set it to 1 since 26.0",
     ),
 ];
 
@@ -383,10 +413,25 @@ fn of_router(message: &str) -> BTreeSet<String> {
     let target = Target::Router(router.id);
     let mut state = State::default();
     state.apply(&Event::Router(Arc::new(router)));
-    planned(&plan::plan(&state, target, &settings()).unwrap())
+    let settings = Settings {
+        ipv6_gateway: Ipv6Gateway::Advertised,
+        ..settings()
+    };
+    let plan = plan::plan(&state, target, &settings).unwrap();
+    let mut lines = planned(&plan);
+    let inside = plan.inside.unwrap();
+    for (device, link) in &inside.links {
+        if let (Some(mac), Some(mtu)) = (link.mac, link.mtu) {
+            lines.insert(format!("link {device} {mac} mtu {mtu}"));
+        }
+    }
+    for (key, value) in &inside.sysctls {
+        lines.insert(format!("setting {} = {value}", key.replace('/', ".")));
+    }
+    lines
 }
 
-/// Addresses, and IPv4 routes that the kernel does not make by itself.
+/// Addresses, and routes that the kernel does not make by itself.
 fn planned(plan: &plan::Plan) -> BTreeSet<String> {
     let inside = plan.inside.as_ref().unwrap();
     let mut lines = BTreeSet::new();
@@ -395,11 +440,7 @@ fn planned(plan: &plan::Plan) -> BTreeSet<String> {
             lines.insert(format!("address {address} on {device}"));
         }
     }
-    let v4 = inside
-        .routes
-        .iter()
-        .filter(|route| route.destination.addr().is_ipv4());
-    for route in v4 {
+    for route in &inside.routes {
         let hops: Vec<String> = route.via.iter().map(ToString::to_string).collect();
         let device = route.dev.as_ref().map(ToString::to_string);
         lines.insert(route_line(
@@ -414,6 +455,14 @@ fn planned(plan: &plan::Plan) -> BTreeSet<String> {
 fn of_l3_agent(effect: &Value) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     addresses_and_routes(effect, &mut lines);
+    routes(&effect["routes6"], "::/0", &mut lines);
+    lines.extend(
+        texts(&effect["links"])
+            .iter()
+            .map(|link| format!("link {link}")),
+    );
+    let settings = texts(&effect["sysctls"]);
+    lines.extend(settings.iter().map(|setting| format!("setting {setting}")));
     lines
 }
 
@@ -508,13 +557,17 @@ fn addresses_and_routes(effect: &Value, lines: &mut BTreeSet<String>) {
             lines.insert(format!("address {} on {}", parts[2], parts[0]));
         }
     }
-    for route in texts(&effect["routes"])
+    routes(&effect["routes"], "0.0.0.0/0", lines);
+}
+
+fn routes(told: &Value, everything: &str, lines: &mut BTreeSet<String>) {
+    for route in texts(told)
         .iter()
         .filter(|route| !route.contains("proto kernel"))
     {
         let parts: Vec<&str> = route.split(' ').collect();
         let destination = if parts[0] == "default" {
-            "0.0.0.0/0"
+            everything
         } else {
             parts[0]
         };

@@ -249,3 +249,54 @@ fn what_waits_for_a_prefix_is_remarked_and_left_out() {
         Some(0)
     );
 }
+
+/// Residents of `blue` are known, those of other networks are not.
+struct OnlyBlue;
+
+impl Shared for OnlyBlue {
+    fn dhcp(&self, _: NetworkId) -> Option<Arc<scope::DhcpScope>> {
+        None
+    }
+
+    fn zone(&self, _: NetworkId) -> Option<Arc<scope::Zone>> {
+        None
+    }
+
+    fn residents(&self, network: NetworkId) -> Option<Arc<scope::Residents>> {
+        (network == BLUE).then(|| Arc::new(plan::residents(&blue())))
+    }
+}
+
+#[test]
+fn whose_metadata_a_router_serves() {
+    let second = |network| {
+        let mut router = inner_router();
+        router.interfaces.push(leg(2, network, "10.2.0.1/24", None));
+        router
+    };
+    let elsewhere = || {
+        let mut router = inner_router();
+        router.interfaces[0].network = OUTSIDE;
+        router
+    };
+    // Networks of known residents, and all that are asked for.
+    for (name, router, lookup, want) in [
+        ("one network", inner_router(), false, Some((1, 1))),
+        ("two legs in it", second(BLUE), false, Some((1, 1))),
+        ("another unknown one", second(OUTSIDE), false, Some((1, 2))),
+        ("only unknown ones", elsewhere(), false, None),
+        ("that the source knows", elsewhere(), true, Some((0, 1))),
+    ] {
+        let state = State {
+            routers: [(R1, Arc::new(router))].into(),
+            ..State::default()
+        };
+        let mut settings = Settings::default();
+        settings.metadata.lookup = lookup;
+        let served = plan::services(&state, Target::Router(R1), &settings, &OnlyBlue);
+        let got = served
+            .metadata
+            .map(|scope| (scope.residents.len(), scope.networks.len()));
+        assert_eq!(got, want, "{name}");
+    }
+}

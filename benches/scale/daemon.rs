@@ -38,7 +38,6 @@ impl Loop {
             rooms,
             plug: Arc::default(),
             shared_state,
-            plug: Arc::default(),
             ready,
             reports: None,
             kinds: Default::default(),

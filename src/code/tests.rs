@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::*;
+use crate::neutron::bus::{CallError, Failure};
 use crate::{chain, config, topology};
 
 const PAGE: &str = include_str!("../../docs/errors.md");
@@ -314,8 +315,35 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             WHY,
         ),
         (
+            Box::new(CallError::Away {
+                topic: "q-plugin".into(),
+                method: "get_network_info".into(),
+                reason: "it refused".into(),
+            }),
+            "get_network_info",
+            "it refused",
+        ),
+        (
+            Box::new(CallError::TimedOut {
+                topic: "q-plugin".into(),
+                method: "get_network_info".into(),
+                waited: std::time::Duration::from_secs(60),
+            }),
+            "get_network_info",
+            "within 60s",
+        ),
+        (
+            Box::new(CallError::Remote(Failure {
+                class: "NetworkNotFound".into(),
+                module: "neutron_lib.exceptions".into(),
+                message: "it went".into(),
+            })),
+            "NetworkNotFound",
+            "it went",
+        ),
+        (
             Box::new(plug::Error::Database(plug::OvsdbError::Connect {
-                address: plug::OvsdbAddress::Unix(path.clone()),
+                address: Box::new(plug::OvsdbAddress::Unix(path.clone())),
                 source: full(),
             })),
             "/the/place",

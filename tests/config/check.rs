@@ -102,7 +102,7 @@ fn kolla_with_tls_and_its_own_paths() {
         Some(PathBuf::from("/var/log/kolla/neutron/warren.log"))
     );
     assert!(all.neutron.bus.queues.manager.is_some() && all.neutron.bus.queues.stream_fanout);
-    assert_eq!(all.neutron.dhcp.forwarders.len(), 2);
+    assert_eq!(all.plan.forwarders.len(), 2);
 }
 
 #[test]

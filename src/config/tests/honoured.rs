@@ -56,7 +56,7 @@ fn defaults_are_those_of_the_agents() {
         ),
         (
             "resolvers",
-            all.plan.host_resolvers.is_empty() && all.neutron.dhcp.forwarders.is_empty(),
+            all.plan.host_resolvers.is_empty() && all.plan.forwarders.is_empty(),
         ),
         (
             "isolated",
@@ -213,11 +213,11 @@ fn options_of_dhcp_and_l3() {
             |all| {
                 let forwarders = ["192.0.2.1:53", "192.0.2.2:5353", "[2001:db8::1]:53"]
                     .map(|text| text.parse().unwrap());
-                all.neutron.dhcp.forwarders == forwarders
+                all.plan.forwarders == forwarders
             },
         ),
         ("[DEFAULT]\ndnsmasq_dns_server = 192.0.2.9", |all| {
-            all.neutron.dhcp.forwarders.len() == 1
+            all.plan.forwarders.len() == 1
         }),
         (
             "[DEFAULT]\ndnsmasq_local_resolv = true\ndnsmasq_dns_servers = 192.0.2.9",

@@ -407,7 +407,7 @@ fn lines_of_dnsmasq_are_told_with_their_numbers() {
     };
     let good = with("dnsmasq.conf");
     assert_eq!(
-        good.configured.unwrap().neutron.dhcp.forwarders,
+        good.configured.unwrap().plan.forwarders,
         ["192.0.2.7:5353".parse().unwrap()]
     );
     let told_of_good = told(&good.problems);

@@ -593,7 +593,7 @@ fn ports_of_a_layer_2_that_another_agent_keeps() {
             ..Settings::default()
         };
         let state = State {
-            networks: [(BLUE, Arc::new(foreign.clone()))].into(),
+            networks: imbl::OrdMap::unit(BLUE, Arc::new(foreign.clone())),
             ..State::default()
         };
         let plan = plan::plan(&state, Target::Network(BLUE), &settings).unwrap();

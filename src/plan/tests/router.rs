@@ -288,7 +288,7 @@ fn whose_metadata_a_router_serves() {
         ("that the source knows", elsewhere(), true, Some((0, 1))),
     ] {
         let state = State {
-            routers: [(R1, Arc::new(router))].into(),
+            routers: imbl::OrdMap::unit(R1, Arc::new(router)),
             ..State::default()
         };
         let mut settings = Settings::default();

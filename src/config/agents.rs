@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::problem::{Code, quoted};
 use super::reader::{Reader, default};
 use super::{bus, dnsmasq};
+use crate::model::Protocol;
 use crate::neutron::{self, Dhcp, L3, Role};
 use crate::{dns, plan};
 
@@ -17,14 +18,22 @@ const DNS: u16 = 53;
 /// dnsmasq gives no lease that is shorter.
 const SHORTEST_LEASE: i64 = 120;
 /// Those that Neutron's agent has and this one has not.
-const OTHER_EXTENSIONS: [&str; 5] = [
-    "fip_qos",
-    "gateway_ip_qos",
-    "conntrack_helper",
-    "ndp_proxy",
-    "snat_log",
+const OTHER_EXTENSIONS: [&str; 4] = ["fip_qos", "gateway_ip_qos", "ndp_proxy", "snat_log"];
+const EXTENSIONS: [&str; 2] = ["port_forwarding", CONNTRACK_HELPER];
+const CONNTRACK_HELPER: &str = "conntrack_helper";
+/// Those that Neutron knows and that are one helper in the kernel, too (`conf/agent/l3/config.py`, `conntrack_helper.py`).
+const HELPERS: [(&str, Protocol); 10] = [
+    ("amanda", Protocol::Udp),
+    ("ftp", Protocol::Tcp),
+    ("irc", Protocol::Tcp),
+    ("netbios-ns", Protocol::Udp),
+    ("pptp", Protocol::Tcp),
+    ("sane", Protocol::Tcp),
+    ("sip", Protocol::Tcp),
+    ("sip", Protocol::Udp),
+    ("snmp", Protocol::Udp),
+    ("tftp", Protocol::Udp),
 ];
-const EXTENSIONS: [&str; 1] = ["port_forwarding"];
 
 const LEASE: (&str, &str) = default("dhcp_lease_duration");
 const ZONE: (&str, &str) = ("AGENT", "availability_zone");
@@ -197,10 +206,20 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         },
         random_fully: reader.bool(("AGENT", "use_random_fully")),
         ipv6_gateway: ipv6_gateway(reader),
-        // Those are for the driver and the kernel to say.
+        // The driver says.
         plugging: plan::Plugging::default(),
-        conntrack_helpers: BTreeSet::new(),
+        conntrack_helpers: helpers(reader),
     }
+}
+
+/// All of them; which the kernel has is found out at the start.
+fn helpers(reader: &mut Reader) -> BTreeSet<(String, Protocol)> {
+    let extensions = reader.list(LIST_OF_EXTENSIONS);
+    if !extensions.iter().any(|name| name == CONNTRACK_HELPER) {
+        return BTreeSet::new();
+    }
+    let helper = |(name, protocol): (&str, Protocol)| (name.to_owned(), protocol);
+    HELPERS.into_iter().map(helper).collect()
 }
 
 /// Unset, whoever advertises itself outside is the way out.

@@ -13,7 +13,7 @@ options! {
     "resync_throttle",                  Int(0, LONG),       "1",                DHCP,   H, "seconds at least between two such looks; at most resync_interval";
     "enable_isolated_metadata",         Bool,               "false",            DHCP,   H, "metadata in the DHCP namespace of networks without a router";
     "force_metadata",                   Bool,               "false",            DHCP,   H, "metadata in the DHCP namespace of every network";
-    "enable_metadata_network",          Bool,               "false",            DHCP,   WarnedUnless(&["false"]), "networks made for metadata alone (a subnet in 169.254.0.0/16 on a router) are served as any other network", "set enable_isolated_metadata or force_metadata";
+    "enable_metadata_network",          Bool,               "false",            DHCP,   H, "who asks on a network made for metadata alone (a subnet in 169.254.0.0/16 on a router) may live behind that router";
     "num_sync_threads",                 Int(1, LONG),       "4",                DHCP,   I, "networks are worked on side by side, within a limit of warren's own";
     "bulk_reload_interval",             Int(0, LONG),       "0",                DHCP,   I, "a change reloads nothing, so there is nothing to gather";
     "dhcp_renewal_time",                Int(0, LONG),       "0",                DHCP,   H, "T1 in seconds; 0 is half the lease";

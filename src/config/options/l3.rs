@@ -14,7 +14,7 @@ options! {
     "metadata_access_mark",             Text,               "0x1",              L3,     WarnedUnless(&["0x1", "1"]), "packets for metadata carry mark 0x1 inside the router's namespace", "leave it out";
     "external_ingress_mark",            Text,               "0x2",              L3,     WarnedUnless(&["0x2", "2"]), "packets from outside carry mark 0x2 inside the router's namespace", "leave it out";
     "handle_internal_only_routers",     Bool,               "true",             L3,     H, "routers without a gateway, too";
-    "ipv6_gateway",                     Text,               "",                 L3,     WarnedUnless(&[""]), "IPv6 is not routed by this version", "leave it out until it is";
+    "ipv6_gateway",                     Text,               "",                 L3,     H, "the way out for IPv6 where the external subnets name none; unset: whoever advertises itself there";
     "radvd_user",                       Text,               "",                 L3,     I, "there is no radvd";
     "ra_confs",                         Text,               "$state_path/ra",   L3,     I, "there is no radvd";
     "min_rtr_adv_interval",             Int(0, LONG),       "30",               L3,     I, "router advertisements are not sent by this version";

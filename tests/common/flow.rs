@@ -140,6 +140,11 @@ pub fn tcp_stream(from: &Guest, to: &Guest, address: Ipv4Addr, port: u16) -> Tcp
 }
 
 impl TcpStreaming {
+    /// Waits until the stream breaks by itself, or has stalled for long, and reports.
+    pub fn ended(self) -> StreamReport {
+        self.client.join().unwrap()
+    }
+
     /// Ends the stream and reports.
     pub fn stop(self) -> StreamReport {
         self.stop.store(true, Ordering::Relaxed);

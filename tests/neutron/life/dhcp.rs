@@ -110,7 +110,7 @@ fn offers(wire: &Wire, patience: Duration) -> bool {
     })
 }
 
-fn discover(wire: &Wire) -> Vec<u8> {
+pub(super) fn discover(wire: &Wire) -> Vec<u8> {
     let mac = wire.mac();
     let mut message = Message::default();
     message

@@ -2,8 +2,12 @@
 //!
 //! Each test has nodes of its own in the shared cloud. A network or router made with [`here`] comes to that node alone.
 
+mod compare;
 mod dhcp;
+mod outside;
+mod pair;
 mod router;
+mod switch;
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -25,13 +29,26 @@ struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    /// Beside the real linuxbridge agent.
-    /// `prepare` writes more into its files before anything reads them.
+    /// Beside the real linuxbridge agent; `prepare` writes more into its files before anything reads them.
     #[track_caller]
     fn prepared(cloud: &'a Cloud, name: &str, prepare: impl FnOnce(&Node)) -> Self {
         let node = cloud.node(name);
         prepare(&node);
         node.linuxbridge_agent();
+        let warren = crate::drop_in::warren(cloud, &node);
+        Self {
+            cloud,
+            node,
+            warren,
+        }
+    }
+
+    /// Beside the real openvswitch agent.
+    #[track_caller]
+    fn switched(cloud: &'a Cloud, name: &str, prepare: impl FnOnce(&Node)) -> Self {
+        let node = cloud.node(name);
+        prepare(&node);
+        node.openvswitch();
         let warren = crate::drop_in::warren(cloud, &node);
         Self {
             cloud,

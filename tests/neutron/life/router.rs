@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::outside::{self, Outside, see};
 use super::{Ground, fixed, here, ip, qrouter, with};
-use crate::cloud::{Cloud, Node, id};
+use crate::cloud::{Cloud, id};
 use crate::common::{Guest, HttpAnswer, HttpStub, tcp_stream, wait_until};
 
-/// Who asks is told as whom the world sees it.
-const WORLD: &str = "198.18.0.1";
 const WIRE: &str = "out2";
 
 #[test]
@@ -18,8 +17,8 @@ fn a_routers_life() {
     let Some(cloud) = Cloud::shared() else {
         return;
     };
-    let ground = Ground::prepared(cloud, "life2", |node| Outside::wire(cloud, node, WIRE));
-    let outside = Outside::new(&ground, WIRE);
+    let ground = Ground::prepared(cloud, "life2", |node| outside::wire(cloud, node, WIRE));
+    let outside = Outside::new(cloud, WIRE);
     let blue = ground.network("blue", json!({}));
     let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
     let green = ground.network("green", json!({}));
@@ -41,51 +40,6 @@ fn a_routers_life() {
     life.port_forwarding();
     life.down_and_up();
     life.to_another_node();
-}
-
-/// An external network on a wire of its own, and the world on it.
-struct Outside {
-    network: Value,
-    world: Guest,
-    _answers: HttpStub,
-}
-
-impl Outside {
-    /// Before the node's agents read their files.
-    fn wire(cloud: &Cloud, node: &Node, wire: &str) {
-        let host = cloud.host();
-        if !host.run(&["ip", "link", "show", wire]).succeeded() {
-            host.bridge(wire);
-        }
-        let end = format!("{wire}.{}", node.name());
-        host.cable(&end, node, wire);
-        host.ip(&format!("link set {end} master {wire}"));
-        let mapping = format!("[linux_bridge]\nphysical_interface_mappings = {wire}:{wire}");
-        node.configure("plugins/ml2/linuxbridge_agent.ini", &mapping);
-    }
-
-    fn new(ground: &Ground<'_>, wire: &str) -> Self {
-        let network = ground.cloud.create(
-            "network",
-            json!({"name": "outside", "router:external": true, "provider:network_type": "flat",
-                "provider:physical_network": wire}),
-        );
-        let no_dhcp = json!({"gateway_ip": WORLD, "enable_dhcp": false});
-        ground.subnet(&network, "198.18.0.0/24", no_dhcp);
-        let world = ground
-            .cloud
-            .host()
-            .guest(&format!("w-{wire}"), wire, "02:00:00:00:01:01");
-        world.ip(&format!("addr add {WORLD}/24 dev eth0"));
-        let answers = HttpStub::start(&world, &format!("{WORLD}:80"), |request| {
-            HttpAnswer::new(200, request.from.ip().to_string())
-        });
-        Self {
-            network,
-            world,
-            _answers: answers,
-        }
-    }
 }
 
 struct Life<'a> {
@@ -350,7 +304,7 @@ impl Life<'_> {
     /// Its flows are cut, its addresses stay; then it dies there.
     fn to_another_node(&self) {
         let cloud = self.ground.cloud;
-        let mut second = Ground::prepared(cloud, "life3", |node| Outside::wire(cloud, node, WIRE));
+        let mut second = Ground::prepared(cloud, "life3", |node| outside::wire(cloud, node, WIRE));
         let agent = |node: &str| cloud.agent(node, "neutron-l3-agent").unwrap();
         let floating = self.floating("198.18.0.62");
         let to = json!({"port_id": id(&self.ports[0])});
@@ -387,12 +341,4 @@ impl Life<'_> {
             !second.has(&qrouter(&self.router))
         });
     }
-}
-
-/// As whom the world sees this instance; empty: not at all.
-fn see(guest: &Guest) -> String {
-    let url = format!("http://{WORLD}/");
-    let quickly = ["--connect-timeout", "1"];
-    let answer = guest.curl_with(&url, &[], &quickly);
-    answer.map(|answer| answer.body).unwrap_or_default()
 }

@@ -155,6 +155,11 @@ impl TcpStreaming {
         assert!(came, "the stream stands still");
     }
 
+    /// Waits until the stream breaks by itself, or has stalled for long, and reports.
+    pub fn ended(self) -> StreamReport {
+        self.client.join().unwrap()
+    }
+
     /// Ends the stream and reports.
     pub fn stop(self) -> StreamReport {
         self.stop.store(true, Ordering::Relaxed);

@@ -20,7 +20,7 @@ const FILES: [&str; 8] = [
 ];
 
 /// As soon as the server has heard of all three of its agents.
-fn warren(cloud: &Cloud, node: &Node) -> Service {
+pub(crate) fn warren(cloud: &Cloud, node: &Node) -> Service {
     let mut warren = node.warren_start(&[&["run"], &FILES[..]].concat());
     for binary in [
         "neutron-dhcp-agent",

@@ -56,6 +56,7 @@ impl Node {
             shared_state,
             ready: oneshot::channel().0,
             reports: None,
+            predecessor: None,
             kinds: Default::default(),
         };
         let (words, heard) = mpsc::channel(8);

@@ -53,12 +53,8 @@ pub(super) fn of_network(
     known: &impl Shared,
 ) -> Option<MetadataScope> {
     dhcp::own_port(network).filter(|_| network.admin_state_up)?;
-    let mut isolated = network
-        .subnets
-        .iter()
-        .filter(|subnet| subnet.enable_dhcp && dhcp::is_isolated(network, subnet));
     let wanted =
-        settings.metadata.force || (settings.metadata.isolated && isolated.next().is_some());
+        settings.metadata.force || (settings.metadata.isolated && known.has_isolated(network.id));
     let residents = known.residents(network.id).filter(|_| wanted)?;
     Some(MetadataScope {
         listen: SocketAddr::new(IpAddr::V4(V4), 80),

@@ -18,6 +18,10 @@ impl Shared for Known<'_> {
     fn residents(&self, _: NetworkId) -> Option<Arc<scope::Residents>> {
         Some(Arc::new(plan::residents(self.0)))
     }
+
+    fn has_isolated(&self, _: NetworkId) -> bool {
+        plan::has_isolated(self.0)
+    }
 }
 
 fn serve(network: &Network, settings: &Settings) -> Services {

@@ -10,7 +10,7 @@ THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # Everything is fetched by the target `fetch`; after it no cargo command has a reason to go out.
 cargo := CARGO_NET_OFFLINE=true cargo
 
-.PHONY: help build demo test bench lint clean setup toolchain machine fetch peers root
+.PHONY: help build demo test bench lint clean setup toolchain machine sandbox fetch peers root
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -28,7 +28,7 @@ test: root setup ## every test (formatting and lints: make lint)
 bench: root setup ## the figures of the README, as ratios against the peers
 	$(cargo) bench --locked --workspace
 
-lint: toolchain fetch ## formatting, clippy, licences and advisories
+lint: toolchain machine fetch ## formatting, clippy, licences and advisories
 	cargo fmt --all --check
 	$(cargo) clippy --locked --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --workspace check; \
@@ -38,7 +38,7 @@ clean: ## what was built here (the peers' root file system stays: $WARREN_CACHE,
 	cargo clean
 
 # The parts of the set-up, each of which does nothing when there is nothing to do.
-setup: toolchain machine fetch peers ## all that demo, test and bench need
+setup: toolchain sandbox fetch peers ## all that demo, test and bench need
 
 toolchain:
 	@tests/peers/toolchain.sh
@@ -46,13 +46,17 @@ toolchain:
 machine:
 	@tests/peers/machine.sh
 
+sandbox:
+	@tests/peers/machine.sh tests
+
 fetch: toolchain
 	@cargo fetch --locked --offline --quiet --target $(HOST) 2>/dev/null || { \
 	  echo "setup: fetching the Rust crates that Cargo.lock names"; \
 	  cargo fetch --locked --target $(HOST); }
 
-peers: machine ## the root file system with the tests' DHCP clients, dnsmasq, cloud-init ...
+peers: sandbox ## the root file systems with the tests' DHCP clients, dnsmasq, cloud-init ..., and one with a real Neutron
 	@tests/peers/rootfs.sh >/dev/null
+	@tests/peers/rootfs.sh cloud >/dev/null
 
 root:
 	@[ "$$(id -u)" = 0 ] || { \

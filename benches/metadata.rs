@@ -9,13 +9,13 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod figures;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use uuid::Uuid;
@@ -26,6 +26,7 @@ use warren::model::{DeviceOwner, InstanceId, NetworkId, Port, PortId, ProjectId,
 use warren::plan::scope::{MetadataScope, Residents};
 
 use common::{Host, PATIENCE, Running, wait_for};
+use figures::{cpu_time, median};
 
 /// The CPU that all share.
 const CPU: &str = "0";
@@ -129,8 +130,10 @@ fn measure() {
             ratios.push(both[1] / both[0]);
         }
         let [haproxy, warren] = rates.map(|rates| median(&rates));
+        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = ratios.iter().copied().fold(0.0, f64::max);
         println!(
-            "{title}: warren {warren:.0}, haproxy alone {haproxy:.0}: {:.2}x (to reach: 1.2x)",
+            "{title}: warren {warren:.0}, haproxy alone {haproxy:.0}: {:.2}x ({least:.2} to {most:.2}; to reach: 1.2x)",
             median(&ratios)
         );
     }
@@ -163,22 +166,6 @@ fn round(host: &Host, own: &str, address: SocketAddr, habit: Habit, process: &mu
     done / spent.as_secs_f64()
 }
 
-/// What all threads of a process have used; the kernel counts nanoseconds here.
-fn cpu_time(pid: Pid) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let spent = threads.map(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
-    });
-    spent.sum()
-}
-
-fn median(rates: &[f64]) -> f64 {
-    let mut sorted = rates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 /// The daemon's part, in a process of its own.
 #[tokio::main]
 async fn serve() {
@@ -206,6 +193,7 @@ async fn serve() {
             network: NetworkId(Uuid::from_u128(1)),
             by_address: by_address.collect(),
         })],
+        networks: vec![NetworkId(Uuid::from_u128(1))],
     });
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();
@@ -230,6 +218,9 @@ fn port(number: u8) -> Port {
         extra_dhcp_opts: Vec::new(),
         client_id: None,
         dns: Vec::new(),
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     }
 }
 

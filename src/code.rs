@@ -8,9 +8,10 @@ use std::iter::successors;
 
 use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
+use crate::neutron::bus;
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
-use crate::{dhcp, dns, metadata};
+use crate::{dhcp, dns, metadata, plug};
 
 /// An enum of codes; each has a text.
 macro_rules! codes {
@@ -56,6 +57,8 @@ codes! {
         StillRunning = "W1007",
         /// There is no state to tell leftovers by.
         NoState = "W1008",
+        /// The log can't be written where the configuration says.
+        Log = "W1009",
         // The state directory.
         /// The state directory can't be made, read or locked.
         StateDir = "W1101",
@@ -110,6 +113,18 @@ codes! {
         Secret = "W1404",
         /// Nova can't be asked as configured.
         Nova = "W1405",
+        // How ports reach their networks.
+        /// Open vSwitch's database can't be used.
+        Ovsdb = "W1501",
+        /// A port can't be plugged or unplugged.
+        Plug = "W1502",
+        // The message bus.
+        /// No broker can be used.
+        Broker = "W1601",
+        /// The server does not answer in time.
+        Unanswered = "W1602",
+        /// The server answers with a failure.
+        ServerFailed = "W1603",
     }
 }
 
@@ -140,7 +155,10 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(cli))
         .or_else(|| error.downcast_ref().map(alone))
         .or_else(|| error.downcast_ref().map(metadata))
+        .or_else(|| error.downcast_ref().map(call))
+        .or_else(|| error.is::<bus::LinkError>().then_some(Code::Broker))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
+        .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
 }
@@ -169,7 +187,7 @@ fn netns(error: &netns::Error) -> Code {
         | Error::Enter { .. }
         | Error::Inside { .. } => Code::Namespace,
         Error::Look { .. } => Code::Look,
-        Error::Step { .. } => Code::Refused,
+        Error::Step { .. } | Error::Give { .. } | Error::Offload { .. } => Code::Refused,
         Error::Conflict { .. } => Code::Conflict,
         Error::Unsettled { .. } => Code::Unsettled,
         Error::Socket { .. } => Code::Socket,
@@ -207,13 +225,23 @@ fn cli(error: &CliError) -> Code {
         CliError::Refused { .. } => Code::Misunderstood,
         CliError::StillRunning => Code::StillRunning,
         CliError::NoState { .. } => Code::NoState,
+        CliError::Log { .. } => Code::Log,
     }
 }
 
 fn alone(error: &AloneError) -> Code {
     match error {
-        AloneError::NotAlone => Code::NotAlone,
+        AloneError::NotAlone { .. } => Code::NotAlone,
         AloneError::Unknown(_) => Code::MaybeAlone,
+    }
+}
+
+fn call(error: &bus::CallError) -> Code {
+    use bus::CallError;
+    match error {
+        CallError::Away { .. } | CallError::NotSent { .. } | CallError::Lost { .. } => Code::Broker,
+        CallError::TimedOut { .. } => Code::Unanswered,
+        CallError::Remote(_) => Code::ServerFailed,
     }
 }
 
@@ -221,76 +249,23 @@ fn metadata(error: &metadata::Error) -> Code {
     use metadata::Error;
     match error {
         Error::Listen(_) => Code::Metadata,
-        Error::Pem { .. }
-        | Error::NoAuthorities
-        | Error::Authority { .. }
-        | Error::ClientCertificate { .. }
-        | Error::Host { .. } => Code::Nova,
+        Error::Tls(_) | Error::Host { .. } => Code::Nova,
+    }
+}
+
+/// What only passes the kernel's error on leaves it its own code.
+fn plug(error: &plug::Error) -> Option<Code> {
+    use plug::Error;
+    match error {
+        Error::Database(_) => Some(Code::Ovsdb),
+        Error::Kernel(error) => Some(netns(error)),
+        Error::NoBridge { .. }
+        | Error::Refused { .. }
+        | Error::NotDone { .. }
+        | Error::NoDevice { .. } => Some(Code::Plug),
+        Error::Several(all) => all.first().and_then(plug),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::path::PathBuf;
-
-    use super::*;
-    use crate::{chain, topology};
-
-    const PAGE: &str = include_str!("../docs/errors.md");
-
-    #[test]
-    fn every_code_is_documented_with_what_to_do() {
-        let rows = PAGE.lines().filter(|line| line.starts_with("| W"));
-        let rows: Vec<Vec<&str>> = rows
-            .map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
-            .collect();
-        let said: Vec<&str> = rows.iter().map(|row| row[0]).collect();
-        let topology = topology::Code::ALL.iter().map(|code| code.as_str());
-        let own = Code::ALL.iter().map(|code| code.as_str());
-        assert_eq!(said, topology.chain(own).collect::<Vec<_>>());
-        for row in rows {
-            let full = row.len() == 3 && row.iter().all(|cell| !cell.is_empty());
-            assert!(full, "code, what, what to do: {row:?}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_code_is_told_and_no_cause_twice() {
-        let full = || io::Error::from_raw_os_error(28);
-        let dir = PathBuf::from("/s");
-        let store = || StoreError::Dir {
-            dir: dir.clone(),
-            source: full(),
-        };
-        let look = netns::Error::Look {
-            place: netns::spec::Place::Home,
-            what: "links",
-            source: full().into(),
-        };
-        for (name, error, want) in [
-            (
-                "its own",
-                Box::new(store()) as Box<dyn Error>,
-                "[W1101] use /s as state directory: No space left on device (os error 28); create it, or name another with --state-dir",
-            ),
-            (
-                "passed on",
-                Box::new(AppError::from(store())),
-                "[W1101] use /s as state directory: No space left on device (os error 28); create it, or name another with --state-dir",
-            ),
-            (
-                "of its cause",
-                Box::new(AppError::Home(look)),
-                "[W1302] open the host's namespace: look at the links of the home namespace: No space left on device (os error 28)",
-            ),
-            (
-                "none",
-                Box::new(full()),
-                "No space left on device (os error 28)",
-            ),
-        ] {
-            assert_eq!(chain(&*error), want, "{name}");
-        }
-    }
-}
+mod tests;

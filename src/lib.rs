@@ -11,31 +11,40 @@
 //!
 //! | looking for | open |
 //! |---|---|
+//! | which options of Neutron's configuration files count, and how they are read | `config/` |
 //! | what a key of the topology file means, or its check | `topology/` |
+//! | what a field of Neutron's messages means to us | `neutron/decode/`; messages to look at: `tests/recorded/` |
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
+//! | how a port reaches a layer 2 that another agent keeps | `plug/` |
 //! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
 //! | what is kept over a restart | `store.rs` |
+//! | how Neutron's messages travel | `neutron/bus/` |
 //! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
 //! Arrows point one way: `main -> cli -> app -> topology -> model`, `app -> reconcile -> plan -> model`,
-//! `reconcile -> dhcp dns metadata -> plan::scope`, and all of them `-> netns`, which knows nothing of ours.
+//! `reconcile -> dhcp dns metadata -> plan::scope`, `reconcile -> plug`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
 pub mod app;
 pub mod cli;
 pub mod code;
+mod complaint;
+pub mod config;
 pub mod dhcp;
 pub mod dns;
+pub mod latest;
 pub mod metadata;
 pub mod model;
 pub mod neutron;
 pub mod plan;
 pub mod plug;
 pub mod reconcile;
+mod spelling;
 pub mod status;
 pub mod store;
+mod tls;
 pub mod topology;
 
 /// An error with its code and all that caused it, in one line: "[W1303] do X: because Y: because Z".

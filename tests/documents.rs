@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use clap::error::ErrorKind;
 use warren::cli::Arguments;
 
@@ -72,7 +71,8 @@ fn every_command_line_is_understood() {
             let line = line.split(" #").next().unwrap().split('|').next().unwrap();
             // "`warren show`" in a sentence says less than one types.
             let fine = [ErrorKind::MissingRequiredArgument, ErrorKind::DisplayHelp];
-            let understood = match Arguments::try_parse_from(line.split_whitespace()) {
+            let words = line.split_whitespace().map(Into::into);
+            let understood = match Arguments::from_command_line(words) {
                 Ok(_) => true,
                 Err(error) => fine.contains(&error.kind()),
             };

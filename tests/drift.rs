@@ -167,6 +167,14 @@ fn drift_on_the_host_is_repaired() {
         cloud.host.run(&["sh", "-ec", script]).ok();
         cloud.is_repaired(name);
     }
+    // The bridge comes back with what is warren's; the instance's tap was plugged by somebody else, who plugs it again.
+    cloud.host.ip("link del br-blue");
+    let plug = format!("ip link set {} master br-blue", cloud.blue.tap());
+    let back = wait_until(Duration::from_secs(2), || {
+        cloud.host.run(&["sh", "-c", &plug]).succeeded()
+    });
+    assert!(back, "no br-blue after 2 s");
+    cloud.is_repaired("a bridge deleted");
 }
 
 #[test]

@@ -188,6 +188,45 @@ fn the_outside_sees_the_gateway_address() {
 }
 
 #[test]
+fn without_snat_the_outside_sees_the_true_address() {
+    let Some(cloud) = cloud("no-snat", "") else {
+        return;
+    };
+    let route = ["ip", "route", "add", "10.0.1.0/24", "via", "203.0.113.5"];
+    cloud.world.run(&route).ok();
+    let before = cloud.table();
+    let with = "address = \"203.0.113.5\" }";
+    let without = "address = \"203.0.113.5\", snat = false }";
+    cloud.daemon.rewrite(&CLOUD.replace(with, without));
+    wait_for("another table", PATIENCE, || {
+        (cloud.table() != before).then_some(())
+    });
+    assert_eq!(
+        seen_source(&cloud.blue, &cloud.world, "203.0.113.1", 8080),
+        Ipv4Addr::new(10, 0, 1, 11)
+    );
+}
+
+#[test]
+fn an_extra_route_leads_through_an_instance() {
+    let Some(cloud) = cloud(
+        "extra",
+        "routes = [{ to = \"192.168.77.0/24\", via = \"10.0.2.11\" }]\n",
+    ) else {
+        return;
+    };
+    cloud.green.ip("addr add 192.168.77.1/32 dev lo");
+    assert!(cloud.blue.ping("192.168.77.1"), "by way of green1");
+    cloud.daemon.rewrite(CLOUD);
+    wait_for("the route to go", PATIENCE, || {
+        let routes = cloud.host.run_in(&cloud.router(), &["ip", "route"]).ok();
+        (!routes.contains("192.168.77.0")).then_some(())
+    });
+    assert!(!cloud.blue.ping("192.168.77.1"), "no longer");
+    assert!(cloud.blue.ping("10.0.2.11"), "but to green1 itself");
+}
+
+#[test]
 fn a_floating_ip_leads_in_and_out_and_round() {
     let Some(cloud) = cloud("floating", FLOATING) else {
         return;

@@ -1019,6 +1019,7 @@ fn files_beside_it() {
     put("large", &vec![b'x'; 300 * 1024], 0o600);
     put("vendor.json", b"{\"a\": 1}", 0o600);
     put("broken.json", b"{\"a\": }", 0o600);
+    nix::unistd::mkfifo(&dir.join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     let instance = |line: &str| {
         format!("{BASE}[[instance]]\nname = \"x\"\n{line}\n[[instance.port]]\nnetwork = \"blue\"\n")
     };
@@ -1038,6 +1039,11 @@ fn files_beside_it() {
             "a directory",
             instance("user_data_file = \".\""),
             Some((Code::File, "can't be read")),
+        ),
+        (
+            "a pipe that nobody writes to",
+            instance("user_data_file = \"pipe\""),
+            Some((Code::File, "no regular file")),
         ),
         (
             "large user data",
@@ -1076,6 +1082,11 @@ fn files_beside_it() {
             "no secret",
             nova(url),
             Some((Code::MissingKey, "shared_secret_file = ")),
+        ),
+        (
+            "a secret that is a pipe",
+            nova(&format!("{url}\nshared_secret_file = \"pipe\"")),
+            Some((Code::File, "no regular file")),
         ),
         (
             "a secret that is not there",

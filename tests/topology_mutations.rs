@@ -1,8 +1,12 @@
 //! Whatever is in the file: it loads, or every mistake has a place in it. Nothing panics, nothing takes for ever.
 
+mod common;
+
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
+use common::{Daemon, Host, PATIENCE, wait_for};
 use warren::topology::{Mistake, check};
 
 /// Files that bring every kind of table.
@@ -242,6 +246,61 @@ fn mutated_files_on_disk() {
         }
     }
     fs::remove_dir_all(dir).expect("it is ours");
+}
+
+/// The daemon is given 1,200 of them while it serves. After each batch it is the same process, and an instance is answered.
+#[test]
+fn the_daemon_outlives_mutated_files() {
+    let Some(host) = Host::new("mutated") else {
+        return;
+    };
+    let mut daemon = host.warren_run(common::ROUTED);
+    let pid = daemon.pid();
+    let blue = host.guest("blue1", "br-blue", "fa:16:3e:00:01:01");
+    blue.udhcpc();
+    let seeds = [common::ROUTED, SEEDS[0], SEEDS[1]];
+    let mut random = Random(0x5eed);
+    for batch in 0..20 {
+        for round in 0..60 {
+            let mut text = seeds[round % seeds.len()].to_owned();
+            for _ in 0..=random.below(3) {
+                mutate(&mut text, &mut random);
+            }
+            read(&mut daemon, &text);
+        }
+        read(&mut daemon, common::ROUTED);
+        daemon.converged();
+        assert_eq!(daemon.pid(), pid, "batch {batch}: {}", daemon.log());
+        // A good mutant without the bridge took it from under the instance.
+        host.ip(&format!("link set {} master br-blue", blue.tap()));
+        let names = blue.resolve("blue1.test");
+        assert_eq!(names, [Ipv4Addr::new(10, 0, 1, 11)], "batch {batch}");
+    }
+    let log = daemon.log();
+    let [taken, refused] = TOLD.map(|told| log.matches(told).count());
+    assert!(taken + refused >= 1_200, "{taken} taken, {refused} refused");
+    assert!(
+        taken > 100 && refused > 300,
+        "{taken} taken, {refused} refused"
+    );
+    assert!(!log.contains("panic"), "{log}");
+}
+
+const TOLD: [&str; 2] = ["topology loaded", "topology refused"];
+
+/// Lets the daemon read this file, and waits until it said what it thinks of it.
+fn read(daemon: &mut Daemon, text: &str) {
+    let told = |daemon: &Daemon| {
+        TOLD.map(|told| daemon.log().matches(told).count())
+            .iter()
+            .sum::<usize>()
+    };
+    daemon.rewrite(text);
+    let before = told(daemon);
+    daemon.reload();
+    wait_for("the file to be read", PATIENCE, || {
+        (told(daemon) > before).then_some(())
+    });
 }
 
 /// What a parser may trip over although a person would never write it.

@@ -36,8 +36,11 @@ impl Loop {
             store: Arc::new(Store::open(state_dir).unwrap()),
             settings,
             rooms,
+            plug: Arc::default(),
             shared_state,
             ready,
+            reports: None,
+            kinds: Default::default(),
         };
         let (words, heard) = mpsc::channel(1);
         let (ask, asked) = mpsc::channel(1);

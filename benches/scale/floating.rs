@@ -115,6 +115,8 @@ fn more(router: &mut Router, number: u16) {
         id: FloatingIpId(Uuid::from_u128(number.into())),
         floating_ip: floating(number),
         fixed_ip: Some(Ipv4Addr::new(10, 64, high, low)),
+        fixed_scope: None,
+        status: None,
     });
 }
 

@@ -1,9 +1,12 @@
-//! What to do when the kernel refuses a step. Empty when its own words already say it.
+//! What to do when the kernel refuses a step or a socket.
+
+use std::io;
 
 use crate::error::Refusal;
 use crate::spec::{Link, LinkKind};
 use crate::step::Step;
 
+/// Empty when the kernel's own words already say it.
 pub(crate) fn text(step: &Step, refusal: &Refusal) -> String {
     let advice = advise(step, refusal.errno());
     if advice.is_empty() {
@@ -60,12 +63,27 @@ fn advise(step: &Step, errno: i32) -> &'static str {
     }
 }
 
+pub(crate) fn socket(refusal: &io::Error) -> &'static str {
+    match refusal.raw_os_error() {
+        Some(libc::EADDRINUSE) => "see who has it: `ss -lntup` in there",
+        Some(libc::EADDRNOTAVAIL) => "give a device in there the address first",
+        Some(libc::ENODEV | libc::ENXIO) => "make the device first",
+        Some(libc::ECONNREFUSED | libc::ETIMEDOUT) => "see whether anyone listens there",
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => "give the namespace a route there first",
+        Some(libc::EMFILE | libc::ENFILE) => "raise the limit of open files",
+        Some(libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT) => {
+            "the kernel lacks this kind: load its module"
+        }
+        _ => "needs root, or CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE",
+    }
+}
+
 fn no_kind(link: &Link) -> &'static str {
     match link.kind {
         LinkKind::Vlan { .. } => "the kernel has no 802.1Q support: load the module 8021q",
         LinkKind::Vxlan(_) => "the kernel has no VXLAN support: load the module vxlan",
         LinkKind::Bridge => "the kernel has no bridge support: load the module bridge",
         LinkKind::Veth { .. } => "the kernel has no veth support: load the module veth",
-        LinkKind::Existing => "",
+        LinkKind::Existing | LinkKind::Given => "",
     }
 }

@@ -170,7 +170,7 @@ fn stands_on(link: &Link) -> Option<&DevName> {
     match &link.kind {
         LinkKind::Vlan { parent, .. } => Some(parent),
         LinkKind::Vxlan(tunnel) => tunnel.underlay.as_ref(),
-        LinkKind::Existing | LinkKind::Veth { .. } | LinkKind::Bridge => None,
+        LinkKind::Existing | LinkKind::Given | LinkKind::Veth { .. } | LinkKind::Bridge => None,
     }
 }
 
@@ -235,9 +235,11 @@ fn check_link(dev: &DevName, link: &Link) -> Result<(), Mistake> {
             Err(mistake(dev, "has an impossible VLAN id", "use 1 to 4094"))
         }
         LinkKind::Vxlan(tunnel) => check_tunnel(dev, tunnel),
-        LinkKind::Existing | LinkKind::Veth { .. } | LinkKind::Bridge | LinkKind::Vlan { .. } => {
-            Ok(())
-        }
+        LinkKind::Existing
+        | LinkKind::Given
+        | LinkKind::Veth { .. }
+        | LinkKind::Bridge
+        | LinkKind::Vlan { .. } => Ok(()),
     }
 }
 

@@ -157,7 +157,11 @@ fn settings(
             dev: dev.clone(),
             mtu,
         }));
-        let ours = link.kind != LinkKind::Existing && is_ours(spec, &dev, seen);
+        let ours = match link.kind {
+            LinkKind::Existing => false,
+            LinkKind::Given => true,
+            _ => is_ours(spec, &dev, seen),
+        };
         if ours && seen.kind == (KindSeen::Bridge { plain: false }) {
             steps.push(Step::SetBridge { dev: dev.clone() });
         }

@@ -13,22 +13,23 @@ use crate::step::Step;
 /// Something did not work. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("open {place}")]
+    #[error("open {place} (needs CAP_SYS_ADMIN; `ip netns list` tells which there are)")]
     Open { place: Place, source: io::Error },
     #[error(
         "create namespace {name} (needs CAP_SYS_ADMIN, and a /run/netns that can be mounted on)"
     )]
     Create { name: NsName, source: io::Error },
-    #[error("delete namespace {name}")]
+    #[error("delete namespace {name} (needs CAP_SYS_ADMIN)")]
     Delete { name: NsName, source: io::Error },
-    #[error("list the namespaces in /run/netns")]
+    #[error("list the namespaces in /run/netns (needs a directory there that can be read)")]
     List { source: io::Error },
-    #[error("start the threads that enter namespaces")]
+    #[error("start the threads that enter namespaces (free memory, processes or open files)")]
     Workers { source: io::Error },
     #[error(
         "enter {place} (needs CAP_SYS_ADMIN; a namespace that was deleted must be opened again)"
     )]
     Enter { place: Place, source: io::Error },
+    /// The work's own error, whose words say what it lacks.
     #[error("work inside {place}")]
     Inside { place: Place, source: io::Error },
     #[error(
@@ -37,7 +38,7 @@ pub enum Error {
     Panicked { place: Place },
     #[error("use the specification for {place}: {mistake}")]
     Mistake { place: Place, mistake: Mistake },
-    #[error("look at the {what} of {place}")]
+    #[error("look at the {what} of {place} (needs CAP_NET_ADMIN, and free memory)")]
     Look {
         place: Place,
         what: &'static str,
@@ -61,25 +62,40 @@ pub enum Error {
         rounds: usize,
         left: String,
     },
-    #[error("open a {what} socket in {place}")]
+    #[error("open a {what} socket in {place} ({})", crate::advice::socket(source))]
     Socket {
         place: Place,
         what: String,
         source: io::Error,
     },
-    #[error("forget the connections of {of} in {place}")]
+    #[error(
+        "forget the connections of {of} in {place} (needs CAP_NET_ADMIN; they end by themselves, or by `conntrack -D`)"
+    )]
     Conntrack {
         place: Place,
         of: String,
         source: Refusal,
     },
-    #[error("announce {dev} in {place}")]
+    #[error("announce {dev} in {place} (needs CAP_NET_RAW; neighbours also learn by asking)")]
     Announce {
         place: Place,
         dev: crate::DevName,
         source: io::Error,
     },
-    #[error("watch {place}")]
+    #[error("move {dev} from {from} to {to} (see the reason; the device may have gone)")]
+    Give {
+        dev: crate::DevName,
+        from: Place,
+        to: Place,
+        source: Refusal,
+    },
+    #[error("keep checksums from being left to {dev} in {place}")]
+    Offload {
+        place: Place,
+        dev: crate::DevName,
+        source: io::Error,
+    },
+    #[error("watch {place} (free open files and inotify instances)")]
     Watch { place: Place, source: io::Error },
     /// More than one, each of its own; what could be done was done.
     #[error("{}", list(.0))]
@@ -112,6 +128,7 @@ impl Error {
             Self::Several(all) => all.iter().all(Self::is_transient),
             Self::Step { source, .. }
             | Self::Look { source, .. }
+            | Self::Give { source, .. }
             | Self::Conntrack { source, .. } => source.may_pass(),
             Self::Unsettled { .. }
             | Self::Open { .. }
@@ -123,6 +140,7 @@ impl Error {
             | Self::Inside { .. }
             | Self::Socket { .. }
             | Self::Announce { .. }
+            | Self::Offload { .. }
             | Self::Watch { .. } => true,
         }
     }

@@ -46,12 +46,13 @@ impl Fate {
 
     fn judge(&mut self, spec: &Spec, actual: &Actual, dev: &DevName, link: &Link) {
         let seen = actual.links.get(dev);
-        if link.kind == LinkKind::Existing {
+        if is_made_elsewhere(link) {
             if seen.is_none() && !is_new_peer(spec, actual, dev) {
                 self.conflicts
                     .insert(dev.clone(), Conflict::Missing { dev: dev.clone() });
             }
-            if let Some(conflict) = seen.and_then(|seen| addressed(spec, dev, link, seen)) {
+            let theirs = seen.filter(|_| link.kind == LinkKind::Existing);
+            if let Some(conflict) = theirs.and_then(|seen| addressed(spec, dev, link, seen)) {
                 self.conflicts.insert(dev.clone(), conflict);
             }
             return;
@@ -108,7 +109,7 @@ impl Fate {
                 if spec
                     .links
                     .get(&dev)
-                    .is_some_and(|link| link.kind != LinkKind::Existing)
+                    .is_some_and(|link| !is_made_elsewhere(link))
                 {
                     self.create.insert(dev.clone());
                 }
@@ -139,6 +140,10 @@ impl Fate {
     pub(crate) fn kept<'a>(&self, actual: &'a Actual, dev: &DevName) -> Option<&'a LinkSeen> {
         actual.links.get(dev).filter(|_| !self.gone.contains(dev))
     }
+}
+
+fn is_made_elsewhere(link: &Link) -> bool {
+    matches!(link.kind, LinkKind::Existing | LinkKind::Given)
 }
 
 /// A device of ours that the Spec does not have.
@@ -194,7 +199,9 @@ fn stands_on(seen: &LinkSeen, actual: &Actual) -> Option<u32> {
 fn fits(link: &Link, seen: &LinkSeen, actual: &Actual) -> bool {
     let index = |dev: &DevName| actual.links.get(dev).map(|seen| seen.index);
     match (&link.kind, &seen.kind) {
-        (LinkKind::Existing, _) | (LinkKind::Bridge, KindSeen::Bridge { .. }) => true,
+        (LinkKind::Existing | LinkKind::Given, _) | (LinkKind::Bridge, KindSeen::Bridge { .. }) => {
+            true
+        }
         (LinkKind::Veth { peer, peer_in }, KindSeen::Veth { peer: far }) => actual
             .peers
             .get(&(peer_in.clone(), peer.clone()))

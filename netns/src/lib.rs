@@ -16,7 +16,8 @@
 //! | nftables | `nft.rs`, `load.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | which parts of the kernel are missing | `probe.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
-//! | whose a device is, without a Spec | `survey.rs` |
+//! | which devices there are, and whose, without a Spec | `survey.rs` |
+//! | a device that is made elsewhere | `give.rs`; checksums that nobody would fill in: `offload.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs`; what is slow to close: `aside.rs` |
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
@@ -41,6 +42,7 @@ mod element;
 mod enter;
 mod error;
 mod fate;
+mod give;
 mod link;
 mod load;
 pub mod names;
@@ -48,6 +50,7 @@ mod namespace;
 mod neigh;
 mod nft;
 mod observe;
+mod offload;
 mod probe;
 mod reactor;
 mod route;
@@ -70,16 +73,18 @@ pub use apply::{Applied, apply, converge};
 pub use conflict::Conflict;
 pub use diff::diff;
 pub use error::{Error, Mistake, Refusal};
+pub use give::give;
 pub use link::{KindSeen, LinkId, LinkSeen};
 pub use names::{DevName, MacAddr, NameError, NsName};
 pub use namespace::Namespace;
 pub use nft::{ChainSeen, TableSeen};
 pub use observe::{Actual, PeerSeen, observe};
-pub use probe::{Part, missing_parts};
+pub use offload::keep_checksums;
+pub use probe::{Part, conntrack_helpers, missing_parts};
 pub use route::RouteSeen;
 pub use rule::RuleSeen;
 pub use spec::{Place, Spec};
 pub use step::Step;
-pub use survey::marked_links;
+pub use survey::{links, marked_links};
 pub use sysctl::SysctlSeen;
 pub use watch::Watcher;

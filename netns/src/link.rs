@@ -224,7 +224,8 @@ pub(crate) fn create(
 ) -> Request {
     let name = dev.as_str();
     let mut message = match &link.kind {
-        LinkKind::Existing => LinkUnspec::new_with_name(name).build(), // never asked for
+        // Never asked for.
+        LinkKind::Existing | LinkKind::Given => LinkUnspec::new_with_name(name).build(),
         LinkKind::Veth { peer, .. } => {
             let mut end = LinkUnspec::new_with_name(peer.as_str());
             if let Some(mtu) = link.mtu {
@@ -333,6 +334,11 @@ pub(crate) fn bridge_settings(index: u32) -> [Request; 2] {
             .build();
         Request::new(&RouteNetlinkMessage::NewLink(message), 0) // SETLINK ignores the settings of a kind
     })
+}
+
+/// Into another namespace; it comes out there without addresses, and down.
+pub(crate) fn give(index: u32, to: &Namespace) -> Request {
+    set(LinkUnspec::new_with_index(index).setns_by_fd(to.file().as_raw_fd()))
 }
 
 pub(crate) fn delete(index: u32) -> Request {

@@ -32,6 +32,9 @@ pub struct Actual {
     pub nowhere: BTreeSet<Place>,
     /// Ours, by their protocol.
     pub routes: Vec<RouteSeen>,
+    /// Made of router advertisements: nobody's, and in the way of a wished one with the same key. Asked for only where the
+    /// Spec has v6 routes.
+    pub advertised: Vec<RouteSeen>,
     pub rules: Vec<RuleSeen>,
     pub neighbours: BTreeSet<Neighbour>,
     pub sysctls: BTreeMap<String, SysctlSeen>,
@@ -71,6 +74,7 @@ impl Actual {
             peers: BTreeMap::new(),
             nowhere: BTreeSet::new(),
             routes: Vec::new(),
+            advertised: Vec::new(),
             rules: Vec::new(),
             neighbours: BTreeSet::new(),
             sysctls: BTreeMap::new(),
@@ -109,7 +113,17 @@ pub(crate) fn look(stay: &mut Stay, spec: &Spec) -> Result<Actual, Error> {
     tunnels(wire, spec, &mut actual.links).map_err(failed.clone()("tunnels' remote ends"))?;
     let names = actual.names();
     if !shared || !spec.routes.is_empty() {
-        actual.routes = routes(wire, spec, &names).map_err(failed.clone()("routes"))?;
+        let ours = spec.ownership.protocol;
+        let both = &[AddressFamily::Inet, AddressFamily::Inet6][..];
+        actual.routes = routes(wire, both, ours, &names).map_err(failed.clone()("routes"))?;
+    }
+    if spec
+        .routes
+        .iter()
+        .any(|wish| wish.destination.addr().is_ipv6())
+    {
+        let found = routes(wire, &[AddressFamily::Inet6], route::ADVERTISED, &names);
+        actual.advertised = found.map_err(failed.clone()("routes"))?;
     }
     if !shared || !spec.rules.is_empty() {
         actual.rules = rules(wire, spec).map_err(failed.clone()("rules"))?;
@@ -206,13 +220,13 @@ fn tunnels(
 
 fn routes(
     wire: &mut Wire,
-    spec: &Spec,
+    families: &[AddressFamily],
+    protocol: u8,
     names: &BTreeMap<u32, DevName>,
 ) -> Result<Vec<RouteSeen>, Refusal> {
-    let protocol = spec.ownership.protocol;
     let mut found = Vec::new();
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        for body in dump_if_there(wire, &route::list(family, protocol))? {
+    for family in families {
+        for body in dump_if_there(wire, &route::list(*family, protocol))? {
             found.extend(read(route::parse(&body, protocol, names)));
         }
     }

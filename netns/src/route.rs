@@ -32,6 +32,9 @@ pub struct RouteSeen {
 /// `RT_TABLE_MAIN`
 pub(crate) const MAIN: u32 = 254;
 
+/// `RTPROT_RA`
+pub(crate) const ADVERTISED: u8 = 9;
+
 /// `IP6_RT_PRIO_USER`: what the kernel makes of metric 0.
 const METRIC_V6: u32 = 1024;
 

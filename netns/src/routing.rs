@@ -40,6 +40,11 @@ pub(crate) fn routes(spec: &Spec, actual: &Actual, fate: &Fate) -> (Vec<Step>, V
             .is_some_and(|dev| spec.links.contains_key(dev))
     };
     stale.retain(|seen| !spec.is_shared() || seen.hops.iter().all(|(_, device)| ours(device)));
+    let in_the_way = |seen: &&RouteSeen| {
+        let mut keys = new.iter().map(route::key);
+        keys.any(|key| key == route::key(&seen.route))
+    };
+    stale.extend(actual.advertised.iter().filter(left).filter(in_the_way));
     // On-link ones first: gateways may be reached by them.
     new.sort_by_key(|wish: &Route| !wish.via.is_empty());
     let mut additions = Vec::with_capacity(new.len());

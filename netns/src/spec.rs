@@ -59,6 +59,9 @@ pub struct Link {
 pub enum LinkKind {
     /// Someone else makes it (the kernel's `lo`, the far end of a veth, a physical device): we only set what is named here.
     Existing,
+    /// Made elsewhere for us (a port of a switch) and moved in here: ours from then on, and marked so. It can't be made
+    /// here: while it is missing, an error names it, and whoever had it made must ask again.
+    Given,
     /// A pair: this end here, `peer` in another namespace. Made from this end; goes with it.
     Veth {
         peer: DevName,
@@ -156,6 +159,10 @@ impl Link {
     /// `lo`, or another device that is there already.
     pub fn existing() -> Self {
         Self::of(LinkKind::Existing)
+    }
+
+    pub fn given() -> Self {
+        Self::of(LinkKind::Given)
     }
 
     pub fn bridge() -> Self {

@@ -217,7 +217,7 @@ impl fmt::Display for Place {
 impl fmt::Display for LinkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Existing => f.write_str("device"),
+            Self::Existing | Self::Given => f.write_str("device"),
             Self::Veth { peer, peer_in } => write!(f, "veth (far end {peer} in {peer_in})"),
             Self::Bridge => f.write_str("bridge"),
             Self::Vxlan(vxlan) => write!(f, "vxlan {} (UDP port {})", vxlan.vni, vxlan.port),

@@ -355,7 +355,7 @@ fn below(link: &Link) -> Option<&DevName> {
     match &link.kind {
         LinkKind::Vlan { parent, .. } => Some(parent),
         LinkKind::Vxlan(tunnel) => tunnel.underlay.as_ref(),
-        LinkKind::Existing | LinkKind::Veth { .. } | LinkKind::Bridge => None,
+        LinkKind::Existing | LinkKind::Given | LinkKind::Veth { .. } | LinkKind::Bridge => None,
     }
 }
 

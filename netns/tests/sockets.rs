@@ -79,13 +79,13 @@ fn udp_and_tcp() {
             .unwrap_err();
         assert_eq!(
             chain(&error),
-            "open a TCP to 10.0.0.1:81 socket in namespace right: Connection refused (os error 111)"
+            "open a TCP to 10.0.0.1:81 socket in namespace right (see whether anyone listens there): Connection refused (os error 111)"
         );
         let error = socket::udp(&left, at("10.9.9.9:67"), None)
             .await
             .unwrap_err();
         assert!(
-            chain(&error).contains("UDP 10.9.9.9:67 socket in namespace left: Cannot assign"),
+            chain(&error).contains("UDP 10.9.9.9:67 socket in namespace left (give a device in there the address first): Cannot assign"),
             "{error}"
         );
     });
@@ -124,7 +124,9 @@ fn whole_frames() {
         assert!(nothing.is_err(), "a socket to send by hears nothing");
         let error = socket::packet(&left, &dev("gone"), 0).await.unwrap_err();
         assert!(
-            chain(&error).contains("packet gone socket in namespace left: No such device"),
+            chain(&error).contains(
+                "packet gone socket in namespace left (make the device first): No such device"
+            ),
             "{}",
             chain(&error)
         );
@@ -143,7 +145,7 @@ fn addresses_are_announced() {
             .unwrap_err();
         assert_eq!(
             chain(&error),
-            "announce t0 in namespace left: No such device (os error 19)"
+            "announce t0 in namespace left (needs CAP_NET_RAW; neighbours also learn by asking): No such device (os error 19)"
         );
         drop(ear);
 

@@ -1,7 +1,7 @@
 //! The topology file as a source at work: loaded, watched, and its differences told to the loop.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::{AppError, Options};
+use super::AppError;
 use crate::model::{Event, State};
 use crate::reconcile::{Rooms, Word};
 use crate::status::SourceView;
@@ -30,7 +30,8 @@ pub(super) struct Kept {
 
 /// The follower of one file.
 pub(super) struct Follower {
-    options: Options,
+    topology: PathBuf,
+    state_dir: PathBuf,
     /// `None`: the file was never right since we started.
     source: Option<Source>,
     store: Arc<Store>,
@@ -48,7 +49,8 @@ impl Follower {
     /// # Errors
     /// The file has mistakes, and there is nothing from an earlier run to serve until it has none.
     pub(super) async fn open(
-        options: &Options,
+        topology: &Path,
+        state_dir: &Path,
         store: Arc<Store>,
         rooms: Rooms,
         words: mpsc::Sender<Word>,
@@ -56,7 +58,7 @@ impl Follower {
     ) -> Result<Self, AppError> {
         let empty = stored.networks.is_empty() && stored.routers.is_empty();
         // Before the first look at the file: a change in between is not lost.
-        let watch = Watch::new([options.topology.clone()]);
+        let watch = Watch::new([topology.to_owned()]);
         let watch = watch
             .inspect_err(
                 |error| warn!(%error, "the topology is not watched; SIGHUP loads it again"),
@@ -64,7 +66,8 @@ impl Follower {
             .ok();
         let mut follower = Self {
             watch,
-            options: options.clone(),
+            topology: topology.to_owned(),
+            state_dir: state_dir.to_owned(),
             source: None,
             store,
             rooms,
@@ -73,7 +76,7 @@ impl Follower {
         };
         match follower.load().await {
             Err(mistakes) if empty => Err(AppError::Topology {
-                path: options.topology.clone(),
+                path: topology.to_owned(),
                 mistakes: mistakes.len(),
             }),
             _ => Ok(follower),
@@ -107,7 +110,7 @@ impl Follower {
             Err(mistakes) => {
                 // The mistake may be in a file that the topology names.
                 if let Some(watch) = &mut self.watch {
-                    watch.follow(topology::files(&self.options.topology));
+                    watch.follow(topology::files(&self.topology));
                 }
                 self.refuse(&mistakes).await;
                 return Err(mistakes);
@@ -142,7 +145,7 @@ impl Follower {
         if let Some(source) = &mut self.source {
             return source.reload();
         }
-        let (source, loaded) = Source::open(&self.options.topology, &self.options.state_dir)?;
+        let (source, loaded) = Source::open(&self.topology, &self.state_dir)?;
         self.source = Some(source);
         let stored = std::mem::take(&mut self.stored);
         Ok(topology::events(&stored, &loaded.state))
@@ -168,7 +171,7 @@ impl Follower {
         for mistake in mistakes.iter().take(MISTAKES_TOLD) {
             error!("{mistake}");
         }
-        error!(mistakes = mistakes.len(), topology = %self.options.topology.display(), "topology refused; the state before it goes on (`warren check` tells every mistake)");
+        error!(mistakes = mistakes.len(), topology = %self.topology.display(), "topology refused; the state before it goes on (`warren check` tells every mistake)");
         let first = mistakes.first().map(ToString::to_string);
         self.say(Word::Source(SourceView {
             name: self.name(),
@@ -183,7 +186,7 @@ impl Follower {
     }
 
     fn name(&self) -> String {
-        self.options.topology.display().to_string()
+        self.topology.display().to_string()
     }
 }
 

@@ -1,10 +1,12 @@
 //! Builds the parts, joins them by channels, and stops them in order.
 
 mod alone;
+mod cloud;
 mod follow;
 mod kernel_parts;
 mod systemd;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,11 +17,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::config::Configured;
 use crate::model::State;
-use crate::reconcile::{Parts, Reconciler, Rooms};
+use crate::neutron::Role;
+use crate::plug::Plug;
+use crate::reconcile::sweep::Kinds;
+use crate::reconcile::{Parts, Reconciler, Reports, Rooms};
 use crate::status::socket;
 use crate::store::{Store, StoreError};
-use crate::{chain, dns, metadata};
+use crate::{chain, dns, metadata, plan};
 
 pub(crate) use alone::{AloneError, take as be_alone};
 use follow::{Follower, Kept};
@@ -34,9 +40,18 @@ const DESCRIPTORS: u64 = 524_288;
 /// Where things are, as the command line says.
 #[derive(Debug, Clone)]
 pub struct Options {
-    pub topology: PathBuf,
+    pub source: Source,
     pub state_dir: PathBuf,
     pub socket: PathBuf,
+}
+
+/// Who tells what to make and to serve.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A topology file.
+    Topology(PathBuf),
+    /// A Neutron server, as the agents' configuration files say.
+    Neutron(Box<Configured>),
 }
 
 /// The text reads after "failed to".
@@ -52,11 +67,12 @@ pub enum AppError {
     Home(#[source] netns::Error),
     #[error("prepare the metadata service")]
     Metadata(#[source] metadata::Error),
-    #[error("listen for signals")]
+    #[error("listen for signals (free memory or open files)")]
     Signals(#[source] std::io::Error),
     #[error(
-        "start from {path}: it has {mistakes} mistakes (told above), and there is no state of an earlier run to serve meanwhile",
-        path = path.display()
+        "start from {path}: it has {mistakes} mistake{s} (told above), and there is no state of an earlier run to serve meanwhile; correct the file",
+        path = path.display(),
+        s = if *mistakes == 1 { "" } else { "s" }
     )]
     Topology { path: PathBuf, mistakes: usize },
     #[error(
@@ -71,49 +87,76 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let reload = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
     raise_descriptor_limit();
     let store = Arc::new(Store::open(&options.state_dir)?);
-    let _alone = alone::take()?;
+    let roles = options.source.roles();
+    let _alone = alone::take(&roles)?;
     let (stored, broken) = store.load();
     for error in &broken {
         error!(error = %chain(error), "an object of the last known state is lost");
     }
-    let kept = Kept::of(&store);
+    let beginning = Beginning::of(&options.source, &store).await;
     let shared_state = Arc::new(ArcSwap::from_pointee(State::default()));
-    let upstream = metadata::Shared::new(
-        metadata::MetadataSettings {
-            upstream: kept.upstream(),
-            limits: metadata::Limits::default(),
-        },
-        Arc::clone(&shared_state),
-    );
+    let metadata = metadata::Shared::new(beginning.metadata, Arc::clone(&shared_state));
     let rooms = Rooms {
         dhcp: Arc::default(),
         dns: dns::Shared::new(),
-        metadata: upstream.map_err(AppError::Metadata)?,
+        metadata: metadata.map_err(AppError::Metadata)?,
     };
     let listener = socket::listen(&options.socket)?;
     let (ready, is_ready) = oneshot::channel();
+    let reports = Arc::new(Reports::default());
     let parts = Parts {
         store: Arc::clone(&store),
-        settings: kept.plan(),
+        settings: beginning.plan,
         rooms: rooms.clone(),
+        plug: Arc::new(beginning.plug),
         shared_state,
         ready,
+        reports: matches!(options.source, Source::Neutron(_)).then(|| Arc::clone(&reports)),
+        kinds: Kinds {
+            networks: roles.contains(&Role::Dhcp),
+            routers: roles.contains(&Role::L3),
+        },
     };
     let (words, heard) = mpsc::channel(WORDS);
     let (ask, asked) = mpsc::channel(QUESTIONS);
     // What was known is served before the source is even looked at.
     let reconciler = Reconciler::new(parts, stored.clone()).map_err(AppError::Home)?;
     let mut reconciling = tokio::spawn(reconciler.run(heard, asked));
-    let follower = Follower::open(&options, store, rooms, words, stored).await?;
     let mut others = JoinSet::new();
+    let mut neutron = None;
+    match options.source {
+        Source::Topology(topology) => {
+            info!(topology = %topology.display(), "running");
+            let follower =
+                Follower::open(&topology, &options.state_dir, store, rooms, words, stored).await?;
+            others.spawn(follower.follow(reload));
+        }
+        Source::Neutron(configured) => {
+            info!(host = configured.neutron.host, roles = ?configured.neutron.roles, "running");
+            neutron = Some(cloud::start(
+                *configured,
+                &stored,
+                &reports,
+                &rooms.metadata,
+                words,
+                reload,
+                &mut others,
+            ));
+        }
+    }
     let probing = tokio::spawn(kernel_parts::report());
     others.spawn(socket::serve(listener, ask.clone()));
-    others.spawn(follower.follow(reload));
     others.spawn(systemd::tell(is_ready, ask));
-    info!(topology = %options.topology.display(), "running");
+    let broken = async {
+        match &mut neutron {
+            Some(neutron) => neutron.broken().await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         () = stop.recv() => Ok(()),
         _ = &mut reconciling => return Err(AppError::Ended { part: "the main loop" }),
+        () = broken => Err(AppError::Ended { part: "a role towards Neutron" }),
         Some(Err(error)) = others.join_next() => {
             error!(%error, "a part broke");
             Err(AppError::Ended { part: "a part" })
@@ -121,12 +164,58 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     };
     info!("stopping");
     probing.abort();
-    // With the follower the last sender of words goes: the loop writes what is unsaved, and ends.
+    if let Some(neutron) = neutron {
+        neutron.stop().await;
+    }
+    // With them the last sender of words goes: the loop writes what is unsaved, and ends.
     others.shutdown().await;
     reconciling.await.map_err(|_| AppError::Ended {
         part: "the main loop",
     })?;
     ended
+}
+
+/// What is served with until the source has spoken.
+struct Beginning {
+    plan: plan::Settings,
+    metadata: metadata::MetadataSettings,
+    plug: Plug,
+}
+
+impl Beginning {
+    async fn of(source: &Source, store: &Store) -> Self {
+        match source {
+            Source::Topology(_) => {
+                let kept = Kept::of(store);
+                Self {
+                    plan: kept.plan(),
+                    metadata: metadata::MetadataSettings {
+                        upstream: kept.upstream(),
+                        limits: metadata::Limits::default(),
+                    },
+                    plug: Plug::default(),
+                }
+            }
+            Source::Neutron(configured) => {
+                let (plug, plan) = cloud::plugging(configured).await;
+                Self {
+                    plan,
+                    metadata: configured.metadata.clone(),
+                    plug,
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    /// What this daemon does on its host; others may do the rest.
+    fn roles(&self) -> BTreeSet<Role> {
+        match self {
+            Self::Topology(_) => Role::ALL.into(),
+            Self::Neutron(configured) => configured.neutron.roles.clone(),
+        }
+    }
 }
 
 /// SIGTERM or SIGINT, whichever is first.

@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::{CliError, block_on, fail, print, print_json};
 use crate::app::{AloneError, be_alone};
 use crate::chain;
+use crate::neutron::Role;
 use crate::plan::Settings;
-use crate::reconcile::sweep::{self, Leftovers, Wanted};
+use crate::plug::Plug;
+use crate::reconcile::sweep::{self, Leftovers, SweepError, Wanted};
 use crate::store::Store;
 
 #[derive(Debug, Serialize)]
@@ -42,8 +44,8 @@ fn clean(arguments: &super::Cleanup) -> Result<(Leftovers, Errors), Box<dyn Erro
         false => return Err(CliError::NoState { dir: dir.clone() }.into()),
     };
     // Held until the end, so that none starts meanwhile.
-    let _alone = be_alone().map_err(|error| match error {
-        AloneError::NotAlone => CliError::StillRunning.into(),
+    let _alone = be_alone(&Role::ALL.into()).map_err(|error| match error {
+        AloneError::NotAlone { .. } => CliError::StillRunning.into(),
         AloneError::Unknown(_) => Box::<dyn Error>::from(error),
     })?;
     let wanted = match &store {
@@ -70,13 +72,13 @@ fn wanted(store: &Store) -> Result<Wanted, Box<dyn Error>> {
 async fn remove(
     wanted: &Wanted,
     dry_run: bool,
-) -> Result<(Leftovers, Vec<netns::Error>), netns::Error> {
+) -> Result<(Leftovers, Vec<SweepError>), netns::Error> {
     let home = Namespace::home()?;
     let leftovers = sweep::leftovers(&home, wanted).await?;
     let errors = if dry_run {
         Vec::new()
     } else {
-        sweep::remove(&home, &leftovers).await
+        sweep::remove(&home, &Plug::default(), &leftovers).await
     };
     Ok((leftovers, errors))
 }

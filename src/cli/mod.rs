@@ -1,7 +1,10 @@
 //! The command line: one file per subcommand. Tables for people, `--json` for programs.
 
+mod agent;
 mod check;
 mod cleanup;
+mod datagrams;
+mod log;
 mod plan;
 mod run;
 mod show;
@@ -9,11 +12,16 @@ mod tables;
 mod views;
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config;
+use crate::neutron::Role;
+use agent::{Agent, Neutron};
 
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
 #[derive(Debug, Parser)]
@@ -28,15 +36,19 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Be the daemon: make what the topology says, serve it, keep it so.
+    /// Be the daemon: make what the topology or Neutron says, serve it, keep it so.
     #[command(
-        after_help = "Example:\n  warren run --topology /etc/warren/topology.toml --state-dir /var/lib/warren\n\n\
+        after_help = "Examples:\n  warren run --topology /etc/warren/topology.toml --state-dir /var/lib/warren\n  \
+        warren run --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/dhcp_agent.ini --roles dhcp\n\n\
         Logs go to standard error; RUST_LOG=warren=debug says more. SIGHUP or a change of the file loads it again.\n\
         SIGTERM stops the daemon; namespaces, routes and NAT stay, and established flows go on."
     )]
     Run(Run),
-    /// Tell every mistake of a topology file at once; exit status 1 if there is one.
-    #[command(after_help = "Example:\n  warren check --topology /etc/warren/topology.toml")]
+    /// Tell every mistake of a topology file, or of the agents' configuration files, at once; exit status 1 if there is one.
+    #[command(
+        after_help = "Examples:\n  warren check --topology /etc/warren/topology.toml\n  \
+        warren check --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/l3_agent.ini --roles l3"
+    )]
     Check(Check),
     /// Tell what `run` would change on this host now; touches nothing.
     #[command(after_help = "Example:\n  warren plan --topology /etc/warren/topology.toml")]
@@ -57,11 +69,22 @@ enum Command {
     Cleanup(Cleanup),
 }
 
+/// Where packages put it.
+const TOPOLOGY: &str = "/etc/warren/topology.toml";
+
 #[derive(Debug, Args)]
 struct Topology {
     /// The topology file (docs/topology.md)
-    #[arg(long, value_name = "FILE", default_value = "/etc/warren/topology.toml")]
+    #[arg(long, value_name = "FILE", default_value = TOPOLOGY)]
     topology: PathBuf,
+}
+
+impl Default for Topology {
+    fn default() -> Self {
+        Self {
+            topology: TOPOLOGY.into(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +119,8 @@ struct Run {
     /// Log as JSON, one object per line
     #[arg(long)]
     log_json: bool,
+    #[command(flatten)]
+    neutron: Neutron,
 }
 
 #[derive(Debug, Args)]
@@ -104,6 +129,8 @@ struct Check {
     topology: Topology,
     #[command(flatten)]
     json: Json,
+    #[command(flatten)]
+    neutron: Neutron,
 }
 
 #[derive(Debug, Args)]
@@ -151,14 +178,46 @@ struct Cleanup {
 
 impl Arguments {
     pub fn parse_or_exit() -> Self {
-        Self::parse()
+        Self::from_command_line(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Under the name of one of Neutron's agents its flags are understood, and its role is taken. Flags without a
+    /// command mean `run`.
+    ///
+    /// # Errors
+    /// What was not understood; also the help and the version that were asked for.
+    pub fn from_command_line(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let mut arguments: Vec<_> = arguments.into_iter().collect();
+        let name = arguments.first().map(Path::new).and_then(Path::file_name);
+        let role = [Role::Dhcp, Role::L3, Role::Metadata]
+            .into_iter()
+            .find(|role| name.is_some_and(|name| name == config::program(*role)));
+        if let Some(role) = role {
+            let agent = Agent::try_parse_from(arguments)?;
+            let command = Command::Run(Run {
+                topology: Topology::default(),
+                state: agent.state,
+                socket: agent.socket,
+                log_json: false,
+                neutron: Neutron::of_agent(agent.flags, agent.secrets, role),
+            });
+            return Ok(Self { command });
+        }
+        let first = arguments.get(1).map(|first| first.as_encoded_bytes());
+        let about = [&b"-h"[..], b"--help", b"-V", b"--version"];
+        if first.is_some_and(|first| first.starts_with(b"-") && !about.contains(&first)) {
+            arguments.insert(1, "run".into());
+        }
+        Self::try_parse_from(arguments)
     }
 
     /// Does what was asked; what went wrong has been told when this returns.
     pub fn execute(self) -> ExitCode {
         match self.command {
             Command::Run(arguments) => run::run(arguments),
-            Command::Check(arguments) => check::run(&arguments),
+            Command::Check(arguments) => check::run(arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Status(arguments) => show::status(&arguments),
             Command::Show(arguments) => show::run(arguments),
@@ -174,6 +233,8 @@ pub enum CliError {
     Print(io::Error),
     #[error("start: {0}; is the system out of memory, processes or open files?")]
     Runtime(io::Error),
+    #[error("write the log to {}: {source}; correct log_file, use_syslog or use_journal, or let warren write there", place.display())]
+    Log { place: PathBuf, source: io::Error },
     #[error(
         "show {kind} {:?}: no single {kind} has this name or id; {}",
         short(name),

@@ -1,23 +1,34 @@
 //! `warren run`: the daemon.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{debug, warn};
 
-use super::fail;
-use crate::app::{self, Options};
-
-/// What an operator wants to read in a quiet week; `RUST_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "warn,warren=info,netns=info";
+use super::{fail, log};
+use crate::app::{self, Options, Source};
+use crate::config::{self, Configured, Loaded, Severity};
 
 /// Threads that serve: on a large host more of them would only wait for one another.
 const MOST_WORKERS: usize = 8;
+/// Words about the configuration in the log; `warren check` tells all.
+const PROBLEMS_TOLD: usize = 50;
 
 pub(super) fn run(arguments: super::Run) -> ExitCode {
-    log(arguments.log_json);
+    let source = match arguments.neutron.asked() {
+        None => {
+            let logging = log::plain(arguments.log_json);
+            if let Err(error) = log::start(&logging, "warren") {
+                return fail(&error);
+            }
+            Source::Topology(arguments.topology.topology)
+        }
+        Some(asked) => match configured(config::load(&asked), &asked.program) {
+            Ok(configured) => Source::Neutron(configured),
+            Err(status) => return status,
+        },
+    };
     let options = Options {
-        topology: arguments.topology.topology,
+        source,
         state_dir: arguments.state.state_dir,
         socket: arguments.socket.socket,
     };
@@ -36,19 +47,33 @@ pub(super) fn run(arguments: super::Run) -> ExitCode {
     }
 }
 
-/// To standard error. Under systemd the journal has the time already, and there are no colours.
-fn log(json: bool) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    if json {
-        log.json().init();
-    } else if journal {
-        log.with_ansi(false).without_time().init();
-    } else {
-        log.with_ansi(std::io::stderr().is_terminal()).init();
+/// Starts the log as the files say, and tells what is doubtful in them. With something refused nothing is started, and
+/// the reasons go to standard error: the log's place may be among them.
+fn configured(loaded: Loaded, program: &str) -> Result<Box<Configured>, ExitCode> {
+    let Some(configured) = loaded.configured else {
+        super::check::tell_refused(&loaded.problems);
+        return Err(ExitCode::FAILURE);
+    };
+    log::start(&configured.logging, program).map_err(|error| fail(&error))?;
+    let (ignored, doubtful): (Vec<_>, Vec<_>) = loaded
+        .problems
+        .iter()
+        .partition(|problem| problem.severity == Severity::Ignored);
+    for problem in doubtful.iter().take(PROBLEMS_TOLD) {
+        warn!(place = %problem.place, "[{}] {}", problem.code, problem.sentence());
     }
+    if let Some(more) = doubtful
+        .len()
+        .checked_sub(PROBLEMS_TOLD)
+        .filter(|more| *more > 0)
+    {
+        warn!(
+            more,
+            "more such words about the configuration; `warren check` tells them all"
+        );
+    }
+    for problem in ignored.iter().take(PROBLEMS_TOLD) {
+        debug!(place = %problem.place, "[{}] {}", problem.code, problem.sentence());
+    }
+    Ok(Box::new(configured))
 }

@@ -1,5 +1,6 @@
 //! One request of a guest, from its head to its answer.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -13,13 +14,16 @@ use hyper::server::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use rand::Rng;
 
+use super::Found;
 use super::body::{Body, refuse};
 use super::counters::Tally;
 use super::limits::{Permit, Seat};
 use super::local::{self, Question, View};
+use super::lookup::{self, Learned};
 use super::nova::Order;
 use super::path;
 use super::pulse::{Late, Pulse};
+use super::rate::Rate;
 use super::route::{Asker, who};
 use super::shared::{Shared, Source};
 use crate::plan::scope::MetadataScope;
@@ -44,6 +48,30 @@ pub(super) struct House {
     pub(super) scope: ArcSwap<MetadataScope>,
     pub(super) shared: Arc<Shared>,
     pub(super) tally: Tally,
+    pub(super) rate: Option<Rate>,
+    pub(super) learned: Learned,
+}
+
+impl House {
+    pub(super) fn new(
+        scope: Arc<MetadataScope>,
+        shared: &Arc<Shared>,
+        http: http1::Builder,
+    ) -> Self {
+        Self {
+            http,
+            scope: ArcSwap::new(scope),
+            shared: Arc::clone(shared),
+            tally: Tally::default(),
+            rate: shared.limits.rate.map(Rate::new),
+            learned: Learned::new(),
+        }
+    }
+
+    /// A machine's address, as far as can be told at once.
+    pub(super) fn knows(&self, source: IpAddr) -> bool {
+        who(&self.scope.load(), source).is_some() || self.learned.knows(source)
+    }
 }
 
 /// Always answers. Cancel-safe.
@@ -71,33 +99,76 @@ async fn try_answer(
     body: &mut Incoming,
 ) -> Result<Response<Body>, StatusCode> {
     let due = pulse.answer();
+    let source = seat.source();
+    if let Some(rate) = &house.rate
+        && rate.exceeds(source, std::time::Instant::now())
+    {
+        return Err(StatusCode::TOO_MANY_REQUESTS);
+    }
     if !METHODS.contains(&head.method) {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     let target = path::canonical(&head.uri).ok_or(StatusCode::BAD_REQUEST)?;
     // Looked up for each request: the address may have got another owner since the last.
     let scope = house.scope.load_full();
-    let Some(asker) = who(&scope, seat.source()) else {
+    let known = who(&scope, source);
+    let shared = &*house.shared;
+    let lookup = shared.lookup.get().filter(|_| known.is_none());
+    if known.is_none() && lookup.is_none() {
         house.tally.unknown.up();
         return Err(StatusCode::NOT_FOUND);
-    };
-    let shared = &*house.shared;
+    }
     let permit = begin(seat, pulse).await?;
+    let learned = match lookup {
+        Some(lookup) => Some(learn(house, lookup, &scope, source, pulse).await?),
+        None => None,
+    };
+    let Some(asker) = known.or_else(|| learned.as_ref().map(Asker::of)) else {
+        return Err(StatusCode::NOT_FOUND);
+    };
     let body = collect(body, shared.limits.body, pulse).await?;
     let response = match &*shared.source.load_full() {
         Source::Local => tell(shared, asker, &head.method, target.path(), &body)?,
         Source::Nova(nova) => {
-            let order = Order {
+            let mut order = Order {
                 method: &head.method,
                 target,
                 body,
-                source: seat.source(),
+                source,
                 asker,
             };
-            nova.fetch(&order, pulse, due).await
+            let mut response = nova.fetch(&order, pulse, due).await;
+            // The address may have got another owner since we were told of it.
+            if response.status() == StatusCode::NOT_FOUND
+                && let (Some(lookup), Some(learned)) = (lookup, &learned)
+            {
+                let other = house.learned.who_else(lookup, &scope, source, learned);
+                if let Ok(Some(other)) = pulse.in_time(pin!(other)).await {
+                    order.asker = Asker::of(&other);
+                    response = nova.fetch(&order, pulse, due).await;
+                }
+            }
+            response
         }
     };
     Ok(response.map(|body| body.holding(permit)))
+}
+
+/// Asks who it is.
+async fn learn(
+    house: &House,
+    lookup: &lookup::Source,
+    scope: &MetadataScope,
+    source: IpAddr,
+    pulse: &Pulse,
+) -> Result<Found, StatusCode> {
+    let question = pin!(house.learned.who(lookup, scope, source));
+    let learned = pulse.in_time(question).await;
+    let learned = learned.unwrap_or(Err(StatusCode::GATEWAY_TIMEOUT));
+    if learned == Err(StatusCode::NOT_FOUND) {
+        house.tally.unknown.up();
+    }
+    learned
 }
 
 /// A place among this guest's requests, and among those of all.
@@ -157,7 +228,7 @@ fn tell(
     let password = shared.passwords.get(asker.instance);
     let view = View {
         state: &state,
-        port: asker.port,
+        port: asker.port.ok_or(StatusCode::NOT_FOUND)?,
         instance,
         password: password.as_deref(),
     };

@@ -25,7 +25,8 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use super::wire::Wire;
-use super::{Error, NovaProtocol, NovaSettings, tls};
+use super::{Error, NovaProtocol, NovaSettings};
+use crate::tls::{self, Identity, Trust};
 
 /// Kept longer, most would be found closed: Apache in front of Nova closes after 5 s.
 const KEEP: Duration = Duration::from_secs(4);
@@ -71,7 +72,9 @@ pub(super) enum Failure {
     },
     #[error("get an HTTP answer (see Nova's log)")]
     Exchange(#[source] hyper::Error),
-    #[error("name the instance to Nova: its id or its project's can stand in no HTTP header")]
+    #[error(
+        "name the instance to Nova: its id or its project's can stand in no HTTP header (give it others)"
+    )]
     Id(#[from] InvalidHeaderValue),
     #[error(
         "use the answer {0}: it is none (set the address where Nova's metadata API answers itself)"
@@ -86,7 +89,7 @@ impl Pool {
         let tls = match settings.protocol {
             NovaProtocol::Http => None,
             NovaProtocol::Https => {
-                let config = tls::client_config(settings)?;
+                let config = tls::client_config(trust(settings), identity(settings))?;
                 let name = ServerName::try_from(settings.host.clone());
                 let name = name.map_err(|_| Error::Host {
                     host: settings.host.clone(),
@@ -162,6 +165,22 @@ impl Pool {
         let _turn = self.lookups.acquire().await.map_err(io::Error::other)?;
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
         Ok(found.collect())
+    }
+}
+
+fn trust(settings: &NovaSettings) -> Trust<'_> {
+    match &settings.ca {
+        _ if settings.insecure => Trust::Anyone,
+        Some(path) => Trust::Authorities(path),
+        None => Trust::System,
+    }
+}
+
+/// As Neutron has it: half of the pair is none.
+fn identity(settings: &NovaSettings) -> Option<Identity<'_>> {
+    match (&settings.client_cert, &settings.client_key) {
+        (Some(certificate), Some(key)) => Some(Identity { certificate, key }),
+        _ => None,
     }
 }
 

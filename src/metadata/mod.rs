@@ -1,24 +1,25 @@
 //! What machines learn about themselves at 169.254.169.254.
 //!
 //! A request's way: `server` (one listener per namespace; `limits`) -> `guest` (one request) -> `route` (who asks:
-//! namespace and source address, nothing else) -> either `local`, the embedded source, or `nova`, which asks Nova in
+//! namespace and source address, nothing else; `lookup`: where the model does not know) -> either `local`, the embedded source, or `nova`, which asks Nova in
 //! the machine's name with headers that are all our own, signed by `sign`, over connections that `link` keeps.
 //!
 //! The listener's address is put on a device, and traffic is brought to it, by `plan` and `netns`: nothing of that is here.
 
 mod body;
-mod complaint;
 mod counters;
 mod error;
 mod guest;
 mod limits;
 mod link;
 mod local;
+mod lookup;
 mod nova;
 mod passwords;
 mod path;
 mod patience;
 mod pulse;
+mod rate;
 mod route;
 #[cfg(test)]
 mod sample;
@@ -29,12 +30,14 @@ mod shared;
 mod sign;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod wire;
 
 pub use counters::Counters;
 pub use error::Error;
+pub use lookup::{Answer, Found, Lookup};
 pub use secret::{Secret, SecretError};
 pub use server::Server;
-pub use settings::{Limits, MetadataSettings, NovaProtocol, NovaSettings, Upstream};
+pub use settings::{
+    Limits, MetadataSettings, NovaProtocol, NovaSettings, RateLimit, Upstream, Window,
+};
 pub use shared::Shared;

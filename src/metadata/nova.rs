@@ -18,13 +18,13 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::body::{Body, Stream, refuse};
-use super::complaint::Complaint;
 use super::link::{Failure, Link, Pool};
 use super::pulse::{Late, Pulse};
 use super::route::Asker;
 use super::sign::Signer;
 use super::{Error, NovaSettings};
 use crate::chain;
+use crate::complaint::Complaint;
 
 const INSTANCE: HeaderName = HeaderName::from_static("x-instance-id");
 const TENANT: HeaderName = HeaderName::from_static("x-tenant-id");

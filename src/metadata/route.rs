@@ -3,18 +3,30 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::Found;
 use crate::model::{InstanceId, Port, ProjectId};
 use crate::plan::scope::MetadataScope;
 
 /// A machine that asks for its metadata.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Asker<'a> {
-    pub port: &'a Arc<Port>,
+    /// `None`: the model does not know it.
+    pub port: Option<&'a Arc<Port>>,
     pub instance: &'a InstanceId,
     pub project: &'a ProjectId,
 }
 
-/// The machine at this address. `None`: nobody we know, or two ports claim the address; both are answered 404.
+impl<'a> Asker<'a> {
+    pub(super) fn of(found: &'a Found) -> Self {
+        Self {
+            port: None,
+            instance: &found.instance,
+            project: &found.project,
+        }
+    }
+}
+
+/// The machine at this address. `None`: nobody we know, or two ports claim the address; both are answered 404, unless a [`Lookup`](super::Lookup) knows more.
 ///
 /// Neutron's `_get_instance_and_tenant_id` does the same, but searches every network when a router has no interface;
 /// here no network means nobody.
@@ -30,7 +42,7 @@ pub(super) fn who(scope: &MetadataScope, source: IpAddr) -> Option<Asker<'_>> {
         return None;
     }
     Some(Asker {
-        port,
+        port: Some(port),
         instance: port.instance.as_ref()?,
         project: &port.project,
     })

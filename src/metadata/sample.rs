@@ -7,9 +7,9 @@ use imbl::OrdMap;
 use uuid::Uuid;
 
 use crate::model::{
-    Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance, InstanceId,
-    MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId, RouterPort,
-    State, Subnet, SubnetId,
+    AddressScopes, Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance,
+    InstanceId, MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId,
+    RouterKind, RouterPort, State, Subnet, SubnetId,
 };
 use crate::plan::scope::{MetadataScope, Residents};
 
@@ -31,6 +31,7 @@ pub(super) fn residents(number: u128, who: &[(&str, Option<&str>)]) -> Arc<Resid
 pub(super) fn scope(residents: Vec<Arc<Residents>>) -> MetadataScope {
     MetadataScope {
         listen: "169.254.169.254:80".parse().expect("address"),
+        networks: residents.iter().map(|of| of.network).collect(),
         residents,
     }
 }
@@ -115,6 +116,7 @@ fn router(network: &Network) -> Router {
             addresses: vec![],
             subnets: vec![],
             extra_subnets: vec![],
+            scopes: AddressScopes::default(),
         }],
         gateway: None,
         routes: vec![],
@@ -122,8 +124,13 @@ fn router(network: &Network) -> Router {
             id: FloatingIpId(Uuid::from_u128(0xf1)),
             floating_ip: "203.0.113.9".parse().expect("address"),
             fixed_ip: Some("10.0.0.5".parse().expect("address")),
+            fixed_scope: None,
+            status: None,
         }],
         port_forwardings: vec![],
+        conntrack_helpers: vec![],
+        forwarded: Vec::new(),
+        kind: RouterKind::Legacy,
     }
 }
 
@@ -138,6 +145,8 @@ fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
         dns_domain: String::new(),
         attachment: Attachment::Foreign,
         subnets,
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: None,
         ports: OrdMap::new(),
     }
@@ -154,6 +163,10 @@ fn subnet(number: u128, cidr: &str, gateway: &str) -> Subnet {
         dns_forwarders: vec![],
         ntp_servers: vec![],
         host_routes: vec![],
+        segment: None,
+        ra_mode: None,
+        address_mode: None,
+        prefix_delegation: false,
     }
 }
 
@@ -175,6 +188,9 @@ fn port(network: u128, number: u128, addresses: &[(u128, &str)]) -> Port {
         extra_dhcp_opts: vec![],
         client_id: None,
         dns: vec![],
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     }
 }
 

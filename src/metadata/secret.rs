@@ -3,8 +3,10 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 /// A larger file is something else, given by mistake.
 const LONGEST: u64 = 4096;
@@ -49,7 +51,12 @@ impl Secret {
             path: path.to_owned(),
             reason,
         };
-        let file = File::open(path).map_err(failed)?;
+        // Opening a pipe must not wait for its writer.
+        let file = File::options()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(path)
+            .map_err(failed)?;
         // Of the open file: its name may mean another one by now.
         let found = file.metadata().map_err(failed)?;
         if !found.is_file() {
@@ -118,7 +125,14 @@ mod tests {
                 (got, want) => panic!("{name}: {got:?} instead of {want:?}"),
             }
         }
-        assert!(matches!(Secret::read(&dir), Err(SecretError::Unfit { .. })));
+        let pipe = dir.join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for unfit in [&dir, &pipe] {
+            assert!(matches!(
+                Secret::read(unfit),
+                Err(SecretError::Unfit { .. })
+            ));
+        }
         let absent = Secret::read(&dir.join("absent"));
         assert!(matches!(absent, Err(SecretError::Read { .. })));
         fs::remove_dir_all(&dir).unwrap();

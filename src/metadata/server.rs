@@ -7,23 +7,21 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Sleep;
 use tracing::{debug, warn};
 
-use super::complaint::Complaint;
-use super::counters::Tally;
 use super::guest::{House, answer};
 use super::limits::{Door, Seat};
 use super::patience::Patience;
 use super::pulse::{Late, Pulse};
-use super::route::who;
 use super::{Counters, Error, Limits, Shared};
+use crate::complaint::Complaint;
 use crate::plan::scope::MetadataScope;
 
 /// After a mistake of the guest its rest is read for so long and so far: else the kernel would drop our answer with it.
@@ -61,12 +59,7 @@ impl Server {
         if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
             debug!(%error, "answers may be slow: failed to set TCP_NODELAY");
         }
-        let house = Arc::new(House {
-            http: http(&shared.limits),
-            scope: ArcSwap::new(scope),
-            shared: Arc::clone(shared),
-            tally: Tally::default(),
-        });
+        let house = Arc::new(House::new(scope, shared, http(&shared.limits)));
         let task = tokio::spawn(accept(listener, Arc::clone(&house)));
         Self {
             house,
@@ -76,7 +69,11 @@ impl Server {
 
     /// Later requests are judged by this scope, those on open connections too.
     pub fn update(&self, scope: Arc<MetadataScope>) {
-        self.house.scope.store(scope);
+        let networks = scope.networks.clone();
+        let before = self.house.scope.swap(scope);
+        if before.networks != networks {
+            self.house.learned.forget();
+        }
     }
 
     pub fn counters(&self) -> Counters {
@@ -125,8 +122,7 @@ async fn accept(listener: TcpListener, house: Arc<House>) {
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
         let source = from.ip().to_canonical();
-        let known = who(&house.scope.load(), source).is_some();
-        let Some(seat) = door.admit(source, known) else {
+        let Some(seat) = door.admit(source, house.knows(source)) else {
             house.tally.connections_refused.up();
             continue;
         };
@@ -158,12 +154,24 @@ async fn converse(stream: TcpStream, seat: Seat, house: Arc<House>) {
         house.tally.connections_failed.up();
         return;
     };
+    // Boxed: else every guest's task had room for it, and was copied with it from hand to hand.
+    Box::pin(exchange(stream, &seat, &house, &pulse, timer)).await;
+}
+
+/// Requests and answers, until one side ends the connection.
+async fn exchange(
+    stream: TcpStream,
+    seat: &Seat,
+    house: &House,
+    pulse: &Pulse,
+    mut timer: Pin<&mut Sleep>,
+) {
     let service = service_fn(|request| async {
-        Ok::<_, Infallible>(answer(&house, &seat, &pulse, request).await)
+        Ok::<_, Infallible>(answer(house, seat, pulse, request).await)
     });
     let mut connection = house
         .http
-        .serve_connection(Patience::new(stream, &pulse), service);
+        .serve_connection(Patience::new(stream, pulse), service);
     let ended =
         poll_fn(|cx| pulse.drive(timer.as_mut(), cx, |cx| Pin::new(&mut connection).poll(cx)));
     let ended = ended.await;

@@ -63,6 +63,25 @@ pub struct Limits {
     pub idle: Duration,
     /// From a request's head until its answer begins; and as long again until the guest has taken it.
     pub request: Duration,
+    /// How often one guest may ask; `None`: as often as it likes.
+    pub rate: Option<RateLimit>,
+}
+
+/// Requests of one guest, counted in two sliding windows (Neutron's `[metadata_rate_limiting]`). More in either: 429.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Guests that ask over IPv4, over IPv6.
+    pub v4: bool,
+    pub v6: bool,
+    pub base: Window,
+    pub burst: Window,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Denied ones count, too.
+    pub requests: u32,
+    pub duration: Duration,
 }
 
 impl Default for Limits {
@@ -80,6 +99,7 @@ impl Default for Limits {
             body: 64 * 1024,
             idle: Duration::from_secs(30),
             request: Duration::from_secs(30),
+            rate: None,
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What all namespaces' servers share: who knows the machines, and the budgets of all guests together.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
-use super::complaint::Complaint;
 use super::limits::Budgets;
+use super::lookup::{self, Lookup};
 use super::nova::Nova;
 use super::passwords::Passwords;
 use super::{Error, Limits, MetadataSettings, Upstream};
+use crate::complaint::Complaint;
 use crate::model::State;
 
 pub struct Shared {
@@ -20,6 +21,7 @@ pub struct Shared {
     pub(super) passwords: Passwords,
     /// No connection can be accepted.
     pub(super) crowded: Complaint,
+    pub(super) lookup: OnceLock<lookup::Source>,
 }
 
 /// [`Upstream`], ready for use.
@@ -41,7 +43,13 @@ impl Shared {
             state,
             passwords: Passwords::default(),
             crowded: Complaint::default(),
+            lookup: OnceLock::new(),
         }))
+    }
+
+    /// From now on this is asked for whoever the model does not know. The first one stays.
+    pub fn set_lookup(&self, lookup: Arc<dyn Lookup>) {
+        self.lookup.get_or_init(|| lookup::Source::new(lookup));
     }
 
     /// Later requests go to this upstream; those under way end as they began. Its files are read anew.

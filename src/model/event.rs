@@ -22,6 +22,20 @@ pub enum Event {
     Complete,
 }
 
+impl Event {
+    /// The target that this is a word about.
+    pub fn target(&self) -> Option<Target> {
+        match self {
+            Self::Network(network) => Some(Target::Network(network.id)),
+            Self::Port(port) => Some(Target::Network(port.network)),
+            Self::NetworkGone(id) | Self::PortGone(id, _) => Some(Target::Network(*id)),
+            Self::Router(router) => Some(Target::Router(router.id)),
+            Self::RouterGone(id) => Some(Target::Router(*id)),
+            Self::Instance(_) | Self::InstanceGone(_) | Self::Complete => None,
+        }
+    }
+}
+
 /// One thing to converge: a namespace, what is served in it, and its part of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Target {

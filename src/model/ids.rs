@@ -27,7 +27,16 @@ macro_rules! uuid_ids {
         }
     )*};
 }
-uuid_ids!(NetworkId, SubnetId, PortId, RouterId, FloatingIpId);
+uuid_ids!(
+    NetworkId,
+    SubnetId,
+    PortId,
+    RouterId,
+    FloatingIpId,
+    AddressScopeId,
+    SegmentId,
+    PortForwardingId,
+);
 
 macro_rules! text_ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(

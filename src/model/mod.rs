@@ -1,7 +1,7 @@
 //! What a cloud's networking is made of, in Neutron's nouns. Values only: no clock, no file, no socket, no kernel.
 //!
-//! A source (`topology/`, later `neutron/`) emits [`Event`]s; [`State`] is what they add up to; a [`Target`] is
-//! one thing to converge. Text from outside became a type before it came here.
+//! A source (`topology/`, `neutron/`) emits [`Event`]s; [`State`] is what they add up to; a [`Target`] is one thing to
+//! converge; a [`Report`] says what became of it. Text from outside became a type before it came here.
 
 mod dhcp_option;
 mod event;
@@ -9,17 +9,23 @@ mod ids;
 mod instance;
 mod network;
 mod port;
+mod report;
 mod router;
 mod state;
 
 pub use dhcp_option::{DhcpOption, OptionError, Tag, parse_client_id};
 pub use event::{Event, Target};
-pub use ids::{FloatingIpId, InstanceId, NetworkId, PortId, ProjectId, RouterId, SubnetId};
+pub use ids::{
+    AddressScopeId, FloatingIpId, InstanceId, NetworkId, PortForwardingId, PortId, ProjectId,
+    RouterId, SegmentId, SubnetId,
+};
 pub use instance::{Instance, PublicKey};
-pub use network::{Attachment, HostRoute, Network, Subnet, Vxlan};
+pub use network::{Attachment, HostRoute, Ipv6Mode, Network, Segment, Subnet, Vxlan};
 pub use port::{DeviceOwner, DnsAssignment, FixedIp, Port};
+pub use report::Report;
 pub use router::{
-    FloatingIp, Forwarding, Gateway, PortForwarding, Protocol, Router, RouterPort, RouterSubnet,
+    AddressScopes, ConntrackHelper, FloatingIp, FloatingIpStatus, Forwarding, Gateway,
+    PortForwarding, Protocol, Router, RouterKind, RouterPort, RouterSubnet,
 };
 pub use state::State;
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::{DevName, NetworkId, Port, PortId, ProjectId, SubnetId};
+use super::{DevName, NetworkId, Port, PortId, ProjectId, SegmentId, SubnetId};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
@@ -24,6 +24,12 @@ pub struct Network {
     pub dns_domain: String,
     pub attachment: Attachment,
     pub subnets: Vec<Subnet>,
+    /// Of a routed network: subnets on segments that this host has no part in. They are served to relays.
+    #[serde(default)]
+    pub non_local_subnets: Vec<Subnet>,
+    /// Of a routed network: all of its segments, on whichever hosts.
+    #[serde(default)]
+    pub segments: Vec<Segment>,
     /// Our own DHCP port (owner `network:dhcp`); `None` while there is none.
     pub dhcp_port: Option<Arc<Port>>,
     /// Every other port. They can be many, and a version of the network shares with the one before what did not change.
@@ -81,6 +87,36 @@ pub struct Subnet {
     /// Option 42.
     pub ntp_servers: Vec<IpAddr>,
     pub host_routes: Vec<HostRoute>,
+    /// Only subnets of one segment reach each other without a router.
+    #[serde(default)]
+    pub segment: Option<SegmentId>,
+    /// Who advertises the prefix, and how (`ipv6_ra_mode`).
+    #[serde(default)]
+    pub ra_mode: Option<Ipv6Mode>,
+    /// How machines come by their addresses (`ipv6_address_mode`).
+    #[serde(default)]
+    pub address_mode: Option<Ipv6Mode>,
+    /// Its prefix is delegated from upstream; until then it is `::/64`.
+    #[serde(default)]
+    pub prefix_delegation: bool,
+}
+
+/// A piece of layer 2 that a routed network is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    pub id: SegmentId,
+    /// VLAN tag or VNI; `None`: flat.
+    pub segmentation_id: Option<u32>,
+}
+
+/// How an IPv6 address or prefix is given out (RFC 4862, RFC 8415).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ipv6Mode {
+    Slaac,
+    /// The address by DHCPv6.
+    Stateful,
+    /// The address by SLAAC, the rest by DHCPv6.
+    Stateless,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,6 +134,13 @@ impl fmt::Display for Attachment {
             Self::Vlan { device, tag, .. } => write!(f, "VLAN {tag} on {device}"),
             Self::Vxlan { vxlan, .. } => write!(f, "VXLAN {}", vxlan.vni),
         }
+    }
+}
+
+impl Subnet {
+    /// A prefix is still to be delegated for it (Neutron: `PROVISIONAL_IPV6_PD_PREFIX`).
+    pub fn is_provisional(&self) -> bool {
+        self.cidr == IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64))
     }
 }
 
@@ -126,6 +169,8 @@ impl Network {
             dns_domain,
             attachment,
             subnets,
+            non_local_subnets,
+            segments,
             dhcp_port,
             ports: _,
         } = self;
@@ -138,9 +183,17 @@ impl Network {
             && *dns_domain == other.dns_domain
             && *attachment == other.attachment
             && *subnets == other.subnets
+            && *non_local_subnets == other.non_local_subnets
+            && *segments == other.segments
             && *dhcp_port == other.dhcp_port
     }
 
+    /// Its subnets, those of other segments last.
+    pub fn all_subnets(&self) -> impl DoubleEndedIterator<Item = &Subnet> {
+        self.subnets.iter().chain(&self.non_local_subnets)
+    }
+
+    /// One of this host's subnets.
     pub fn subnet(&self, id: SubnetId) -> Option<&Subnet> {
         self.subnets.iter().find(|subnet| subnet.id == id)
     }

@@ -22,6 +22,15 @@ pub struct Port {
     /// Client id (option 61 as on the wire) that takes the place of the MAC in finding this port.
     pub client_id: Option<Vec<u8>>,
     pub dns: Vec<DnsAssignment>,
+    /// Neutron's `device_id` where the owner is no machine: the router's id, or what names an agent's DHCP port.
+    #[serde(default)]
+    pub device: String,
+    /// The host that the port is bound to; empty: none.
+    #[serde(default)]
+    pub host: String,
+    /// Counted up by Neutron at each change (`revision_number`); 0: not told.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +52,10 @@ pub enum DeviceOwner {
     RouterGateway,
     /// `network:floatingip`
     FloatingIp,
-    /// Other owners that need no DHCP.
+    /// `network:router_ha_interface`, `network:distributed`: others that need no DHCP.
     Service,
+    /// `network:*` of any other kind (`network:router_centralized_snat`, `network:local_ip`): named, and known to DHCP.
+    Other,
 }
 
 /// The name of one address. Lower case, no trailing dot.

@@ -1,11 +1,15 @@
 //! Routers, floating IPs and port forwardings.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::{FloatingIpId, HostRoute, MacAddr, NetworkId, PortId, ProjectId, RouterId, SubnetId};
+use super::{
+    AddressScopeId, FloatingIpId, HostRoute, MacAddr, NetworkId, PortForwardingId, PortId,
+    ProjectId, RouterId, SubnetId,
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Router {
@@ -19,6 +23,27 @@ pub struct Router {
     pub routes: Vec<HostRoute>,
     pub floating_ips: Vec<FloatingIp>,
     pub port_forwardings: Vec<PortForwarding>,
+    #[serde(default)]
+    pub conntrack_helpers: Vec<ConntrackHelper>,
+    /// Floating IPs that have port forwardings, which the source tells apart from the router.
+    #[serde(default)]
+    pub forwarded: Vec<FloatingIpId>,
+    #[serde(default)]
+    pub kind: RouterKind,
+}
+
+/// On how many hosts a router lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RouterKind {
+    /// On one.
+    #[default]
+    Legacy,
+    /// On several, of which one is active (VRRP).
+    Ha,
+    /// On every host with machines of it (DVR).
+    Distributed,
+    /// Distributed, with a highly available SNAT.
+    DistributedHa,
 }
 
 /// A router's leg in a network (`qr-` or `qg-`).
@@ -36,6 +61,16 @@ pub struct RouterPort {
     pub subnets: Vec<RouterSubnet>,
     /// The network's other subnets: on-link at a gateway.
     pub extra_subnets: Vec<RouterSubnet>,
+    #[serde(default)]
+    pub scopes: AddressScopes,
+}
+
+/// Of a leg's addresses, by family. Without one they are of the null scope, which is a scope like any other: its
+/// addresses are routed to each other, and to no other scope.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressScopes {
+    pub v4: Option<AddressScopeId>,
+    pub v6: Option<AddressScopeId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +92,19 @@ pub struct FloatingIp {
     pub floating_ip: Ipv4Addr,
     /// `None`: not associated; the address is not set.
     pub fixed_ip: Option<Ipv4Addr>,
+    /// Address scope of the fixed IP.
+    #[serde(default)]
+    pub fixed_scope: Option<AddressScopeId>,
+    /// What the source believes; `None`: it has no opinion.
+    #[serde(default)]
+    pub status: Option<FloatingIpStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FloatingIpStatus {
+    Active,
+    Down,
+    Error,
 }
 
 /// Ports of a floating IP that go to an internal address.
@@ -66,6 +114,12 @@ pub struct PortForwarding {
     pub protocol: Protocol,
     pub internal_ip: Ipv4Addr,
     pub ports: Forwarding,
+    /// The source's name of it; `None`: it names none.
+    #[serde(default)]
+    pub id: Option<PortForwardingId>,
+    /// The floating IP with that address; `None`: it is the gateway's own, or not told.
+    #[serde(default)]
+    pub floating: Option<FloatingIpId>,
 }
 
 /// Inclusive ranges: the k-th external port goes to the k-th internal one; a smaller internal range wraps.
@@ -73,6 +127,15 @@ pub struct PortForwarding {
 pub struct Forwarding {
     pub external: (u16, u16),
     pub internal: (u16, u16),
+}
+
+/// Follows what a protocol agrees upon inside of its connections (FTP's data ports, say), so that it passes NAT.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConntrackHelper {
+    /// The kernel's name of it: `ftp`, `netbios-ns`.
+    pub helper: String,
+    pub protocol: Protocol,
+    pub port: u16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,7 +147,41 @@ pub enum Protocol {
     Dccp,
 }
 
+impl RouterPort {
+    /// Those that can be set.
+    pub fn usable_addresses(&self) -> impl Iterator<Item = IpNet> {
+        let all = self.addresses.iter().copied();
+        all.filter(|address| !is_provisional(address))
+    }
+}
+
+impl RouterSubnet {
+    pub fn is_provisional(&self) -> bool {
+        is_provisional(&self.cidr)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A prefix is still to be delegated for this net (Neutron: `PROVISIONAL_IPV6_PD_PREFIX`).
+fn is_provisional(net: &IpNet) -> bool {
+    net.trunc() == IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64))
+}
+
 impl Protocol {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Dccp => "dccp",
+            Self::Sctp => "sctp",
+        }
+    }
+
     /// IANA protocol number.
     pub fn number(self) -> u8 {
         match self {

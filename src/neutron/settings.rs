@@ -1,6 +1,7 @@
 //! What the agents' configuration files chose for our part towards Neutron, checked.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use super::bus;
@@ -11,6 +12,20 @@ pub enum Role {
     Dhcp,
     L3,
     Metadata,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Dhcp, Self::L3, Self::Metadata];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dhcp => "dhcp",
+            Self::L3 => "l3",
+            Self::Metadata => "metadata",
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -40,8 +55,6 @@ pub struct Dhcp {
     pub lease: i64,
     /// Every network's domain; empty: none.
     pub dns_domain: String,
-    /// Addresses that DNS forwards to, asked from inside each network's namespace (`dnsmasq_dns_servers` without domains).
-    pub forwarders: Vec<std::net::SocketAddr>,
     /// How often what failed is looked at, and the shortest time between two such looks.
     pub resync_interval: Duration,
     pub resync_throttle: Duration,

@@ -1,9 +1,9 @@
-//! The host's part: one bridge per network, its uplink, and the far ends of our ports on it.
+//! The host's part: one bridge per network, its uplink, and our ports on it.
 
 use netns::Spec;
-use netns::spec::{Link, Vxlan};
+use netns::spec::{Link, Place, Vxlan};
 
-use super::{names, ownership_on_host};
+use super::{Plugging, names, ownership_on_host};
 use crate::model::{Attachment, DevName, Network, PortId};
 
 /// Bridge and uplink of a network; nothing where someone else keeps the bridges.
@@ -28,13 +28,24 @@ pub(super) fn bridge(network: &Network) -> Spec {
     spec
 }
 
-/// The host's end of a port of ours, plugged where the network's ports belong.
-pub(super) fn plug(spec: &mut Spec, port: PortId, network: Option<&Network>, mtu: u32) {
+/// A port's device inside; and on the host, for a pair, its far end, plugged where the network's ports belong. Where
+/// someone else keeps the bridges it is left in whichever they put it.
+pub(super) fn plug(
+    host: &mut Spec,
+    port: PortId,
+    network: Option<&Network>,
+    mtu: u32,
+    plugging: Plugging,
+) -> Link {
+    if plugging == Plugging::Internal {
+        return Link::given().mtu(mtu);
+    }
     let tap = names::tap_device(port);
-    let mut link = Link::existing().mtu(mtu);
-    link.master = network.and_then(Network::bridge).cloned();
-    keep_host_out(spec, &tap);
-    spec.links.insert(tap, link);
+    let mut end = Link::existing().mtu(mtu);
+    end.master = network.and_then(Network::bridge).cloned();
+    keep_host_out(host, &tap);
+    host.links.insert(tap.clone(), end);
+    Link::veth(tap, Place::Home).mtu(mtu)
 }
 
 fn uplink(attachment: &Attachment, mtu: u32) -> Option<(DevName, Link)> {

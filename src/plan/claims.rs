@@ -49,6 +49,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
         self.0.get(key).map(Vec::as_slice)
     }
 
+    /// As [`Claims::all`], for every key, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &[(PortId, V)])> {
+        self.0.iter().map(|(key, claims)| (key, claims.as_slice()))
+    }
+
     /// As [`Claims::get`], for every key.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.values().filter_map(|claims| Some(&claims.last()?.1))

@@ -1,14 +1,15 @@
 //! A network's namespace `qdhcp-<id>`, and what DHCP serves in it (Neutron: `agent/linux/dhcp.py`).
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use netns::Spec;
-use netns::spec::{Link, Place, Route};
+use netns::spec::{Link, Route};
 
 use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
-use super::{Plan, Settings, bridge, metadata, names, ownership_inside};
+use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -18,25 +19,36 @@ pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {
     }
     let mut host = bridge::bridge(network);
     let port = own_port(network);
-    if let Some(port) = port {
-        bridge::plug(&mut host, port.id, Some(network), network.mtu);
-    }
-    let inside = port.map(|port| inside(network, port, settings));
-    Some(Plan { inside, host })
+    let inside = port.map(|port| inside(network, port, settings, &mut host));
+    let ports = port.map(|port| OwnPort {
+        device: names::dhcp_device(port.id, settings.plugging),
+        id: port.id,
+        mac: port.mac,
+    });
+    Some(Plan {
+        inside,
+        host,
+        ports: ports.into_iter().collect(),
+    })
 }
 
-fn inside(network: &Network, port: &Port, settings: &Settings) -> Spec {
+fn inside(network: &Network, port: &Port, settings: &Settings, host: &mut Spec) -> Spec {
     let mut spec = Spec {
         ownership: ownership_inside(),
         ..Spec::default()
     };
-    let device = names::dhcp_device(port.id);
+    let device = names::dhcp_device(port.id, settings.plugging);
     let own = own_addresses(network, port).map(|(_, address)| address);
-    let link = Link::veth(names::tap_device(port.id), Place::Home)
+    let plugging = settings.plugging;
+    let link = bridge::plug(host, port.id, Some(network), network.mtu, plugging)
         .mac(port.mac)
-        .mtu(network.mtu)
         .addrs(own.chain(metadata::address_wanted(settings)));
     spec.links.insert(names::loopback(), Link::existing());
+    if plugging == Plugging::Internal {
+        // It comes before the default below is set.
+        spec.sysctls
+            .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
+    }
     spec.links.insert(device.clone(), link);
     spec.routes.extend(default_route(network, port, &device));
     // No tenant's advertisement configures us; and we may listen on an address before it is set.
@@ -55,7 +67,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         .collect();
     let mut scope = DhcpScope {
         network: network.id,
-        device: names::dhcp_device(port.id),
+        device: names::dhcp_device(port.id, settings.plugging),
         mac: port.mac,
         lease: settings.lease,
         renewal: settings.renewal,
@@ -71,9 +83,10 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
     Some(scope)
 }
 
-/// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not.
+/// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;
+/// a DHCP port is a name server to all.
 pub fn shapes_scope(port: &Port) -> bool {
-    port.owner == DeviceOwner::RouterInterface
+    matches!(port.owner, DeviceOwner::RouterInterface | DeviceOwner::Dhcp)
 }
 
 impl DhcpScope {
@@ -109,9 +122,8 @@ pub(super) fn own_addresses<'a>(
     port: &'a Port,
 ) -> impl Iterator<Item = (&'a Subnet, IpNet)> {
     let enabled = |fixed: &crate::model::FixedIp| {
-        network
-            .subnet(fixed.subnet)
-            .filter(|subnet| subnet.enable_dhcp)
+        let subnet = network.subnet(fixed.subnet)?;
+        (subnet.enable_dhcp && !subnet.is_provisional()).then_some(subnet)
     };
     port.fixed_ips.iter().filter_map(move |fixed| {
         let subnet = enabled(fixed)?;
@@ -122,14 +134,17 @@ pub(super) fn own_addresses<'a>(
 /// All but these owners (`dhcp.py: _iter_hosts`).
 pub(super) fn needs_data(port: &Port) -> bool {
     match port.owner {
-        DeviceOwner::Machine | DeviceOwner::RouterInterface | DeviceOwner::RouterGateway => true,
+        DeviceOwner::Machine
+        | DeviceOwner::RouterInterface
+        | DeviceOwner::RouterGateway
+        | DeviceOwner::Other => true,
         DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => false,
     }
 }
 
 /// There is a subnet with DHCP that is isolated.
 pub fn has_isolated(network: &Network) -> bool {
-    let mut served = network.subnets.iter().filter(|subnet| subnet.enable_dhcp);
+    let mut served = network.all_subnets().filter(|subnet| subnet.enable_dhcp);
     served.any(|subnet| is_isolated(network, subnet))
 }
 
@@ -144,9 +159,9 @@ fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
     !network.ports.values().any(|port| at_gateway(&port))
 }
 
-/// IPv4 subnets with DHCP, in the network's order.
+/// IPv4 subnets with DHCP, in the network's order; last those of other segments, whose machines ask through relays.
 fn served(network: &Network) -> impl Iterator<Item = (&Subnet, Ipv4Net)> {
-    let enabled = network.subnets.iter().filter(|subnet| subnet.enable_dhcp);
+    let enabled = network.all_subnets().filter(|subnet| subnet.enable_dhcp);
     enabled.filter_map(|subnet| match subnet.cidr {
         IpNet::V4(cidr) => Some((subnet, cidr)),
         IpNet::V6(_) => None,
@@ -169,7 +184,7 @@ fn of_subnet(
         .filter_map(|ip| v4(Some(*ip)))
         .collect();
     let dns = match nameservers.as_slice() {
-        [] => server.into_iter().collect(),
+        [] => dhcp_servers(network, subnet),
         [Ipv4Addr::UNSPECIFIED] => Vec::new(),
         given => given.to_vec(),
     };
@@ -188,6 +203,24 @@ fn of_subnet(
     }
 }
 
+/// The addresses of all DHCP ports on a subnet, ours and other hosts': each answers for the network's names. In the order
+/// of the ports' ids, which is Neutron's: every agent says the same.
+fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<Ipv4Addr> {
+    let others = network
+        .ports
+        .values()
+        .filter(|port| port.owner == DeviceOwner::Dhcp);
+    let by_id: BTreeMap<_, _> = others
+        .chain(&network.dhcp_port)
+        .map(|port| (port.id, port))
+        .collect();
+    let fixed_ips = by_id.values().flat_map(|port| &port.fixed_ips);
+    fixed_ips
+        .filter(|fixed| fixed.subnet == subnet.id)
+        .filter_map(|fixed| v4(Some(fixed.ip)))
+        .collect()
+}
+
 /// Options 121 and 249 (RFC 3442): on-link subnets, host routes, the way to metadata, and the default route
 /// once more, for a client that takes these ignores option 3 (`dhcp.py: _generate_opts_per_subnet`).
 fn classless_routes(
@@ -198,10 +231,9 @@ fn classless_routes(
 ) -> Vec<(Ipv4Net, Ipv4Addr)> {
     let gateway = gateway(subnet);
     let others = network
-        .subnets
-        .iter()
+        .all_subnets()
         .rev()
-        .filter(|other| other.cidr != subnet.cidr);
+        .filter(|other| other.cidr != subnet.cidr && other.segment == subnet.segment);
     let mut routes: Vec<_> = others
         .filter_map(|other| Some((v4_net(other.cidr)?, Ipv4Addr::UNSPECIFIED)))
         .collect();
@@ -255,7 +287,8 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
     let client = DhcpClient {
         port: port.id,
         mac: port.mac,
-        hostname: name.map(|name| name.hostname.clone()),
+        // What dnsmasq makes of the name in its host file.
+        hostname: name.and_then(|name| Some(name.fqdn.split('.').next()?.to_owned())),
         fqdn: name.map(|name| name.fqdn.clone()),
         options: port
             .extra_dhcp_opts
@@ -272,8 +305,16 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
 
 /// Through the gateway of the first subnet that has one: DNS forwards that way (`dhcp.py: _set_default_route`).
 fn default_route(network: &Network, port: &Port, device: &DevName) -> Option<Route> {
-    let mut with_gateway = own_addresses(network, port)
-        .filter_map(|(subnet, _)| Some((subnet, v4(subnet.gateway_ip)?)));
+    let has_own = |subnet: &&Subnet| {
+        let mut own = own_addresses(network, port);
+        own.any(|(of, _)| of.id == subnet.id)
+    };
+    let mut with_gateway = network
+        .subnets
+        .iter()
+        .filter(|subnet| !subnet.prefix_delegation)
+        .filter(has_own)
+        .filter_map(|subnet| Some((subnet, v4(subnet.gateway_ip)?)));
     let (subnet, gateway) = with_gateway.next()?;
     // Our own address as gateway would be a route to ourselves.
     if port

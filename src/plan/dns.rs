@@ -56,25 +56,27 @@ pub(super) fn scope(
     } else {
         [].into()
     };
-    let forwarders = network
+    let own = network
         .subnets
         .iter()
         .flat_map(|subnet| &subnet.dns_forwarders);
-    let mut forwarders: Vec<_> = forwarders
+    let mut forwarders: Vec<_> = own
         .map(|ip| Forwarder {
             address: SocketAddr::new(*ip, 53),
             from: Side::Namespace,
         })
         .collect();
-    if forwarders.is_empty() {
-        forwarders.extend(settings.host_resolvers.iter().map(|address| Forwarder {
-            address: *address,
-            from: Side::Host,
-        }));
+    for (given, from) in [
+        (&settings.forwarders, Side::Namespace),
+        (&settings.host_resolvers, Side::Host),
+    ] {
+        if forwarders.is_empty() {
+            forwarders.extend(given.iter().map(|&address| Forwarder { address, from }));
+        }
     }
     Some(DnsScope {
         network: network.id,
-        device: names::dhcp_device(port.id),
+        device: names::dhcp_device(port.id, settings.plugging),
         listen: dhcp::own_addresses(network, port)
             .map(|(_, address)| address.addr())
             .collect(),

@@ -1,5 +1,6 @@
 //! Where instances reach the metadata service, and who they are (Neutron: `agent/metadata/driver.py`).
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -7,11 +8,12 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::scope::{Claims, MetadataScope, Residents};
 use super::{Settings, Shared, dhcp};
-use crate::model::{Network, Port, Router};
+use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, State};
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 pub(super) const V4_NET: Ipv4Net = Ipv4Net::new_assert(V4, 32);
+const LINK_LOCAL: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16));
 
 /// Set on the DHCP device whenever instances may ask there.
 pub(super) fn address_wanted(settings: &Settings) -> Option<IpNet> {
@@ -48,18 +50,41 @@ impl Residents {
 
 /// In the DHCP namespace: where a subnet is isolated, or always if forced.
 pub(super) fn of_network(
+    state: &State,
     network: &Network,
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<MetadataScope> {
     dhcp::own_port(network).filter(|_| network.admin_state_up)?;
-    let wanted =
-        settings.metadata.force || (settings.metadata.isolated && known.has_isolated(network.id));
-    let residents = known.residents(network.id).filter(|_| wanted)?;
-    Some(MetadataScope {
-        listen: SocketAddr::new(IpAddr::V4(V4), 80),
-        residents: vec![residents],
-    })
+    let for_all = settings.metadata.network && is_for_metadata(network);
+    let wanted = settings.metadata.force
+        || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));
+    let mut networks = BTreeSet::from([network.id]);
+    if settings.metadata.network {
+        networks.extend(behind_its_router(state, network));
+    }
+    let scope = scope(SocketAddr::new(IpAddr::V4(V4), 80), networks, known);
+    (wanted && !scope.residents.is_empty()).then_some(scope)
+}
+
+/// Made by tenants so that machines of other networks reach metadata through it (`dhcp.py: should_enable_metadata`).
+fn is_for_metadata(network: &Network) -> bool {
+    let mut subnets = network.all_subnets();
+    subnets.any(|subnet| LINK_LOCAL.contains(&subnet.cidr))
+}
+
+/// The networks of the first router on it. That router may live on another host: its ports tell.
+fn behind_its_router(state: &State, network: &Network) -> Vec<NetworkId> {
+    let of_router = |port: &&Arc<Port>| port.owner == DeviceOwner::RouterInterface;
+    let Some(first) = network.ports.values().find(of_router) else {
+        return Vec::new();
+    };
+    let has_it = |network: &&Arc<Network>| {
+        let mut ports = network.ports.values().filter(of_router);
+        ports.any(|port| port.device == first.device)
+    };
+    let networks = state.networks.values().filter(has_it);
+    networks.map(|network| network.id).collect()
 }
 
 /// In a router's namespace, for the networks of its interfaces; NAT redirects to the port.
@@ -68,9 +93,19 @@ pub(super) fn of_router(
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<MetadataScope> {
-    let networks = router.interfaces.iter().map(|leg| leg.network);
-    let residents: Vec<_> = networks.filter_map(|id| known.residents(id)).collect();
+    // Two legs in one network are still one network.
+    let networks: BTreeSet<_> = router.interfaces.iter().map(|leg| leg.network).collect();
     let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), settings.metadata.port);
-    (settings.metadata.routed && router.admin_state_up && !residents.is_empty())
-        .then_some(MetadataScope { listen, residents })
+    let scope = scope(listen, networks, known);
+    let has_guests = !scope.residents.is_empty() || settings.metadata.lookup;
+    (settings.metadata.routed && router.admin_state_up && has_guests).then_some(scope)
+}
+
+fn scope(listen: SocketAddr, networks: BTreeSet<NetworkId>, known: &impl Shared) -> MetadataScope {
+    let residents = networks.iter().filter_map(|id| known.residents(*id));
+    MetadataScope {
+        listen,
+        residents: residents.collect(),
+        networks: networks.into_iter().collect(),
+    }
 }

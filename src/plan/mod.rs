@@ -1,8 +1,8 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
 //! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dns`, `metadata` what else is served | `router`, `nat` a router's namespace | `scope` the served values,
-//! with `claims` of what ports have in them
+//! and its DHCP | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
+//! values, with `claims` of what ports have in them
 
 mod bridge;
 mod claims;
@@ -11,7 +11,9 @@ mod dns;
 mod metadata;
 mod names;
 mod nat;
+mod remark;
 mod router;
+mod routes;
 pub mod scope;
 mod settings;
 
@@ -20,14 +22,18 @@ use std::sync::Arc;
 use netns::Spec;
 use netns::spec::Ownership;
 
-use crate::model::{State, Target};
+use crate::model::{DevName, MacAddr, PortId, State, Target};
 
 pub use dhcp::{has_isolated, scope as dhcp_scope, shapes_scope};
 pub use dns::zone;
 pub use metadata::residents;
-pub use names::{gateway_device, is_ours, is_router_device, namespace, router_device, tap_device};
+pub use names::{
+    gateway_device, is_ours, is_port_device, is_router_device, namespace, router_device,
+    tap_device, tap_of,
+};
 pub use nat::leads_inside;
-pub use settings::{Metadata, Settings};
+pub use remark::{Remark, remarks};
+pub use settings::{Ipv6Gateway, Metadata, Plugging, Settings};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";
@@ -39,6 +45,17 @@ pub struct Plan {
     pub inside: Option<Spec>,
     /// The target's part of the host's namespace: bridges and the far ends of its devices.
     pub host: Spec,
+    /// The ports of ours that `inside` has devices for.
+    pub ports: Vec<OwnPort>,
+}
+
+/// A port of ours, for whoever brings it to its network's layer 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPort {
+    /// Inside of the target's namespace.
+    pub device: DevName,
+    pub id: PortId,
+    pub mac: MacAddr,
 }
 
 /// `None`: nothing of the target should exist (unknown, admin down).
@@ -61,7 +78,7 @@ pub fn services(
             Some(network) => scope::Services {
                 dhcp: known.dhcp(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
-                metadata: metadata::of_network(network, settings, known).map(Arc::new),
+                metadata: metadata::of_network(state, network, settings, known).map(Arc::new),
             },
             None => scope::Services::default(),
         },

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::Plugging;
 use crate::model::{DevName, NsName, PortId, Target};
 
 /// Devices that we may find and remove in a namespace of ours.
@@ -35,8 +36,11 @@ pub(super) fn loopback() -> DevName {
 }
 
 /// A DHCP port's device inside its namespace.
-pub(super) fn dhcp_device(port: PortId) -> DevName {
-    cut("ns-", port)
+pub(super) fn dhcp_device(port: PortId, plugging: Plugging) -> DevName {
+    match plugging {
+        Plugging::Veth => cut("ns-", port),
+        Plugging::Internal => cut("tap", port),
+    }
 }
 
 /// A router's internal interface.
@@ -52,6 +56,19 @@ pub fn gateway_device(port: PortId) -> DevName {
 /// `qr-` or `qg-`.
 pub fn is_router_device(device: &DevName) -> bool {
     device.as_str().starts_with("qr-") || device.as_str().starts_with("qg-")
+}
+
+/// A device of a port of ours, inside.
+pub fn is_port_device(device: &DevName) -> bool {
+    DEVICE_PREFIXES
+        .iter()
+        .any(|prefix| device.as_str().starts_with(prefix))
+}
+
+/// The host's end of the port that has `device` inside.
+pub fn tap_of(device: &DevName) -> DevName {
+    let id = device.as_str().get(3..).unwrap_or_default();
+    DevName::new(format!("tap{id}")).expect("as long as a prefix of ours makes it")
 }
 
 /// The host's end of any port.

@@ -3,6 +3,8 @@
 //! What grows with the number of floating IPs and forwardings is in maps; the rules are the same few for every router.
 //! The low half of the packet mark means what it means in Neutron: 1 asked for metadata, 2 came from outside.
 
+mod helpers;
+mod scopes;
 mod words;
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,6 +18,8 @@ use nftables::types::{NfChainType, NfHook};
 use super::{Settings, metadata, names};
 use crate::model::{PortForwarding, Router};
 
+pub(super) use helpers::is_there as has_helper;
+use scopes::Scopes;
 use words::{
     Table, compare, concat, dnated, from, is_v4, look_up, marked, meta, nat, nat_v4, number,
     payload, set_mark, tcp_port, text, to,
@@ -35,40 +39,57 @@ pub fn leads_inside(map: &str) -> bool {
     map == TO_FIXED || map == FORWARD_ADDRESS
 }
 
-pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
-    let gateway = router.gateway.as_ref().and_then(|gateway| {
-        let first_v4 = gateway
-            .port
-            .addresses
-            .iter()
-            .find_map(|address| match address.addr() {
+/// The gateway, where it has an address to translate to.
+struct Outside {
+    device: String,
+    address: Ipv4Addr,
+    snat: bool,
+}
+
+impl Outside {
+    fn of(router: &Router) -> Option<Self> {
+        let gateway = router.gateway.as_ref()?;
+        let mut addresses = gateway.port.addresses.iter().map(|net| net.addr());
+        Some(Self {
+            device: names::gateway_device(gateway.port.port).to_string(),
+            address: addresses.find_map(|address| match address {
                 IpAddr::V4(ip) => Some(ip),
                 IpAddr::V6(_) => None,
-            })?;
-        Some((
-            names::gateway_device(gateway.port.port).to_string(),
-            first_v4,
-            gateway.enable_snat,
-        ))
-    });
-    let mut table = Table::default();
-    mark(
-        &mut table,
-        gateway.as_ref().map(|(device, ..)| device.as_str()),
-    );
-    dnat(&mut table, settings);
-    filter(&mut table, settings);
-    if let Some((device, address, snat)) = &gateway {
-        postrouting(&mut table, device, *address, *snat, settings);
-    }
-    Ruleset {
-        objects: table.0,
-        maps: maps(router),
+            })?,
+            snat: gateway.enable_snat,
+        })
     }
 }
 
-fn mark(table: &mut Table, gateway: Option<&str>) {
+pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
+    let outside = Outside::of(router);
+    let scopes = Scopes::of(router);
+    let mut table = Table::default();
+    helpers::assign(&mut table, router, settings);
+    mark(&mut table, outside.as_ref(), scopes.as_ref());
+    dnat(&mut table, settings);
+    filter(&mut table, settings);
+    if let Some(scopes) = &scopes {
+        scopes.keep_apart(&mut table);
+    }
+    if let Some(outside) = &outside {
+        postrouting(&mut table, outside, scopes.as_ref(), settings);
+    }
+    // Without a way out nothing is translated.
+    let mut maps = maps(router, outside.is_some());
+    maps.extend(scopes.iter().flat_map(Scopes::maps));
+    Ruleset {
+        objects: table.0,
+        maps,
+    }
+}
+
+fn mark(table: &mut Table, outside: Option<&Outside>, scopes: Option<&Scopes>) {
     table.chain("marks", NfChainType::Filter, NfHook::Prerouting, -150);
+    // These first: they set the mark as a whole.
+    if let Some(scopes) = scopes {
+        scopes.mark(table, "marks");
+    }
     table.rule(
         "marks",
         [
@@ -78,10 +99,10 @@ fn mark(table: &mut Table, gateway: Option<&str>) {
             set_mark(ASKED_METADATA),
         ],
     );
-    if let Some(device) = gateway {
+    if let Some(outside) = outside {
         table.rule(
             "marks",
-            [from(device), is_v4(), set_mark(CAME_FROM_OUTSIDE)],
+            [from(&outside.device), is_v4(), set_mark(CAME_FROM_OUTSIDE)],
         );
     }
 }
@@ -150,18 +171,17 @@ fn filter(table: &mut Table, settings: &Settings) {
     );
 }
 
-fn postrouting(
-    table: &mut Table,
-    device: &str,
-    address: Ipv4Addr,
-    snat: bool,
-    settings: &Settings,
-) {
+fn postrouting(table: &mut Table, outside: &Outside, scopes: Option<&Scopes>, settings: &Settings) {
+    let Outside {
+        device,
+        address,
+        snat,
+    } = outside;
     table.chain("postrouting", NfChainType::NAT, NfHook::Postrouting, 100);
     table.rule(
         "postrouting",
         [
-            compare(meta(MetaKey::Oifname), Operator::NEQ, text(device)),
+            compare(meta(MetaKey::Oifname), Operator::NEQ, text(device.as_str())),
             dnated(Operator::EQ),
             Statement::Accept(None),
         ],
@@ -181,11 +201,14 @@ fn postrouting(
             ..nat_v4()
         }))
     };
-    if snat {
+    if *snat {
+        if let Some(scopes) = scopes {
+            scopes.route_own(table, "postrouting", device);
+        }
         table.rule(
             "postrouting",
             [
-                compare(meta(MetaKey::Oifname), Operator::EQ, text(device)),
+                compare(meta(MetaKey::Oifname), Operator::EQ, text(device.as_str())),
                 is_v4(),
                 to_gateway(),
             ],
@@ -203,12 +226,13 @@ fn postrouting(
     );
 }
 
-fn maps(router: &Router) -> BTreeMap<String, Map> {
+fn maps(router: &Router, translated: bool) -> BTreeMap<String, Map> {
     let ip = |address: Ipv4Addr| Element::Ipv4(address);
     let associated = || {
         router
             .floating_ips
             .iter()
+            .filter(|_| translated)
             .filter_map(|floating| Some((floating.floating_ip, floating.fixed_ip?)))
     };
     let to_fixed = associated()
@@ -217,7 +241,10 @@ fn maps(router: &Router) -> BTreeMap<String, Map> {
     let to_floating = associated()
         .map(|(floating, fixed)| (vec![ip(fixed)], Some(ip(floating))))
         .collect();
-    let ports = || router.port_forwardings.iter().flat_map(forwarded_ports);
+    let ports = || {
+        let forwardings = router.port_forwardings.iter().filter(|_| translated);
+        forwardings.flat_map(forwarded_ports)
+    };
     let address = ports()
         .map(|(key, address, _)| (key, Some(ip(address))))
         .collect();

@@ -1,13 +1,16 @@
 //! A router's namespace `qrouter-<id>` (Neutron: `agent/l3/router_info.py`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use netns::Spec;
-use netns::spec::{Link, Place, Route};
+use netns::spec::Link;
 
-use super::{Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host};
+use super::settings::Ipv6Gateway;
+use super::{
+    OwnPort, Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host, routes,
+};
 use crate::model::{DevName, Gateway, Router, RouterPort, State};
 
 pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Option<Plan> {
@@ -24,35 +27,28 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
     };
     inside.links.insert(names::loopback(), Link::existing());
     inside.sysctls.extend(sysctls());
+    let mut ports = Vec::new();
     for leg in router.interfaces.iter().filter(|leg| leg.admin_state_up) {
-        plug(
-            &mut inside,
-            &mut host,
-            state,
-            names::router_device(leg.port),
-            leg,
-            leg.addresses.iter().copied(),
-        );
+        let device = names::router_device(leg.port);
+        let link = plug(&mut host, state, leg, settings).addrs(leg.usable_addresses());
+        add(&mut inside, &mut ports, device, leg, link);
     }
     if let Some(gateway) = &router.gateway {
         let device = names::gateway_device(gateway.port.port);
         let floating = floating_addresses(router).map(host_net);
-        let addresses = gateway.port.addresses.iter().copied().chain(floating);
-        plug(
-            &mut inside,
-            &mut host,
-            state,
-            device.clone(),
-            &gateway.port,
-            addresses,
-        );
-        inside.routes.extend(gateway_routes(gateway, &device));
+        let addresses = gateway.port.usable_addresses().chain(floating);
+        let link = plug(&mut host, state, &gateway.port, settings).addrs(addresses);
+        add(&mut inside, &mut ports, device.clone(), &gateway.port, link);
+        inside
+            .sysctls
+            .extend(gateway_sysctls(gateway, &device, settings));
     }
-    add_extra_routes(&mut inside.routes, router);
+    inside.routes = routes::of(router, settings);
     inside.ruleset = Some(nat::ruleset(router, settings));
     Some(Plan {
         inside: Some(inside),
         host,
+        ports,
     })
 }
 
@@ -78,14 +74,8 @@ pub(super) fn floating_addresses(router: &Router) -> impl Iterator<Item = Ipv4Ad
         .filter(move |address| !own.contains(&IpAddr::V4(*address)))
 }
 
-fn plug(
-    inside: &mut Spec,
-    host: &mut Spec,
-    state: &State,
-    device: DevName,
-    leg: &RouterPort,
-    addrs: impl Iterator<Item = IpNet>,
-) {
+/// A leg's device, and what the host needs for it.
+fn plug(host: &mut Spec, state: &State, leg: &RouterPort, settings: &Settings) -> Link {
     let network = state.networks.get(&leg.network);
     // The network's own target makes its bridge too; saying it here as well frees us from waiting for that.
     if let Some(network) = network {
@@ -93,14 +83,19 @@ fn plug(
         host.links.extend(bridge.links);
         host.sysctls.extend(bridge.sysctls);
     }
-    bridge::plug(host, leg.port, network.map(|network| &**network), leg.mtu);
+    let network = network.map(|network| &**network);
+    bridge::plug(host, leg.port, network, leg.mtu, settings.plugging).mac(leg.mac)
+}
+
+fn add(inside: &mut Spec, ports: &mut Vec<OwnPort>, device: DevName, leg: &RouterPort, link: Link) {
     inside
         .sysctls
         .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
-    let link = Link::veth(names::tap_device(leg.port), Place::Home)
-        .mac(leg.mac)
-        .mtu(leg.mtu)
-        .addrs(addrs);
+    ports.push(OwnPort {
+        device: device.clone(),
+        id: leg.port,
+        mac: leg.mac,
+    });
     inside.links.insert(device, link);
 }
 
@@ -112,48 +107,27 @@ fn sysctls() -> impl Iterator<Item = (String, String)> {
         ("net/ipv4/conf/all/arp_announce", "2"),
         ("net/ipv6/conf/all/forwarding", "1"),
         ("net/ipv6/conf/default/accept_ra", "0"),
+        // A segment that connection tracking does not expect still belongs to its connection, and to its translation.
+        ("net/netfilter/nf_conntrack_tcp_be_liberal", "1"),
     ];
     values
         .into_iter()
         .map(|(path, value)| (path.to_owned(), value.to_owned()))
 }
 
-/// Defaults, the way to a gateway outside of its subnet, and the external network's other subnets on-link.
-fn gateway_routes(gateway: &Gateway, device: &DevName) -> Vec<Route> {
-    let on_link = gateway
-        .port
-        .extra_subnets
-        .iter()
-        .map(|subnet| Route::to(subnet.cidr.trunc()).dev(device.clone()));
-    let mut routes: Vec<Route> = on_link.collect();
-    let mut hops = gateway
-        .port
-        .subnets
-        .iter()
-        .filter_map(|subnet| Some((subnet, subnet.gateway_ip.filter(IpAddr::is_ipv4)?)));
-    // The kernel holds one default route per metric: the first subnet's wins.
-    if let Some((subnet, hop)) = hops.next() {
-        if !subnet.cidr.contains(&hop) {
-            routes.push(Route::to(hop.into()).dev(device.clone()));
-        }
-        routes.push(Route::default_v4().via(hop).dev(device.clone()));
-    }
-    routes
-}
-
-/// Next hops of one destination are one multipath route. An extra default takes the gateway's place.
-fn add_extra_routes(routes: &mut BTreeSet<Route>, router: &Router) {
-    let mut hops: BTreeMap<IpNet, BTreeSet<IpAddr>> = BTreeMap::new();
-    for route in &router.routes {
-        hops.entry(route.destination.trunc())
-            .or_default()
-            .insert(route.nexthop);
-    }
-    routes.retain(|route| !hops.contains_key(&route.destination));
-    routes.extend(hops.into_iter().map(|(destination, via)| Route {
-        via,
-        ..Route::to(destination)
-    }));
+/// Advertisements are listened to where nothing else says the way out (2: although we forward).
+fn gateway_sysctls(
+    gateway: &Gateway,
+    device: &DevName,
+    settings: &Settings,
+) -> [(String, String); 2] {
+    let listens = settings.ipv6_gateway == Ipv6Gateway::Advertised
+        && routes::first_gateway(&gateway.port, IpAddr::is_ipv6).is_none();
+    let key = |name: &str| format!("net/ipv6/conf/{device}/{name}");
+    [
+        (key("accept_ra"), if listens { "2" } else { "0" }.into()),
+        (key("forwarding"), "1".into()),
+    ]
 }
 
 fn host_net(address: Ipv4Addr) -> IpNet {

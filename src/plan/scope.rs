@@ -116,6 +116,8 @@ pub struct MetadataScope {
     pub listen: SocketAddr,
     /// The networks whose ports ask here: one in a DHCP namespace, those of its interfaces in a router's.
     pub residents: Vec<Arc<Residents>>,
+    /// The same networks, also those whose residents are unknown here.
+    pub networks: Vec<NetworkId>,
 }
 
 /// Who lives at which address of a network.

@@ -1,8 +1,11 @@
 //! What the operator chose, checked: the same for every network and router of this daemon.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::Protocol;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -13,15 +16,46 @@ pub struct Settings {
     pub rebinding: Option<u32>,
     /// Every DHCP reply as broadcast (`dhcp_broadcast_reply`).
     pub broadcast_reply: bool,
-    /// Resolvers of the host, asked from the host, for subnets without forwarders of their own.
+    /// Resolvers that are asked from inside each network's namespace, for subnets without forwarders of their own
+    /// (`dnsmasq_dns_servers`).
+    #[serde(default)]
+    pub forwarders: Vec<SocketAddr>,
+    /// Resolvers of the host, asked from the host, where there are no forwarders at all.
     pub host_resolvers: Vec<SocketAddr>,
     /// Unknown names of a network's own domain do not exist, instead of being asked elsewhere.
     pub authoritative_dns: bool,
     /// Networks that a router joins see each other's names.
     pub joined_names: bool,
     pub metadata: Metadata,
+    #[serde(default)]
+    pub plugging: Plugging,
     /// Source ports of SNAT are drawn at random (`use_random_fully`).
     pub random_fully: bool,
+    /// A router's way out for v6 where its external subnets name no gateway.
+    pub ipv6_gateway: Ipv6Gateway,
+    /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
+    pub conntrack_helpers: BTreeSet<(String, Protocol)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ipv6Gateway {
+    /// There is none, and what the outside advertises is not listened to.
+    #[default]
+    Nowhere,
+    /// Whoever advertises itself there.
+    Advertised,
+    /// `ipv6_gateway`
+    Address(Ipv6Addr),
+}
+
+/// What our ports' devices are (Neutron: `interface_driver`, `ovs_use_veth`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Plugging {
+    /// A pair: one end inside; the other, `tap..`, on the host, for a bridge of ours or for the agent that keeps bridges.
+    #[default]
+    Veth,
+    /// A switch makes the device, and it is moved inside.
+    Internal,
 }
 
 /// Where the metadata service is offered.
@@ -33,8 +67,15 @@ pub struct Metadata {
     pub isolated: bool,
     /// In every DHCP namespace (`force_metadata`).
     pub force: bool,
+    /// Who asks in the DHCP namespace of a network with a router may live in any network of that router
+    /// (`enable_metadata_network`).
+    #[serde(default)]
+    pub network: bool,
     /// Where router namespaces listen (`metadata_port`).
     pub port: u16,
+    /// Whom the model does not know the source is asked for: a router's guests are answered, whatever is known of its networks.
+    #[serde(default)]
+    pub lookup: bool,
 }
 
 impl Default for Settings {
@@ -44,6 +85,7 @@ impl Default for Settings {
             renewal: None,
             rebinding: None,
             broadcast_reply: false,
+            forwarders: Vec::new(),
             host_resolvers: Vec::new(),
             authoritative_dns: true,
             joined_names: true,
@@ -51,9 +93,14 @@ impl Default for Settings {
                 routed: true,
                 isolated: true,
                 force: false,
+                network: false,
                 port: 9697,
+                lookup: false,
             },
+            plugging: Plugging::default(),
             random_fully: true,
+            ipv6_gateway: Ipv6Gateway::default(),
+            conntrack_helpers: BTreeSet::new(),
         }
     }
 }

@@ -39,3 +39,14 @@ pub struct OvsdbTls {
     pub cert: PathBuf,
     pub ca: PathBuf,
 }
+
+/// As `ovsdb_connection` spells it.
+impl std::fmt::Display for OvsdbAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(at) => write!(f, "tcp:{at}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Ssl(at, _) => write!(f, "ssl:{at}"),
+        }
+    }
+}

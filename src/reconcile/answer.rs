@@ -220,7 +220,10 @@ impl Reconciler {
                 let router = self.state.routers.values().find(of_router)?;
                 Some(router.name.clone())
             }
-            DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => None,
+            DeviceOwner::Dhcp
+            | DeviceOwner::FloatingIp
+            | DeviceOwner::Service
+            | DeviceOwner::Other => None,
         }
     }
 
@@ -250,7 +253,7 @@ fn owner(owner: DeviceOwner) -> PortOwner {
         DeviceOwner::RouterInterface => PortOwner::Router,
         DeviceOwner::RouterGateway => PortOwner::Gateway,
         DeviceOwner::FloatingIp => PortOwner::FloatingIp,
-        DeviceOwner::Service => PortOwner::Service,
+        DeviceOwner::Service | DeviceOwner::Other => PortOwner::Service,
     }
 }
 
@@ -288,10 +291,12 @@ fn find<'a, K: Ord, T>(
             .filter(|(_, name)| *name == wanted)
             .map(|(id, _)| id)
             .collect()),
-        _ => Err(all
-            .values()
-            .map(|object| identity(object).1.clone())
-            .collect()),
+        _ => {
+            let names = all.values().map(|object| identity(object).1.clone());
+            let mut names: Vec<_> = names.collect();
+            names.sort_unstable();
+            Err(names)
+        }
     }
 }
 
@@ -326,4 +331,36 @@ fn floating_ips(state: &State, ports: &[&Arc<Port>]) -> Vec<crate::model::Floati
         .flat_map(|router| router.floating_ips.iter().filter(mine))
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_found_by_id_or_by_a_name_of_its_own() {
+        let all = [("1", "web"), ("2", "db"), ("3", "twin"), ("4", "twin")]
+            .map(|(id, name)| (id, Arc::new((id.to_owned(), name.to_owned()))));
+        let all: OrdMap<&str, Arc<(String, String)>> = all.into_iter().collect();
+        for (name, wanted, want) in [
+            ("by name", "db", Ok("2")),
+            ("by id", "1", Ok("1")),
+            ("by id where the name is another's too", "4", Ok("4")),
+            (
+                "of two of one name each by its id",
+                "twin",
+                Err(vec!["3", "4"]),
+            ),
+            (
+                "of none all names, in their order",
+                "x",
+                Err(vec!["db", "twin", "twin", "web"]),
+            ),
+        ] {
+            let found = find(&all, wanted, |(id, name)| (id.clone(), name));
+            let got = found.map(|object| object.0.as_str());
+            let want = want.map_err(|names| names.into_iter().map(str::to_owned).collect());
+            assert_eq!(got, want, "{name}");
+        }
+    }
 }

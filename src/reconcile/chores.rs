@@ -1,9 +1,10 @@
 //! What is done while no target waits: the host's part is looked at, leftovers are removed, the state is kept.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use netns::Spec;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{Outcome, Reconciler, sweep};
 use crate::chain;
@@ -13,11 +14,13 @@ impl Reconciler {
     /// All targets' parts of the host in one, once they stand: far ends of pairs that are still to come are not missed.
     pub(super) fn start_host_look(&mut self) {
         let mut whole: Option<Spec> = None;
+        let mut ports = Vec::new();
         let converged = self
             .entries
             .values()
             .filter(|entry| entry.convergence == Convergence::Converged);
         for plan in converged.filter_map(|entry| entry.plan.as_deref()) {
+            ports.extend(plan.ports.iter().cloned());
             match &mut whole {
                 None => whole = Some(plan.host.clone()),
                 Some(spec) => {
@@ -32,7 +35,12 @@ impl Reconciler {
         self.tasks.spawn(async move {
             let _turn = kernel.host_turn.lock().await;
             let applied = netns::converge(&kernel.home, &whole).await;
-            Outcome::Host(applied.map(|applied| applied.steps.len()))
+            let astray = kernel.plug.astray(&kernel.home, &ports).await;
+            let astray = astray.unwrap_or_else(|error| {
+                warn!(error = %chain(&error), "whether devices came anew on the host is not known; the regular look will tell");
+                BTreeSet::new()
+            });
+            Outcome::Host(applied.map(|applied| applied.steps.len()), astray)
         });
     }
 
@@ -40,11 +48,12 @@ impl Reconciler {
         if !self.complete {
             return;
         }
-        let wanted = sweep::Wanted::of(&self.state, &self.settings);
+        let mut wanted = sweep::Wanted::of(&self.state, &self.settings);
+        wanted.kinds = self.kinds;
         let kernel = self.kernel.clone();
         self.tasks.spawn(async move {
             let _turn = kernel.host_turn.lock().await;
-            for error in sweep::sweep(&kernel.home, &wanted).await {
+            for error in sweep::sweep(&kernel.home, &kernel.plug, &wanted).await {
                 error!(error = %chain(&error), "a leftover could not be removed");
             }
             Outcome::Swept

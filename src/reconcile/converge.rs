@@ -1,7 +1,9 @@
 //! One target: its namespace, its part of the host, its servers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use netns::spec::Link;
 use netns::{Applied, Namespace, Spec, Step, Watcher};
 use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
@@ -9,9 +11,10 @@ use tracing::{debug, info, warn};
 use super::aftermath::{self, Announcement};
 use super::services::{Ground, Rooms, ServeError, Served};
 use crate::chain;
-use crate::model::{NsName, Target};
+use crate::model::{DevName, NsName, Target};
 use crate::plan::scope::Services;
-use crate::plan::{self, Plan};
+use crate::plan::{self, OwnPort, Plan};
+use crate::plug::{self, Plug};
 
 /// The parts that every converging shares.
 #[derive(Debug, Clone)]
@@ -20,6 +23,7 @@ pub(super) struct Kernel {
     pub(super) watcher: Arc<Watcher>,
     /// One change of the host's namespace at a time: two targets may want the same bridge.
     pub(super) host_turn: Arc<Mutex<()>>,
+    pub(super) plug: Arc<Plug>,
 }
 
 /// What came out of it.
@@ -52,6 +56,12 @@ pub(super) enum ConvergeError {
         #[source]
         source: netns::Error,
     },
+    #[error("bring the ports of {ns} to their networks")]
+    Plug {
+        ns: NsName,
+        #[source]
+        source: plug::Error,
+    },
     #[error("serve in {ns}")]
     Serve {
         ns: NsName,
@@ -81,17 +91,14 @@ pub(super) async fn converge(
 ) -> Result<Converged, ConvergeError> {
     let ns = plan::namespace(target);
     let held = match &plan.inside {
-        Some(spec) => Some(hold(kernel, &ns, spec).await?),
+        Some(spec) => Some(hold(kernel, &ns, spec, &plan.ports).await?),
         None => {
-            Namespace::delete(&ns).map_err(|source| ConvergeError::Delete {
-                ns: ns.clone(),
-                source,
-            })?;
+            delete(kernel, &ns).await?;
             None
         }
     };
     let host = converge_host(kernel, target, &plan.host).await;
-    let inside = held.as_ref().map(|(_, applied)| &applied.steps);
+    let inside = held.as_ref().map(|held| &held.applied.steps);
     let steps = inside
         .into_iter()
         .chain(host.as_ref().ok().map(|applied| &applied.steps));
@@ -103,12 +110,24 @@ pub(super) async fn converge(
         info!(%target, %ns, steps = steps.len(), "converged");
     }
     let mut trouble = host.err();
-    let Some((namespace, applied)) = held else {
+    let Some(Held {
+        namespace,
+        applied,
+        trouble: unplugged,
+    }) = held
+    else {
         return Ok(Converged {
             trouble,
             ..Converged::default()
         });
     };
+    // Only now: the ends on the host are as they shall be before frames come.
+    let attached = kernel.plug.attach(&namespace, &plan.ports).await;
+    let not_plugged = |source| ConvergeError::Plug {
+        ns: ns.clone(),
+        source,
+    };
+    trouble = unplugged.or(attached.err()).map(not_plugged).or(trouble);
     let serving = served
         .settle(
             &namespace,
@@ -141,11 +160,19 @@ fn ground(namespace: &Namespace, applied: &Applied, wanted: &Services) -> Ground
     }
 }
 
+/// A namespace that holds what it should, but for the trouble.
+struct Held {
+    namespace: Namespace,
+    applied: Applied,
+    trouble: Option<plug::Error>,
+}
+
 async fn hold(
     kernel: &Kernel,
     ns: &NsName,
     spec: &Spec,
-) -> Result<(Namespace, Applied), ConvergeError> {
+    ports: &[OwnPort],
+) -> Result<Held, ConvergeError> {
     let opened = Namespace::ensure(ns).await;
     let (namespace, _) = opened.map_err(|source| ConvergeError::Open {
         ns: ns.clone(),
@@ -153,11 +180,25 @@ async fn hold(
     })?;
     // Before looking, so that nothing is missed between.
     let watching = kernel.watcher.watch(&namespace).await;
-    let applied = netns::converge(&namespace, spec).await;
-    let applied = applied.map_err(|source| ConvergeError::Inside {
-        ns: ns.clone(),
-        source,
-    })?;
+    let prepared = kernel.plug.prepare(&kernel.home, &namespace, ports).await;
+    let trouble = prepared.err();
+    let applied = match trouble.as_ref().map(|trouble| &trouble.stuck) {
+        None => netns::converge(&namespace, spec).await,
+        Some(stuck) => netns::converge(&namespace, &sparing(spec, stuck)).await,
+    };
+    let trouble = trouble.map(|trouble| trouble.error);
+    let (applied, trouble) = match (applied, trouble) {
+        (Ok(applied), trouble) => (applied, trouble),
+        // The device that is missing is one that could not be plugged.
+        (Err(_), Some(source)) => {
+            let ns = ns.clone();
+            return Err(ConvergeError::Plug { ns, source });
+        }
+        (Err(source), None) => {
+            let ns = ns.clone();
+            return Err(ConvergeError::Inside { ns, source });
+        }
+    };
     let watching = match watching {
         Ok(()) => kernel.watcher.watch_settings(&namespace, spec).await,
         failed => failed,
@@ -165,7 +206,22 @@ async fn hold(
     if let Err(error) = watching {
         warn!(%ns, error = %chain(&error), "changes by others are seen by the regular look only");
     }
-    Ok((namespace, applied))
+    Ok(Held {
+        namespace,
+        applied,
+        trouble,
+    })
+}
+
+/// The kernel can't delete these: they are kept down.
+fn sparing(spec: &Spec, stuck: &BTreeSet<DevName>) -> Spec {
+    let mut spec = spec.clone();
+    for device in stuck {
+        let mut link = Link::existing();
+        link.up = false;
+        spec.links.insert(device.clone(), link);
+    }
+    spec
 }
 
 async fn converge_host(
@@ -186,11 +242,21 @@ pub(super) async fn remove(
     ns: &NsName,
     host: &Spec,
 ) -> Result<(), ConvergeError> {
-    let removed = Namespace::delete(ns).map_err(|source| ConvergeError::Delete {
-        ns: ns.clone(),
-        source,
-    })?;
+    let removed = delete(kernel, ns).await?;
     let host = converge_host(kernel, target, host).await?;
     info!(%target, %ns, removed, devices = host.steps.len(), "removed");
     Ok(())
+}
+
+async fn delete(kernel: &Kernel, ns: &NsName) -> Result<bool, ConvergeError> {
+    // Before its devices go: by their names the switch's ports are found.
+    let released = kernel.plug.release(ns).await;
+    released.map_err(|source| ConvergeError::Plug {
+        ns: ns.clone(),
+        source,
+    })?;
+    Namespace::delete(ns).map_err(|source| ConvergeError::Delete {
+        ns: ns.clone(),
+        source,
+    })
 }

@@ -27,8 +27,10 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::chain;
-use crate::model::{Event, NetworkId, State, Target};
+use crate::latest::Latest;
+use crate::model::{DevName, Event, Network, NetworkId, Report, Router, RouterId, State, Target};
 use crate::plan::{self, Plan, Settings};
+use crate::plug::Plug;
 use crate::status::{Convergence, SourceView, socket};
 use crate::store::{Dirty, Store};
 
@@ -55,6 +57,13 @@ pub enum Word {
     Settings(Box<Settings>),
     /// How the source is, after what it said.
     Source(SourceView),
+}
+
+/// What became of the targets, for the source.
+#[derive(Debug, Default)]
+pub struct Reports {
+    pub networks: Arc<Latest<NetworkId, Report<Network>>>,
+    pub routers: Arc<Latest<RouterId, Report<Router>>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +93,8 @@ pub struct Reconciler {
     converging: usize,
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
+    reports: Option<Arc<Reports>>,
+    kinds: sweep::Kinds,
 }
 
 #[derive(Debug, Default)]
@@ -104,7 +115,8 @@ impl Entry {
 enum Outcome {
     Converged(Target, Arc<Plan>, Result<Box<Converged>, ConvergeError>),
     Removed(Target, Result<(), ConvergeError>),
-    Host(Result<usize, netns::Error>),
+    /// Also the devices that belong inside, and are on the host.
+    Host(Result<usize, netns::Error>, BTreeSet<DevName>),
     Swept,
     Saved(Dirty),
     Announced,
@@ -116,9 +128,14 @@ pub struct Parts {
     pub store: Arc<Store>,
     pub settings: Settings,
     pub rooms: Rooms,
+    /// Fits `settings.plugging`.
+    pub plug: Arc<Plug>,
     pub shared_state: Arc<ArcSwap<State>>,
     /// Told once everything known at start has been tried.
     pub ready: oneshot::Sender<()>,
+    /// `None`: the source has nobody to tell.
+    pub reports: Option<Arc<Reports>>,
+    pub kinds: sweep::Kinds,
 }
 
 impl Reconciler {
@@ -135,6 +152,7 @@ impl Reconciler {
                 home: Namespace::home()?,
                 watcher: Arc::new(watcher),
                 host_turn: Arc::default(),
+                plug: parts.plug,
             },
             moves,
             rooms: parts.rooms,
@@ -150,6 +168,8 @@ impl Reconciler {
             converging: 0,
             host_busy: false,
             ready: Some(parts.ready),
+            reports: parts.reports,
+            kinds: parts.kinds,
             state,
         };
         reconciler
@@ -191,6 +211,8 @@ impl Reconciler {
                 _ = look.tick() => self.look_at_all(),
             }
         }
+        // A save that is under way ends first: what it writes is older.
+        self.tasks.shutdown().await;
         self.save_now();
         info!("stopped; the data plane stays");
     }
@@ -210,9 +232,13 @@ impl Reconciler {
     }
 
     fn take_in(&mut self, events: &[Event]) {
-        let mut touched = BTreeSet::new();
+        let (mut touched, mut named) = (BTreeSet::new(), BTreeSet::new());
         for event in events {
             self.dirty.note(event);
+            named.extend(event.target());
+            if let Event::Router(router) = event {
+                self.remark(router);
+            }
             if matches!(event, Event::Complete) {
                 self.complete = true;
                 self.sweep_due = true;
@@ -225,8 +251,23 @@ impl Reconciler {
         }
         self.shared_state.store(Arc::new(self.state.clone()));
         self.refresh_known(&touched);
+        // What was said again unchanged is reported again: who says it may wait for that.
+        for target in named.difference(&touched) {
+            self.report(*target);
+        }
         for target in touched {
             self.replan(target, Urgency::Now);
+        }
+    }
+
+    /// What is new in a router that is not done as its owner may expect.
+    fn remark(&self, router: &Router) {
+        let known = self.state.routers.get(&router.id);
+        let known = known.map(|known| plan::remarks(known, &self.settings));
+        for remark in plan::remarks(router, &self.settings) {
+            if !known.as_ref().is_some_and(|known| known.contains(&remark)) {
+                warn!(router = %router.id, "{remark}");
+            }
         }
     }
 
@@ -253,8 +294,10 @@ impl Reconciler {
         let serves = self.update_served(target);
         let plan = plan::plan(&self.state, target, &self.settings);
         match self.entries.get(&target) {
-            None if plan.is_none() => return,
-            Some(entry) if serves && entry.is_converged_to(plan.as_ref()) => return,
+            None if plan.is_none() => return self.report(target),
+            Some(entry) if serves && entry.is_converged_to(plan.as_ref()) => {
+                return self.report(target);
+            }
             _ => {}
         }
         let entry = self.entries.entry(target).or_default();
@@ -377,11 +420,13 @@ impl Reconciler {
                     self.replan(target, Urgency::Now);
                 } else {
                     self.entries.remove(&target);
+                    self.report(target);
                 }
             }
             Outcome::Removed(target, Err(error)) => self.failed(target, &error),
-            Outcome::Host(result) => {
+            Outcome::Host(result, astray) => {
                 self.host_busy = false;
+                self.look_for(&astray);
                 match result {
                     Ok(0) => {}
                     Ok(steps) => {
@@ -416,6 +461,29 @@ impl Reconciler {
             error!(%target, %error, retry_ms = delay.as_millis(), "failed; it is tried again, others go on");
         }
         entry.convergence = Convergence::Failed { error, failures };
+        if let Some(reports) = &self.reports {
+            match target {
+                Target::Network(id) => reports.networks.put(id, Report::Failed),
+                Target::Router(id) => reports.routers.put(id, Report::Failed),
+            }
+        }
+    }
+
+    /// Tells the source what became of its newest word about a target, once that is settled.
+    fn report(&self, target: Target) {
+        let settled = self
+            .entries
+            .get(&target)
+            .is_none_or(|entry| entry.convergence == Convergence::Converged);
+        let Some(reports) = self.reports.as_ref().filter(|_| settled) else {
+            return;
+        };
+        match target {
+            Target::Network(id) => reports
+                .networks
+                .put(id, holds(self.state.networks.get(&id))),
+            Target::Router(id) => reports.routers.put(id, holds(self.state.routers.get(&id))),
+        }
     }
 
     fn moved(&mut self, place: &Place) {
@@ -430,6 +498,16 @@ impl Reconciler {
                 {
                     self.queue.push(target, Urgency::Look, Instant::now());
                 }
+            }
+        }
+    }
+
+    /// The targets that miss these devices.
+    fn look_for(&mut self, astray: &BTreeSet<DevName>) {
+        let misses = |plan: &Plan| plan.ports.iter().any(|port| astray.contains(&port.device));
+        for (target, entry) in &self.entries {
+            if entry.plan.as_deref().is_some_and(misses) {
+                self.queue.push(*target, Urgency::Look, Instant::now());
             }
         }
     }
@@ -493,4 +571,8 @@ impl Reconciler {
             .get(&id)
             .map_or_else(|| id.to_string(), |network| network.name.clone())
     }
+}
+
+fn holds<T>(object: Option<&Arc<T>>) -> Report<T> {
+    object.map_or(Report::Gone, |object| Report::Holds(Arc::clone(object)))
 }

@@ -6,13 +6,40 @@ use netns::{Namespace, Spec};
 use tracing::info;
 
 use crate::model::{DevName, NsName, State, Target};
-use crate::plan::{self, MARK, Settings};
+use crate::plan::{self, MARK, OwnPort, Settings};
+use crate::plug::{self, Plug};
+
+/// What a daemon makes, and so may remove; another one on this host may make the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Kinds {
+    pub networks: bool,
+    pub routers: bool,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        let (networks, routers) = (true, true);
+        Self { networks, routers }
+    }
+}
+
+impl Kinds {
+    fn has(self, target: Target) -> bool {
+        match target {
+            Target::Network(_) => self.networks,
+            Target::Router(_) => self.routers,
+        }
+    }
+}
 
 /// Names that must stay.
 #[derive(Debug, Default)]
 pub struct Wanted {
+    pub kinds: Kinds,
     pub namespaces: BTreeSet<NsName>,
     pub devices: BTreeSet<DevName>,
+    /// Ports of ours, wherever a switch has them.
+    pub ports: Vec<OwnPort>,
 }
 
 /// Things of ours on this host.
@@ -21,6 +48,15 @@ pub struct Leftovers {
     pub namespaces: BTreeSet<NsName>,
     /// On the host.
     pub devices: BTreeSet<DevName>,
+}
+
+/// What was in the way; the text reads after "failed to".
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    #[error(transparent)]
+    Kernel(#[from] netns::Error),
+    #[error(transparent)]
+    Plug(#[from] plug::Error),
 }
 
 impl Wanted {
@@ -36,17 +72,19 @@ impl Wanted {
                 .namespaces
                 .extend(plan.inside.is_some().then(|| plan::namespace(target)));
             wanted.devices.extend(plan.host.links.into_keys());
+            wanted.ports.extend(plan.ports);
         }
         wanted
     }
 }
 
-/// Looks: namespaces of our names that carry our mark, and the host's devices that carry it.
+/// Looks: namespaces of our names that carry our mark, and the host's devices that carry it. Ports of the switch are looked
+/// for by [`sweep`] alone: most of them go with their namespaces.
 pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, netns::Error> {
     let mut found = Leftovers::default();
     let ours = Namespace::list()?
         .into_iter()
-        .filter(|name| plan::is_ours(name).is_some());
+        .filter(|name| plan::is_ours(name).is_some_and(|target| wanted.kinds.has(target)));
     for name in ours.filter(|name| !wanted.namespaces.contains(name)) {
         let marked = match Namespace::open(&name)? {
             Some(namespace) => is_marked(&namespace).await?,
@@ -57,8 +95,11 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
             found.namespaces.insert(name);
         }
     }
-    let devices = netns::marked_links(home, MARK).await?;
-    found.devices = devices.difference(&wanted.devices).cloned().collect();
+    // Whose a device is, its mark does not say. Beside another daemon there are ends of pairs only, which go with the others.
+    if wanted.kinds.networks && wanted.kinds.routers {
+        let devices = netns::marked_links(home, MARK).await?;
+        found.devices = devices.difference(&wanted.devices).cloned().collect();
+    }
     Ok(found)
 }
 
@@ -70,12 +111,16 @@ async fn is_marked(namespace: &Namespace) -> Result<bool, netns::Error> {
 }
 
 /// Removes them; goes on after an error, and returns all.
-pub async fn remove(home: &Namespace, leftovers: &Leftovers) -> Vec<netns::Error> {
+pub async fn remove(home: &Namespace, plug: &Plug, leftovers: &Leftovers) -> Vec<SweepError> {
     let mut errors = Vec::new();
     for name in &leftovers.namespaces {
+        if let Err(error) = plug.release(name).await {
+            errors.push(error.into());
+            continue; // by the devices in it the switch's ports are found
+        }
         match Namespace::delete(name) {
             Ok(_) => info!(ns = %name, "removed a namespace that nothing wants"),
-            Err(error) => errors.push(error),
+            Err(error) => errors.push(error.into()),
         }
     }
     let mut gone = Spec {
@@ -89,15 +134,29 @@ pub async fn remove(home: &Namespace, leftovers: &Leftovers) -> Vec<netns::Error
             "removed devices that nothing wants"
         ),
         Ok(_) => {}
-        Err(error) => errors.push(error),
+        Err(error) => errors.push(error.into()),
     }
     errors
 }
 
 /// Looks and removes.
-pub async fn sweep(home: &Namespace, wanted: &Wanted) -> Vec<netns::Error> {
-    match leftovers(home, wanted).await {
-        Ok(leftovers) => remove(home, &leftovers).await,
-        Err(error) => vec![error],
+pub async fn sweep(home: &Namespace, plug: &Plug, wanted: &Wanted) -> Vec<SweepError> {
+    let mut errors = match leftovers(home, wanted).await {
+        Ok(leftovers) => remove(home, plug, &leftovers).await,
+        Err(error) => vec![error.into()],
+    };
+    errors.extend(forget_ports(plug, wanted).await.err().map(Into::into));
+    errors
+}
+
+async fn forget_ports(plug: &Plug, wanted: &Wanted) -> Result<(), plug::Error> {
+    let ports = plug.leftovers(&wanted.ports).await?;
+    plug.remove(&ports).await?;
+    if !ports.is_empty() {
+        info!(
+            ports = ports.len(),
+            "removed ports of the switch that nothing wants"
+        );
     }
+    Ok(())
 }

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::draft::{Draft, NetworkDraft, PortDraft, PortRef, RouterDraft, Target};
 use super::picks::Chosen;
 use crate::model::{
-    DeviceOwner, DnsAssignment, FixedIp, FloatingIp, FloatingIpId, Gateway, MacAddr, Network, Port,
-    PortForwarding, Router, RouterPort, RouterSubnet, State, Subnet,
+    AddressScopes, DeviceOwner, DnsAssignment, FixedIp, FloatingIp, FloatingIpId, Gateway, MacAddr,
+    Network, Port, PortForwarding, Router, RouterPort, RouterSubnet, State, Subnet,
 };
 
 /// What the file says, as the rest of warren knows it.
@@ -81,7 +81,9 @@ fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen
         DeviceOwner::Machine | DeviceOwner::RouterInterface | DeviceOwner::RouterGateway => {
             named.collect()
         }
-        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => Vec::new(),
+        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service | DeviceOwner::Other => {
+            Vec::new()
+        }
     };
     Port {
         mac: mac(chosen, port),
@@ -106,12 +108,16 @@ fn router(draft: &Draft, router: &RouterDraft, chosen: &Chosen) -> Router {
         id: FloatingIpId(floating.id),
         floating_ip: address(floating.address),
         fixed_ip: floating.target.map(target),
+        fixed_scope: None,
+        status: None,
     });
     let forwardings = router.forwardings.iter().map(|forwarding| PortForwarding {
         floating_ip: address(forwarding.address),
         protocol: forwarding.protocol,
         internal_ip: target(forwarding.target),
         ports: forwarding.ports.clone(),
+        id: None,
+        floating: None,
     });
     Router {
         interfaces: router.interfaces.iter().map(leg).collect(),
@@ -150,6 +156,7 @@ fn router_port(draft: &Draft, of: PortRef, chosen: &Chosen) -> RouterPort {
         addresses: own.iter().map(with_prefix).collect(),
         subnets: subnets(true),
         extra_subnets: subnets(false),
+        scopes: AddressScopes::default(),
     }
 }
 

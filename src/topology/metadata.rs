@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
+use super::check::{Check, open_regular};
 use super::file::{self, all};
 use super::mistake::{Code, Notes, Span};
 use super::read::At;
@@ -100,12 +100,17 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         metadata: crate::plan::Metadata {
             routed: in_metadata(|metadata| &metadata.routed, default.metadata.routed),
             isolated: in_metadata(|metadata| &metadata.isolated, default.metadata.isolated),
+            network: default.metadata.network,
             force: in_metadata(|metadata| &metadata.force, default.metadata.force),
             port: port
                 .and_then(|port| u16::try_from(port.value.0).ok())
                 .unwrap_or(default.metadata.port),
+            lookup: default.metadata.lookup,
         },
+        plugging: default.plugging,
         random_fully: flag(&file.snat_random_ports, default.random_fully),
+        // The rest is Neutron's to say.
+        ..default
     }
 }
 
@@ -223,19 +228,9 @@ impl Check<'_, '_> {
     /// Not read here: who uses it reads it, once.
     fn readable_file(&mut self, path: &At<PathBuf>, object: &str) -> PathBuf {
         let full = self.file(path);
-        let opened = fs::File::open(&full).and_then(|file| file.metadata());
-        match opened {
-            Ok(found) if found.is_file() => {}
-            Ok(_) => self.unusable(
-                path.at,
-                object,
-                format!("{} is no regular file", full.display()),
-            ),
-            Err(error) => self.unusable(
-                path.at,
-                object,
-                format!("{} can't be read: {error}", full.display()),
-            ),
+        if let Err(error) = open_regular(&full) {
+            let why = format!("{} can't be read: {error}", full.display());
+            self.unusable(path.at, object, why);
         }
         full
     }
@@ -251,7 +246,7 @@ impl Check<'_, '_> {
                 );
                 let fix = format!("run: chmod o-rwx {}", full.display());
                 self.mistake(Code::SecretOpen, path.at, object, why, fix);
-            } else if found.len() == 0 {
+            } else if found.is_file() && found.len() == 0 {
                 self.unusable(path.at, object, format!("{} is empty", full.display()));
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::mistake::Span;
-use super::spelling::nearest;
+use crate::spelling::nearest;
 
 /// Names that an unknown one is compared with, at most: a large file has many mistakes of one kind.
 const MOST_COMPARED: usize = 2_000;

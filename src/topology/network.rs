@@ -62,6 +62,8 @@ impl Check<'_, '_> {
             dns_domain: domain.unwrap_or_else(|| self.domain.clone()),
             attachment,
             subnets: Vec::new(),
+            non_local_subnets: Vec::new(),
+            segments: Vec::new(),
             dhcp_port: None,
             ports: OrdMap::new(),
         };
@@ -123,6 +125,9 @@ impl Check<'_, '_> {
             extra_dhcp_opts: Vec::new(),
             client_id: None,
             dns: Vec::new(),
+            device: String::new(),
+            host: String::new(),
+            revision: 0,
         };
         let claims = subnets
             .iter()

@@ -74,6 +74,9 @@ impl Check<'_, '_> {
             extra_dhcp_opts: options.sent,
             client_id: options.client_id.filter(|id| !id.is_empty()),
             dns: Vec::new(),
+            device: String::new(),
+            host: String::new(),
+            revision: 0,
         };
         let mac = file.mac.as_ref().map(|mac| mac.value);
         let hostname = Some(owner.hostname.to_owned());

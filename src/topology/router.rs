@@ -13,7 +13,9 @@ use super::names::{NotFound, overlaps};
 use super::read::At;
 use super::values::OrTable;
 use super::words::Reference;
-use crate::model::{DeviceOwner, HostRoute, MacAddr, Port, PortId, ProjectId, Router, RouterId};
+use crate::model::{
+    DeviceOwner, HostRoute, MacAddr, Port, PortId, ProjectId, Router, RouterId, RouterKind,
+};
 
 impl Check<'_, '_> {
     pub(super) fn router(&mut self, file: &file::Router) {
@@ -75,6 +77,9 @@ impl Check<'_, '_> {
                 routes,
                 floating_ips: Vec::new(),
                 port_forwardings: Vec::new(),
+                conntrack_helpers: Vec::new(),
+                forwarded: Vec::new(),
+                kind: RouterKind::Legacy,
             },
             interfaces,
             gateway,
@@ -334,6 +339,9 @@ impl Check<'_, '_> {
             extra_dhcp_opts: Vec::new(),
             client_id: None,
             dns: Vec::new(),
+            device: String::new(),
+            host: String::new(),
+            revision: 0,
         };
         let ports = &mut self.draft.networks[network].ports;
         ports.push(PortDraft {

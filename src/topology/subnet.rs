@@ -91,6 +91,10 @@ impl Check<'_, '_> {
             dns_forwarders: addresses(all(&file.dns_forwarders)),
             ntp_servers: addresses(all(&file.ntp_servers)),
             host_routes: routes.collect(),
+            segment: None,
+            ra_mode: None,
+            address_mode: None,
+            prefix_delegation: false,
         };
         let network = &mut self.draft.networks[index];
         network.network.subnets.push(subnet);

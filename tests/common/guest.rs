@@ -7,8 +7,7 @@ use std::sync::Mutex;
 
 use nix::unistd::Pid;
 
-use super::holder::{Holder, peers};
-use super::host::tap;
+use super::holder::{Files, Holder};
 use super::{Client, DhcpClient, Host, HttpAnswer, Lease, Output, Pinging, Place, Wire};
 
 /// What the hooks of the clients need, and who reads it.
@@ -30,6 +29,8 @@ pub struct Guest {
     name: String,
     /// DHCP clients that go on as they would in a real instance.
     clients: Mutex<Vec<DhcpClient>>,
+    /// Its devices, and the host's end of each.
+    taps: Mutex<Vec<(String, String)>>,
     // Last: the clients are ended first.
     holder: Holder,
 }
@@ -52,7 +53,7 @@ impl Guest {
             include_str!("guest.sh").as_ref(),
             "guest".as_ref(),
             name.as_ref(),
-            peers().as_os_str(),
+            Files::Peers.path().as_os_str(),
         ]);
         command.env("product_name", "OpenStack Nova");
         let holder = Holder::start(command, 2);
@@ -69,6 +70,7 @@ impl Guest {
             host: host.place(),
             name: name.to_owned(),
             clients: Mutex::default(),
+            taps: Mutex::default(),
             holder,
         }
     }
@@ -78,8 +80,16 @@ impl Guest {
     }
 
     /// The host's end of `eth0`, as an operator sees it on the bridge.
+    #[track_caller]
     pub fn tap(&self) -> String {
-        tap(&self.name, "eth0")
+        let taps = self.taps.lock().unwrap();
+        let plugged = taps.iter().find(|(device, _)| device == "eth0");
+        plugged.expect("a guest that is plugged").1.clone()
+    }
+
+    pub(super) fn plugged(&self, device: &str, tap: &str) {
+        let pair = (device.to_owned(), tap.to_owned());
+        self.taps.lock().unwrap().push(pair);
     }
 
     /// Its PID 1, as the host counts.
@@ -221,10 +231,9 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         // The kernel takes a dead namespace's devices away some time later; the next guest of this name may come at once.
-        let _host_may_be_gone = self.host.sh(&format!(
-            "ls /sys/class/net | grep -F '{}.' | xargs -rn1 ip link del",
-            self.name
-        ));
+        for (_, tap) in self.taps.lock().unwrap().drain(..) {
+            let _host_may_be_gone = self.host.run(&["ip", "link", "del", &tap]);
+        }
     }
 }
 

@@ -94,19 +94,38 @@ pub(super) fn may_make_namespaces() -> bool {
     may
 }
 
-/// The peers' root file system.
-pub(super) fn peers() -> PathBuf {
-    static PEERS: OnceLock<PathBuf> = OnceLock::new();
-    PEERS
-        .get_or_init(|| {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/rootfs.sh");
-            let output = Command::new(script).arg("--path").output().unwrap();
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            String::from_utf8(output.stdout).unwrap().trim().into()
-        })
-        .clone()
+/// The root file systems that `tests/peers/rootfs.sh` builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Files {
+    /// DHCP clients, dnsmasq, cloud-init, and what operators look with.
+    Peers,
+    /// A real Neutron, its broker, database and agents.
+    Cloud,
+}
+
+impl Files {
+    /// Where it is on this machine.
+    pub(super) fn path(self) -> PathBuf {
+        static PEERS: OnceLock<PathBuf> = OnceLock::new();
+        static CLOUD: OnceLock<PathBuf> = OnceLock::new();
+        let (found, list) = match self {
+            Self::Peers => (&PEERS, "peers"),
+            Self::Cloud => (&CLOUD, "cloud"),
+        };
+        found.get_or_init(|| built(list)).clone()
+    }
+}
+
+fn built(list: &str) -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/rootfs.sh");
+    let output = Command::new(script)
+        .args(["--path", list])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap().trim().into()
 }

@@ -4,12 +4,12 @@ use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::holder::{Holder, may_make_namespaces, peers};
+use super::holder::{Files, Holder, may_make_namespaces};
 use super::wait::{PATIENCE, wait_for};
-use super::{Daemon, Guest, Output, Place, Running};
+use super::{Daemon, Guest, Output, Place, Process, Running};
 
 /// The daemon under test, in the project's directory: paths may be relative to it.
-pub(super) const WARREN: [&str; 4] = [
+pub const WARREN: [&str; 4] = [
     "env",
     "--chdir",
     env!("CARGO_MANIFEST_DIR"),
@@ -31,6 +31,16 @@ impl Host {
         }
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        Some(Self::boot(unique, Files::Peers))
+    }
+
+    /// A machine of a cloud's: all of Neutron is in its file system (and started by nobody yet), and its hostname is `name`.
+    /// `None` as above.
+    pub fn of_cloud(name: &str) -> Option<Self> {
+        may_make_namespaces().then(|| Self::boot(name.to_owned(), Files::Cloud))
+    }
+
+    fn boot(name: String, files: Files) -> Self {
         let mut command = Command::new("unshare");
         command
             .args([
@@ -42,13 +52,13 @@ impl Host {
                 "--kill-child",
             ])
             .args(["--mount-proc", "--propagation=private", "--"])
-            .args(["bash", "-c", include_str!("host.sh"), "host", &unique])
-            .arg(peers())
+            .args(["bash", "-c", include_str!("host.sh"), "host", &name])
+            .arg(files.path())
             .current_dir("/");
-        Some(Self {
+        Self {
             holder: Holder::start(command, 1),
-            name: unique,
-        })
+            name,
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -106,6 +116,11 @@ impl Host {
         names
     }
 
+    /// All that runs on this host itself, not in its instances.
+    pub fn processes(&self) -> Vec<Process> {
+        Process::beside(self.holder.pid())
+    }
+
     /// Runs `warren` with these arguments, in the project's directory.
     pub fn warren<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
         let argv: Vec<&OsStr> = WARREN
@@ -147,6 +162,11 @@ impl Host {
         world
     }
 
+    /// An instance that has no interface yet.
+    pub fn unplugged(&self, name: &str) -> Guest {
+        Guest::boot(self, name)
+    }
+
     /// One more interface for a guest. On the host its other end is called `<guest>.<device>`.
     #[track_caller]
     pub fn plug(&self, guest: &Guest, device: &str, bridge: &str, mac: &str) {
@@ -157,34 +177,47 @@ impl Host {
                 .exists()
                 .then_some(())
         });
+        self.plug_tap(guest, device, &tap, mac);
+        self.ip(&format!("link set {tap} master {bridge}"));
+    }
+
+    /// The same on no bridge: who finds `tap` on the host will know where it belongs.
+    #[track_caller]
+    pub fn plug_tap(&self, guest: &Guest, device: &str, tap: &str, mac: &str) {
         self.ip(&format!(
             "link add {tap} type veth peer name {device} address {mac} netns {}\n\
-             link set {tap} master {bridge} up",
+             link set {tap} up",
             guest.pid_on_host()
         ));
+        guest.plugged(device, tap);
         guest.ip(&format!("link set {device} up"));
     }
 
     /// A cable to another host: `device` at both ends, with these addresses.
     #[track_caller]
     pub fn link(&self, other: &Self, device: &str, here: &str, there: &str) {
+        self.cable(device, other, device);
+        self.ip(&format!("addr add {here} dev {device}"));
+        other.ip(&format!("addr add {there} dev {device}"));
+    }
+
+    /// A cable from `here` to device `there` of another host. Both ends are up.
+    #[track_caller]
+    pub fn cable(&self, here: &str, other: &Self, there: &str) {
         // From the test's own PID namespace, where both hosts' holders have a number.
         let output = Command::new("nsenter")
             .arg(format!("--net=/proc/{}/ns/net", self.holder.pid()))
             .arg("chroot")
-            .arg(peers())
+            .arg(Files::Peers.path())
             .args([
-                "ip", "link", "add", device, "type", "veth", "peer", "name", device,
+                "ip", "link", "add", here, "type", "veth", "peer", "name", there,
             ])
             .args(["netns", &other.holder.pid().to_string()])
             .output()
             .unwrap();
         assert!(output.status.success(), "link hosts: {output:?}");
-        for (host, cidr) in [(self, here), (other, there)] {
-            host.ip(&format!(
-                "addr add {cidr} dev {device}\nlink set {device} up"
-            ));
-        }
+        self.ip(&format!("link set {here} up"));
+        other.ip(&format!("link set {there} up"));
     }
 }
 

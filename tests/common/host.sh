@@ -22,6 +22,10 @@ mount -o remount,bind,ro /
 echo "127.0.0.1 localhost $1" >/etc/hosts
 layered "$2" /run/peers
 mount -t proc proc /run/peers/proc
+if [ ! -e /run/peers/dev/net/tun ]; then # what a switch in user space makes its devices with
+  mkdir -p /run/peers/dev/net
+  mknod /run/peers/dev/net/tun c 10 200
+fi
 mount --bind /sys /run/peers/sys
 mount -t tmpfs -o mode=755 run /run/peers/run
 mkdir /run/peers/run/{netns,warren}

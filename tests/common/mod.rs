@@ -18,10 +18,11 @@
 //! | DHCP clients, and what they got | `client.rs`, `lease.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
+//! | what runs on a host, and whether it still does | `process.rs` |
 //! | a topology to begin with | `topologies.rs` |
 //! | crafted frames, and what is on the wire | `wire.rs`; as DHCP `dhcp.rs` |
 //!
-//! The peers (clients, dnsmasq, ip, nft ...) come from the root file system that `tests/peers/rootfs.sh` builds.
+//! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -46,6 +47,7 @@ mod host;
 mod http;
 mod lease;
 mod place;
+mod process;
 mod topologies;
 mod wait;
 mod wire;
@@ -56,10 +58,11 @@ pub use daemon::Daemon;
 pub use dhcp::Dhcp;
 pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
-pub use host::Host;
+pub use host::{Host, WARREN};
 pub use http::{HttpAnswer, HttpRequest, HttpStub};
 pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
+pub use process::Process;
 pub use topologies::ROUTED;
 pub use wait::{PATIENCE, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -182,6 +183,8 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Else one that is stopped would outlive a test that is killed: the kernel wakes and ends orphaned groups.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {line}: {e}"));
         let said = Arc::default();
@@ -224,7 +227,7 @@ impl Running {
     /// The process itself (not `nsenter`, which stays outside and waits for it), as seen from the test.
     /// `None` once it has ended.
     pub fn pid(&mut self) -> Option<Pid> {
-        let outside = Pid::from_raw(self.child.id().try_into().unwrap());
+        let outside = self.outside();
         let mut found = None;
         wait_for("nsenter to enter", PATIENCE, || {
             found = only_child(outside);
@@ -235,9 +238,23 @@ impl Running {
 
     /// Sends a signal to the process itself; nothing happens if it has ended.
     pub fn signal(&mut self, signal: Signal) {
-        if let Some(pid) = self.pid() {
-            let _ended_just_now = kill(pid, signal);
+        let Some(pid) = self.pid() else { return };
+        let _ended_just_now = kill(pid, signal);
+        // nsenter stops when its child does, and wakes it when it goes on itself.
+        let nsenter = self.outside();
+        match signal {
+            Signal::SIGSTOP => wait_for("nsenter to stop", PATIENCE, || {
+                (is_stopped(nsenter) || !self.is_alive()).then_some(())
+            }),
+            Signal::SIGCONT | Signal::SIGKILL => {
+                let _ended_just_now = kill(nsenter, Signal::SIGCONT);
+            }
+            _ => {}
         }
+    }
+
+    fn outside(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
     /// Waits for its end. The log is complete then, unless it left children that still hold its output.
@@ -267,6 +284,14 @@ impl Drop for Running {
         self.signal(Signal::SIGKILL);
         let _gone = self.child.wait();
     }
+}
+
+fn is_stopped(process: Pid) -> bool {
+    // "17 (name) T .."
+    std::fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" T"))
+    })
 }
 
 /// Keeps what comes out of a pipe, line by line, until it is closed.

@@ -1,11 +1,12 @@
 //! The tests' ground: a network with a daemon, and somebody on it who sends what the test says and hears everything.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use dhcproto::Encodable;
 use dhcproto::v4::{MessageType, OptionCode};
 
-use super::common::{Daemon, Dhcp, Guest, Host, PATIENCE, Udp, Wire, udp_frame};
+use super::common::{Daemon, Dhcp, Guest, Host, PATIENCE, Udp, Wire, udp_frame, wait_for};
 
 pub(crate) type Mac = [u8; 6];
 
@@ -293,6 +294,12 @@ impl Lan {
             next_xid: 1,
             _host: host,
         };
+        // A device that was just plugged drops frames until it carries them.
+        wait_for("the wire to carry", PATIENCE, || {
+            lan.send(&discover(PROBE), discover(PROBE).message(0));
+            let reply = |frame: &[u8]| Dhcp::parse(frame).filter(|dhcp| dhcp.udp.payload[0] == 2);
+            lan.wire.recv(Duration::from_millis(200), reply)
+        });
         let probed = lan.hear(&discover(PROBE)).expect("the daemon serves");
         lan.server = probed.0.udp.from_mac;
         // Both know each other, so that no reply has to wait for ARP.

@@ -1,20 +1,27 @@
 #!/usr/bin/env bash
-# What the machine itself must have to build, test and run warren. Says what it installs before it does, installs only
-# what is missing, and needs no network when nothing is.
+# What the machine itself must have. Says what it installs before it does, installs only what is missing, and needs no
+# network when nothing is.
+#
+#   machine.sh          to build warren and to run it
+#   machine.sh tests    to test it, too
 set -euo pipefail
 
 # command -> Debian package that brings it
 wanted=(
   nft:nftables # warren loads its rulesets with it
   cc:gcc       # links Rust programs
-  ip:iproute2  # what the namespaces crate's tests look with
-  unshare:util-linux
-  nsenter:util-linux
-  flock:util-linux
-  mount:mount
-  hostname:hostname
-  mmdebstrap:mmdebstrap # builds the file system that the tests' peers live in
 )
+if [ "${1:-}" = tests ]; then
+  wanted+=(
+    ip:iproute2 # what the namespaces crate's tests look with
+    unshare:util-linux
+    nsenter:util-linux
+    flock:util-linux
+    mount:mount
+    hostname:hostname
+    mmdebstrap:mmdebstrap # builds the file system that the tests' peers live in
+  )
+fi
 missing=()
 for want in "${wanted[@]}"; do
   command -v "${want%%:*}" >/dev/null || missing+=("${want#*:}")

@@ -1,19 +1,33 @@
 #!/usr/bin/env bash
-# The peers' root file system: a minimal Debian 12 with every client and server that tests and benches need.
-# It is built once into the cache and then only read; tests lay their own writable layer over it. The machine itself
-# is not touched: no service is started, no configuration written.
+# The peers' root file systems: a minimal Debian 12 with every client and server that tests and benches need. Each is
+# built once into the cache and then only read; tests lay their own writable layer over it. The machine itself is not
+# touched: no service is started, no configuration written.
 #
-#   rootfs.sh           builds it unless it is there; prints its path on the last line of stdout
-#   rootfs.sh --path    prints where it is, or fails if it was not built yet
+#   rootfs.sh [LIST]           builds it unless it is there; prints its path on the last line of stdout
+#   rootfs.sh --path [LIST]    prints where it is, or fails if it was not built yet
 #
+# LIST says what it holds: `peers` (the default; tests/peers/packages), or `cloud`, a real Neutron with its broker and
+# database (tests/peers/packages.cloud).
 # WARREN_CACHE says where caches live (default /var/cache/warren). Sources, keys and proxies are the machine's own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 suite=bookworm
 cache=${WARREN_CACHE:-/var/cache/warren}
 layout=1 # count up when what this script does to the packages changes
-digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$here/packages"; } | sha256sum | cut -c1-12)
-root=$cache/peers-$digest
+build=yes
+if [ "${1:-}" = --path ]; then
+  build=no
+  shift
+fi
+list=${1:-peers}
+# from: the packages; more: a script that is run in the root file system when they are there
+case $list in
+peers) from=$here/packages more=/dev/null size="300 MB" ;;
+cloud) from=$here/packages.cloud more=$here/database.sh size="1.3 GB" ;;
+*) printf '%s\n' "peers: there is no list of packages called \"$list\"; there are: peers, cloud" >&2; exit 1 ;;
+esac
+digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$from"; cat "$more"; } | sha256sum | cut -c1-12)
+root=$cache/$list-$digest
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "peers: $1"; exit 1; }
@@ -22,27 +36,27 @@ if [ -d "$root" ]; then
   echo "$root"
   exit 0
 fi
-[ "${1:-}" != --path ] || fail "the peers' root file system $root is not built; run: make peers"
+[ "$build" = yes ] || fail "the peers' root file system $root is not built; run: make peers"
 [ "$(id -u)" = 0 ] || fail "building $root needs root; run: sudo make peers"
 command -v mmdebstrap >/dev/null || fail "mmdebstrap is missing; run: make setup (it installs it)"
 
 mkdir -p "$cache"
-exec 9>"$cache/peers.lock"
+exec 9>"$cache/$list.lock"
 flock -n 9 || { say "peers: somebody else is building the peers' root file system; waiting"; flock 9; }
 if [ -d "$root" ]; then
   echo "$root"
   exit 0
 fi
 
-packages=$(sed 's/#.*//' "$here/packages" | xargs | tr ' ' ',')
-say "peers: building a Debian $suite root file system for the tests' peers (about 300 MB, once): $root"
+packages=$(sed 's/#.*//' "$from" | xargs | tr ' ' ',')
+say "peers: building a Debian $suite root file system for the tests' peers (about $size, once): $root"
 say "peers: it will hold ${packages//,/ }"
 say "peers: nothing of this is installed on the machine itself"
 
 # Only one builder passes the lock, so what lies aside is a leftover of one that was killed.
-rm -rf --one-file-system "$cache"/peers-*.building
+rm -rf --one-file-system "$cache/$list"-*.building
 work=$root.building
-settings=$(mktemp -d "$cache/peers-settings.XXXXXX")
+settings=$(mktemp -d "$cache/$list-settings.XXXXXX")
 trap 'rm -rf --one-file-system "$work" "$settings"' EXIT
 
 # The machine's own mirrors and proxies; `indextargets` knows them in whatever format they were written. Debian's "main" only.
@@ -59,7 +73,7 @@ mirror=("$settings/sources.list")
 policy='mkdir -p "$1/usr/sbin"; printf "#!/bin/sh\nexit 101\n" >"$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"'
 
 # A machine's AppArmor profiles go by path and would keep these from files that a test gives them.
-aside='for p in dhclient dhcpcd dnsmasq kea-dhcp4 haproxy tcpdump; do cp "$(PATH=$1/usr/sbin:$1/usr/bin command -v $p)" "$1/usr/local/sbin/"; done'
+aside='for p in dhclient dhcpcd dnsmasq kea-dhcp4 haproxy tcpdump; do for at in "$1/usr/sbin/$p" "$1/usr/bin/$p"; do [ ! -x "$at" ] || cp "$at" "$1/usr/local/sbin/"; done; done'
 
 # A mount and a PID namespace of its own: whatever a package's script starts or mounts ends with the build.
 unshare --mount --pid --fork --mount-proc --propagation private --kill-child \
@@ -71,6 +85,7 @@ unshare --mount --pid --fork --mount-proc --propagation private --kill-child \
   --include="$packages" \
   --essential-hook="$policy" \
   --customize-hook="$aside" \
+  --customize-hook="chroot \"\$1\" bash -s <'$more' >&2" \
   --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \
   --customize-hook='rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/machine-id"; : >"$1/etc/machine-id"' \
   "$suite" "$work" ${mirror[@]+"${mirror[@]}"} >&2 || fail "mmdebstrap could not build $root; see its message above (is the Debian mirror reachable?)"

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::super::{RateLimit, Window};
+
 use super::nova::{Stub, status};
 use super::*;
 
@@ -268,6 +270,53 @@ fn an_idle_connection_is_closed() {
         let begin = Instant::now();
         closed(&mut stream).await;
         assert!(begin.elapsed() >= SHORT / 2, "after {:?}", begin.elapsed());
+    });
+}
+
+#[test]
+fn who_asks_too_often_is_told() {
+    alone(async || {
+        let nova = Stub::start(|_| status(200)).await;
+        let window = |requests, seconds| Window {
+            requests,
+            duration: Duration::from_secs(seconds),
+        };
+        let rate = RateLimit {
+            v4: true,
+            v6: false,
+            base: window(100, 100),
+            burst: window(5, 2),
+        };
+        let limits = Limits {
+            rate: Some(rate),
+            ..Limits::default()
+        };
+        let warren = Warren::limited(nova.upstream(), limits);
+        let ask = async |from, times| {
+            let mut statuses = Vec::new();
+            for _ in 0..times {
+                let answer = warren.get(from, "/").await;
+                assert!(!answer.headers.contains_key("retry-after"));
+                statuses.push(answer.status);
+            }
+            statuses
+        };
+        assert_eq!(ask(WEB, 7).await, [200, 200, 200, 200, 200, 429, 429]);
+        assert_eq!(ask(DB, 1).await, [200], "another guest");
+        assert_eq!(ask(NOBODY, 6).await[5], 429, "a stranger, too");
+        assert_eq!(
+            nova.seen.lock().unwrap().len(),
+            6,
+            "Nova hears nothing of it"
+        );
+        // On an open connection as well, which stays open.
+        let mut stream = warren.connect(WEB).await;
+        for _ in 0..2 {
+            stream.write_all(GET).await.unwrap();
+            assert_eq!(Answer::read(&mut stream).await.unwrap().status, 429);
+        }
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(ask(WEB, 1).await, [200], "after a pause");
     });
 }
 

@@ -4,6 +4,7 @@
 mod guests;
 mod limits;
 mod local;
+mod lookup;
 mod nova;
 mod smuggling;
 

@@ -203,9 +203,12 @@ fn novas_statuses_are_the_guests() {
             (200, 200),
             (204, 204),
             (400, 400),
+            (401, 401),
             (403, 403),
             (404, 404),
+            (405, 405),
             (409, 409),
+            (413, 413),
             (429, 429),
             (500, 500),
             (502, 502),
@@ -391,6 +394,31 @@ fn without_nova_the_guest_is_told_so() {
             let ((), answer) = tokio::join!(nova, warren.get(WEB, "/"));
             assert_eq!(answer.status, want, "{name}");
         }
+    });
+}
+
+#[test]
+fn who_speaks_no_tls_is_as_good_as_away() {
+    alone(async || {
+        let address: SocketAddr = "127.0.0.2:8775".parse().unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
+        let https = NovaSettings {
+            protocol: NovaProtocol::Https,
+            insecure: true,
+            ..nova_at(address)
+        };
+        let warren = Warren::start(Upstream::Nova(https));
+        let nova = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 2048];
+            _ = stream.read(&mut hello).await;
+            stream
+                .write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                .await
+                .unwrap();
+        };
+        let ((), answer) = tokio::join!(nova, warren.get(WEB, "/"));
+        assert_eq!(answer.status, 503);
     });
 }
 

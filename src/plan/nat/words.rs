@@ -17,6 +17,7 @@ pub(super) type Stmt = Statement<'static>;
 
 /// Neutron's half of the packet mark; the other is for address scopes.
 const LOW_HALF: u32 = 0xffff;
+const HIGH_HALF: u32 = !LOW_HALF;
 
 /// Chains and rules in the order in which they are loaded.
 #[derive(Default)]
@@ -78,6 +79,15 @@ pub(super) fn is_v4() -> Stmt {
     compare(meta(MetaKey::Nfproto), Operator::EQ, text("ipv4"))
 }
 
+pub(super) fn is_v6() -> Stmt {
+    compare(meta(MetaKey::Nfproto), Operator::EQ, text("ipv6"))
+}
+
+/// The key is (`EQ`), or is not (`NEQ`), in this set.
+pub(super) fn in_set(key: Expr, operator: Operator, set: &'static str) -> Stmt {
+    compare(key, operator, text(format!("@{set}")))
+}
+
 /// The low half of the mark is (or is not) this.
 pub(super) fn marked(value: u32, operator: Operator) -> Stmt {
     let low = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(LOW_HALF));
@@ -90,25 +100,52 @@ pub(super) fn marked(value: u32, operator: Operator) -> Stmt {
 
 /// Sets the low half of the mark and keeps the high one, which is for address scopes.
 pub(super) fn set_mark(value: u32) -> Stmt {
-    let high = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(!LOW_HALF));
+    set_part(HIGH_HALF, value)
+}
+
+/// Sets the high half and keeps the low one.
+pub(super) fn set_high(value: u32) -> Stmt {
+    set_part(LOW_HALF, value)
+}
+
+fn set_part(kept: u32, value: u32) -> Stmt {
+    let kept = BinaryOperation::AND(meta(MetaKey::Mark), Expression::Number(kept));
     let both = BinaryOperation::OR(vec![
-        Expression::BinaryOperation(Box::new(high)),
+        Expression::BinaryOperation(Box::new(kept)),
         Expression::Number(value),
     ]);
-    Statement::Mangle(Mangle {
-        key: meta(MetaKey::Mark),
-        value: Expression::BinaryOperation(Box::new(both)),
-    })
+    set(
+        meta(MetaKey::Mark),
+        Expression::BinaryOperation(Box::new(both)),
+    )
+}
+
+pub(super) fn set(key: Expr, value: Expr) -> Stmt {
+    Statement::Mangle(Mangle { key, value })
+}
+
+/// The high half of a mark.
+pub(super) fn high(mark: Expr) -> Expr {
+    let high = BinaryOperation::AND(mark, Expression::Number(HIGH_HALF));
+    Expression::BinaryOperation(Box::new(high))
+}
+
+/// Of the connection that the packet is of.
+pub(super) fn connection_mark() -> Expr {
+    connection("mark")
+}
+
+fn connection(key: &'static str) -> Expr {
+    Expression::Named(NamedExpression::CT(CT {
+        key: key.into(),
+        family: None,
+        dir: None,
+    }))
 }
 
 /// `EQ`: the connection's destination was not translated; `NEQ`: it was.
 pub(super) fn dnated(compared_with_none: Operator) -> Stmt {
-    let status = Expression::Named(NamedExpression::CT(CT {
-        key: "status".into(),
-        family: None,
-        dir: None,
-    }));
-    let dnat = BinaryOperation::AND(status, text("dnat"));
+    let dnat = BinaryOperation::AND(connection("status"), text("dnat"));
     compare(
         Expression::BinaryOperation(Box::new(dnat)),
         compared_with_none,

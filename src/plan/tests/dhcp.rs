@@ -1,37 +1,18 @@
 //! What DHCP, DNS and metadata serve in a network's namespace.
 
+use netns::spec::{Link, Place};
+
 use super::*;
 use crate::plan::{self, scope::Services};
 
-/// Of one network.
-struct Known<'a>(&'a Network, &'a Settings);
-
-impl Shared for Known<'_> {
-    fn dhcp(&self, _: NetworkId) -> Option<Arc<scope::DhcpScope>> {
-        plan::dhcp_scope(self.0, self.1).map(Arc::new)
-    }
-
-    fn zone(&self, _: NetworkId) -> Option<Arc<scope::Zone>> {
-        Some(Arc::new(plan::zone(self.0, self.1)))
-    }
-
-    fn residents(&self, _: NetworkId) -> Option<Arc<scope::Residents>> {
-        Some(Arc::new(plan::residents(self.0)))
-    }
-
-    fn has_isolated(&self, _: NetworkId) -> bool {
-        plan::has_isolated(self.0)
-    }
-}
-
 fn serve(network: &Network, settings: &Settings) -> Services {
-    let known = Known(network, settings);
     let state = State {
         networks: [(network.id, Arc::new(network.clone()))]
             .into_iter()
             .collect(),
         ..State::default()
     };
+    let known = ByState(&state, settings);
     plan::services(&state, Target::Network(network.id), settings, &known)
 }
 
@@ -60,6 +41,24 @@ fn classless_routes() {
         network
     };
     let two_subnets = |network: &mut Network| network.subnets.push(subnet(12, "10.0.9.0/24", None));
+    let on_segment = |n: u128, mut subnet: Subnet| {
+        subnet.segment = Some(SegmentId(Uuid::from_u128(n)));
+        subnet
+    };
+    let elsewhere = |network: &mut Network| {
+        network.non_local_subnets = vec![
+            subnet(13, "10.0.7.0/24", None),
+            subnet(14, "10.0.8.0/24", None),
+        ];
+    };
+    let other_segment = |mut network: Network| {
+        network.subnets = vec![on_segment(1, network.subnets.remove(0))];
+        network.non_local_subnets = vec![
+            on_segment(1, subnet(13, "10.0.7.0/24", None)),
+            on_segment(2, subnet(14, "10.0.8.0/24", None)),
+        ];
+        network
+    };
     let host_routes = |network: &mut Network| {
         let route = |destination: &str, nexthop: &str| HostRoute {
             destination: net(destination),
@@ -113,6 +112,23 @@ fn classless_routes() {
             vec!["10.0.9.0/24 0.0.0.0".into(), "0.0.0.0/0 10.0.0.1".into()],
         ),
         (
+            "last first, and those of elsewhere before them",
+            with(elsewhere, with(two_subnets, blue())),
+            metadata(false, false),
+            vec![
+                "10.0.8.0/24 0.0.0.0".into(),
+                "10.0.7.0/24 0.0.0.0".into(),
+                "10.0.9.0/24 0.0.0.0".into(),
+                "0.0.0.0/0 10.0.0.1".into(),
+            ],
+        ),
+        (
+            "only subnets of one segment are on-link",
+            other_segment(blue()),
+            metadata(false, false),
+            vec!["10.0.7.0/24 0.0.0.0".into(), "0.0.0.0/0 10.0.0.1".into()],
+        ),
+        (
             "host routes, never a default",
             with(host_routes, blue()),
             metadata(false, false),
@@ -154,6 +170,288 @@ fn name_servers() {
             .map(ToString::to_string)
             .collect();
         assert_eq!(dns, want, "{name}");
+    }
+}
+
+/// Of both agents' ports, whichever is ours.
+#[test]
+fn several_agents_are_all_name_servers() {
+    for (name, other, want) in [
+        ("after ours", 3, vec!["10.0.0.2", "10.0.0.3"]),
+        ("before ours", 1, vec!["10.0.0.3", "10.0.0.2"]),
+    ] {
+        let mut network = blue();
+        let other = port(
+            other,
+            BLUE,
+            DeviceOwner::Dhcp,
+            &[(11, "10.0.0.3"), (12, "10.0.9.3")],
+        );
+        network.ports.insert(other.id, other);
+        let dns = serve(&network, &Settings::default()).dhcp.unwrap().subnets[0]
+            .dns
+            .clone();
+        assert_eq!(
+            dns.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            want,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn subnets_of_elsewhere_are_served_to_relays() {
+    let mut network = blue();
+    network.non_local_subnets = vec![subnet(12, "10.0.9.0/24", Some("10.0.9.1"))];
+    let far = port(8, BLUE, DeviceOwner::Machine, &[(12, "10.0.9.8")]);
+    network.ports.insert(far.id, Arc::clone(&far));
+    let scope = serve(&network, &Settings::default()).dhcp.unwrap();
+    let subnet = &scope.subnets[1];
+    assert_eq!(
+        (subnet.server, subnet.router),
+        (None, Some("10.0.9.1".parse().unwrap()))
+    );
+    assert!(subnet.dns.is_empty(), "our own address is not there");
+    let on_way: Vec<String> = subnet
+        .classless_routes
+        .iter()
+        .map(|(net, via)| format!("{net} {via}"))
+        .collect();
+    assert_eq!(
+        on_way,
+        ["10.0.0.0/24 0.0.0.0", "0.0.0.0/0 10.0.9.1"],
+        "no metadata from here"
+    );
+    assert_eq!(
+        scope.clients.get(&far.mac).unwrap().addresses,
+        [(1, "10.0.9.8".parse().unwrap())]
+    );
+}
+
+#[test]
+fn whom_dhcp_and_dns_know() {
+    for (owner, known) in [
+        (DeviceOwner::Machine, true),
+        (DeviceOwner::RouterInterface, true),
+        (DeviceOwner::RouterGateway, true),
+        (DeviceOwner::Other, true),
+        (DeviceOwner::Dhcp, false),
+        (DeviceOwner::FloatingIp, false),
+        (DeviceOwner::Service, false),
+    ] {
+        let mut network = blue();
+        let mut other = (*port(9, BLUE, owner, &[(11, "10.0.0.9")])).clone();
+        other.dns = vec![DnsAssignment {
+            ip: ip("10.0.0.9"),
+            hostname: "x.y".into(),
+            fqdn: "x.y.blue.test".into(),
+        }];
+        let other = Arc::new(other);
+        network.ports.insert(other.id, Arc::clone(&other));
+        let served = serve(&network, &Settings::default());
+        let client = served.dhcp.unwrap().clients.get(&other.mac).cloned();
+        let hostname = client.and_then(|client| client.hostname.clone());
+        assert_eq!(
+            hostname.as_deref(),
+            known.then_some("x"),
+            "{owner:?}: the first label"
+        );
+        let zone = Arc::clone(&served.dns.unwrap().zones[0]);
+        assert_eq!(
+            zone.names.get("x.y.blue.test").is_some(),
+            known,
+            "{owner:?}"
+        );
+    }
+}
+
+#[test]
+fn default_routes_of_a_namespace() {
+    let with = |change: fn(&mut Network)| {
+        let mut network = blue();
+        network
+            .subnets
+            .push(subnet(12, "10.0.9.0/24", Some("10.0.9.1")));
+        network.dhcp_port = Some(port(
+            2,
+            BLUE,
+            DeviceOwner::Dhcp,
+            &[(12, "10.0.9.2"), (11, "10.0.0.2")],
+        ));
+        change(&mut network);
+        network
+    };
+    for (name, network, want) in [
+        (
+            "of the first subnet, not of the first address",
+            with(|_| {}),
+            Some("10.0.0.1"),
+        ),
+        (
+            "of the next",
+            with(|network| network.subnets[0].gateway_ip = None),
+            Some("10.0.9.1"),
+        ),
+        (
+            "not by a host route",
+            with(|network| {
+                network.subnets[0].gateway_ip = None;
+                network.subnets[0].host_routes = vec![HostRoute {
+                    destination: net("0.0.0.0/0"),
+                    nexthop: ip("10.0.0.3"),
+                }];
+            }),
+            Some("10.0.9.1"),
+        ),
+        (
+            "where DHCP is",
+            with(|network| network.subnets[0].enable_dhcp = false),
+            Some("10.0.9.1"),
+        ),
+        (
+            "not of a delegated prefix",
+            with(|network| network.subnets[0].prefix_delegation = true),
+            Some("10.0.9.1"),
+        ),
+        (
+            "none",
+            with(|network| {
+                network.subnets.truncate(1);
+                network.subnets[0].gateway_ip = None;
+            }),
+            None,
+        ),
+    ] {
+        let state = State {
+            networks: imbl::OrdMap::unit(BLUE, Arc::new(network)),
+            ..State::default()
+        };
+        let plan = plan::plan(&state, Target::Network(BLUE), &Settings::default()).unwrap();
+        let routes = plan.inside.unwrap().routes;
+        let via = routes.iter().flat_map(|route| &route.via).next();
+        assert_eq!(via, want.map(ip).as_ref(), "{name}");
+    }
+}
+
+#[test]
+fn a_prefix_that_is_not_delegated_yet_is_not_set() {
+    let mut network = blue();
+    network.subnets.push(subnet(12, "::/64", Some("::1")));
+    network.dhcp_port = Some(port(
+        2,
+        BLUE,
+        DeviceOwner::Dhcp,
+        &[(12, "::2"), (11, "10.0.0.2")],
+    ));
+    let scope = serve(&network, &Settings::default());
+    assert_eq!(scope.dns.unwrap().listen, [ip("10.0.0.2")]);
+}
+
+/// `X-Neutron-Router-ID` in place of the network's id, as the reference calls it.
+#[test]
+fn metadata_through_a_network_for_it() {
+    let leg = |n: u128, network: NetworkId, subnet: u128, address: &str| {
+        let mut leg = (*port(
+            n,
+            network,
+            DeviceOwner::RouterInterface,
+            &[(subnet, address)],
+        ))
+        .clone();
+        leg.device = R1.to_string();
+        Arc::new(leg)
+    };
+    let for_metadata = |cidr: &str, gateway: &str| {
+        let mut network = blue();
+        network.subnets = vec![subnet(11, cidr, Some(gateway))];
+        let leg = leg(1, BLUE, 11, gateway);
+        network.ports.insert(leg.id, leg);
+        network
+    };
+    let mut behind = blue();
+    behind.id = OUTSIDE;
+    behind.ports = [leg(4, OUTSIDE, 11, "10.0.0.1")]
+        .into_iter()
+        .map(|leg| (leg.id, leg))
+        .collect();
+    let settings = |network, isolated| Settings {
+        metadata: Metadata {
+            network,
+            isolated,
+            ..Settings::default().metadata
+        },
+        ..Settings::default()
+    };
+    for (name, network, settings, want) in [
+        (
+            "for metadata",
+            for_metadata("169.254.169.0/24", "169.254.169.1"),
+            settings(true, true),
+            Some(vec![BLUE, OUTSIDE]),
+        ),
+        (
+            "not enabled",
+            for_metadata("169.254.169.0/24", "169.254.169.1"),
+            settings(false, true),
+            None,
+        ),
+        (
+            "alone it does nothing",
+            for_metadata("169.254.169.0/24", "169.254.169.1"),
+            settings(true, false),
+            None,
+        ),
+        (
+            "not for metadata, and not isolated",
+            for_metadata("10.0.0.0/24", "10.0.0.1"),
+            settings(true, true),
+            None,
+        ),
+        ("isolated", blue(), settings(true, true), Some(vec![BLUE])),
+    ] {
+        let state = State {
+            networks: [
+                (BLUE, Arc::new(network.clone())),
+                (OUTSIDE, Arc::new(behind.clone())),
+            ]
+            .into_iter()
+            .collect(),
+            ..State::default()
+        };
+        let known = ByState(&state, &settings);
+        let served = plan::services(&state, Target::Network(BLUE), &settings, &known).metadata;
+        let networks = served.map(|scope| {
+            scope
+                .residents
+                .iter()
+                .map(|of| of.network)
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(networks, want, "{name}");
+    }
+}
+
+/// Of all networks.
+struct ByState<'a>(&'a State, &'a Settings);
+
+impl Shared for ByState<'_> {
+    fn dhcp(&self, id: NetworkId) -> Option<Arc<scope::DhcpScope>> {
+        plan::dhcp_scope(self.0.networks.get(&id)?, self.1).map(Arc::new)
+    }
+
+    fn zone(&self, id: NetworkId) -> Option<Arc<scope::Zone>> {
+        Some(Arc::new(plan::zone(self.0.networks.get(&id)?, self.1)))
+    }
+
+    fn residents(&self, id: NetworkId) -> Option<Arc<scope::Residents>> {
+        Some(Arc::new(plan::residents(self.0.networks.get(&id)?)))
+    }
+
+    fn has_isolated(&self, id: NetworkId) -> bool {
+        self.0
+            .networks
+            .get(&id)
+            .is_some_and(|network| plan::has_isolated(network))
     }
 }
 
@@ -267,4 +565,60 @@ fn the_namespace_holds_our_port_and_the_host_its_far_end() {
         Some(&ip("10.0.0.1")),
         "DNS forwards through the network's gateway"
     );
+}
+
+#[test]
+fn ports_of_a_layer_2_that_another_agent_keeps() {
+    let foreign = Network {
+        attachment: Attachment::Foreign,
+        ..blue()
+    };
+    let veth = |mac| {
+        Link::veth(dev("tap00000000-00"), Place::Home)
+            .mac(mac)
+            .mtu(1450)
+    };
+    let mac = foreign.dhcp_port.as_ref().unwrap().mac;
+    for (name, plugging, device, link, on_host) in [
+        (
+            "a pair, whose far end the agent takes",
+            Plugging::Veth,
+            "ns-00000000-00",
+            veth(mac),
+            true,
+        ),
+        (
+            "made by a switch",
+            Plugging::Internal,
+            "tap00000000-00",
+            Link::given().mac(mac).mtu(1450),
+            false,
+        ),
+    ] {
+        let settings = Settings {
+            plugging,
+            ..Settings::default()
+        };
+        let state = State {
+            networks: imbl::OrdMap::unit(BLUE, Arc::new(foreign.clone())),
+            ..State::default()
+        };
+        let plan = plan::plan(&state, Target::Network(BLUE), &settings).unwrap();
+        let inside = plan.inside.unwrap();
+        let found = inside.links[&dev(device)].clone();
+        assert_eq!(
+            Link {
+                addrs: None,
+                ..found
+            },
+            link,
+            "{name}"
+        );
+        assert_eq!(plan.ports[0].device, dev(device), "{name}");
+        let served = plan::dhcp_scope(&foreign, &settings).unwrap();
+        assert_eq!(served.device, dev(device), "{name}");
+        let host: Vec<_> = plan.host.links.into_iter().collect();
+        let tap = (dev("tap00000000-00"), Link::existing().mtu(1450));
+        assert_eq!(host, if on_host { vec![tap] } else { vec![] }, "{name}");
+    }
 }

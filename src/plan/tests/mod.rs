@@ -41,6 +41,10 @@ pub(super) fn subnet(n: u128, cidr: &str, gateway: Option<&str>) -> Subnet {
         dns_forwarders: Vec::new(),
         ntp_servers: Vec::new(),
         host_routes: Vec::new(),
+        segment: None,
+        ra_mode: None,
+        address_mode: None,
+        prefix_delegation: false,
     }
 }
 
@@ -67,6 +71,9 @@ pub(super) fn port(
         extra_dhcp_opts: Vec::new(),
         client_id: None,
         dns: Vec::new(),
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     })
 }
 
@@ -91,6 +98,8 @@ pub(super) fn blue() -> Network {
             bridge: dev("brq-blue"),
         },
         subnets: vec![subnet(11, "10.0.0.0/24", Some("10.0.0.1"))],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: Some(port(2, BLUE, DeviceOwner::Dhcp, &[(11, "10.0.0.2")])),
         ports: OrdMap::unit(vm.id, vm),
     }
@@ -119,6 +128,7 @@ pub(super) fn leg(n: u128, network: NetworkId, address: &str, gateway: Option<&s
         addresses: vec![net(address)],
         subnets: vec![subnet],
         extra_subnets: Vec::new(),
+        scopes: AddressScopes::default(),
     }
 }
 
@@ -134,6 +144,9 @@ pub(super) fn inner_router() -> Router {
         routes: Vec::new(),
         floating_ips: Vec::new(),
         port_forwardings: Vec::new(),
+        conntrack_helpers: Vec::new(),
+        forwarded: Vec::new(),
+        kind: RouterKind::Legacy,
     }
 }
 

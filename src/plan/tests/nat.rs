@@ -34,6 +34,8 @@ fn floating_ips_go_both_ways() {
         id: FloatingIpId(Uuid::from_u128(n)),
         floating_ip: floating.parse().unwrap(),
         fixed_ip: fixed.map(|fixed| fixed.parse().unwrap()),
+        fixed_scope: None,
+        status: None,
     };
     router.floating_ips = vec![
         floating(1, "203.0.113.9", Some("10.0.0.7")),
@@ -56,6 +58,8 @@ fn forwarded_ports() {
         protocol: Protocol::Tcp,
         internal_ip: "10.0.0.7".parse().unwrap(),
         ports: Forwarding { external, internal },
+        id: None,
+        floating: None,
     };
     for (name, external, internal, want) in [
         ("one port", (2222, 2222), (22, 22), vec!["2222 -> 22"]),
@@ -103,8 +107,116 @@ fn the_rules_do_not_grow_with_floating_ips() {
             id: FloatingIpId(Uuid::from_u128(n.into())),
             floating_ip: std::net::Ipv4Addr::from(0xc000_0200 + n),
             fixed_ip: Some(std::net::Ipv4Addr::from(0x0a00_0000 + n)),
+            fixed_scope: None,
+            status: None,
         })
         .collect();
     let rules = |router: &Router| super::super::nat::ruleset(router, &Settings::default()).objects;
     assert_eq!(rules(&many), rules(&router()));
+}
+
+const SCOPE: AddressScopeId = AddressScopeId(Uuid::from_u128(0xa1));
+
+/// The gateway is of a scope, the leg is not.
+fn scoped() -> Router {
+    let mut scoped = router();
+    scoped.gateway.as_mut().unwrap().port.scopes.v4 = Some(SCOPE);
+    scoped
+}
+
+fn ruleset(router: &Router) -> netns::ruleset::Ruleset {
+    super::super::nat::ruleset(router, &Settings::default())
+}
+
+#[test]
+fn scopes_cost_nothing_where_there_are_none() {
+    let plain = ruleset(&router());
+    let mut null = router();
+    null.floating_ips = vec![FloatingIp {
+        id: FloatingIpId(Uuid::from_u128(1)),
+        floating_ip: "203.0.113.9".parse().unwrap(),
+        fixed_ip: Some("10.0.0.7".parse().unwrap()),
+        fixed_scope: None,
+        status: None,
+    }];
+    assert_eq!(ruleset(&null).objects, plain.objects);
+    assert!(!plain.maps.keys().any(|map| map.contains("scope")));
+    assert!(ruleset(&scoped()).objects.len() > plain.objects.len());
+}
+
+#[test]
+fn legs_and_floating_ips_of_a_scoped_router_are_elements() {
+    let mut many = scoped();
+    many.interfaces.extend((2..6).map(|n| {
+        let mut leg = leg(n, BLUE, &format!("10.{n}.0.1/24"), None);
+        leg.scopes.v4 = (n % 2 == 0).then_some(SCOPE);
+        leg
+    }));
+    many.floating_ips = (0..100u32)
+        .map(|n| FloatingIp {
+            id: FloatingIpId(Uuid::from_u128(n.into())),
+            floating_ip: std::net::Ipv4Addr::from(0xc000_0200 + n),
+            fixed_ip: Some(std::net::Ipv4Addr::from(0x0a00_0000 + n)),
+            fixed_scope: (n % 2 == 0).then_some(SCOPE),
+            status: None,
+        })
+        .collect();
+    assert_eq!(ruleset(&many).objects, ruleset(&scoped()).objects);
+    let size = |map: &str| ruleset(&many).maps[map].elements.len();
+    assert_eq!(size("scope_of_device_v4"), 6);
+    assert_eq!(
+        size("guarded_v4"),
+        5,
+        "not the gateway, by which SNAT leads"
+    );
+    assert_eq!(size("scope_of_floating"), 50, "those of another scope");
+}
+
+#[test]
+fn scopes_are_numbered_as_the_reference_numbers_them() {
+    let mut router = scoped();
+    let mut other = leg(2, BLUE, "10.2.0.1/24", None);
+    other.scopes.v4 = Some(AddressScopeId(Uuid::from_u128(1)));
+    router.interfaces.push(other);
+    assert_eq!(
+        lines(&router, "scope_of_device_v4"),
+        [
+            "Device(\"qg-00000009-00\") -> Mark(67174400)",
+            "Device(\"qr-00000001-00\") -> Mark(67108864)",
+            "Device(\"qr-00000002-00\") -> Mark(67239936)",
+        ],
+        "null is 1024, the gateway's scope the next"
+    );
+}
+
+#[test]
+fn helpers_are_assigned_where_the_kernel_has_them() {
+    let helper = |name: &str, port| ConntrackHelper {
+        helper: name.into(),
+        protocol: Protocol::Tcp,
+        port,
+    };
+    let router = Router {
+        conntrack_helpers: vec![helper("ftp", 21), helper("ftp", 2121), helper("irc", 6667)],
+        ..router()
+    };
+    let settings = Settings {
+        conntrack_helpers: [("ftp".to_owned(), Protocol::Tcp)].into(),
+        ..Settings::default()
+    };
+    let objects = super::super::nat::ruleset(&router, &settings).objects;
+    let text = serde_json::to_string(&objects).unwrap();
+    assert_eq!(text.matches(r#""ct helper":{"#).count(), 1, "{text}");
+    assert_eq!(
+        text.matches(r#""ct helper":"ftp_tcp""#).count(),
+        2,
+        "{text}"
+    );
+    assert!(!text.contains("irc"));
+    let remarks: Vec<_> = super::super::remarks(&router, &settings)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(remarks.len(), 1);
+    assert!(remarks[0].contains("helper irc"), "{remarks:?}");
 }

@@ -38,7 +38,13 @@ fn network() -> Network {
             dns_forwarders: Vec::new(),
             ntp_servers: Vec::new(),
             host_routes: Vec::new(),
+            segment: None,
+            ra_mode: None,
+            address_mode: None,
+            prefix_delegation: false,
         }],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
         dhcp_port: Some(Arc::new(port(0, 0, DeviceOwner::Dhcp))),
         ports: OrdMap::new(),
     }
@@ -63,12 +69,20 @@ fn port(id: u128, number: u8, owner: DeviceOwner) -> Port {
             hostname: format!("vm{number}"),
             fqdn: format!("vm{number}.test"),
         }],
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
     }
 }
 
 /// Mostly a machine of its own; at times with something that is another's, or of a kind that changes more.
 fn some_port(random: &mut StdRng, number: u8) -> Port {
-    let owners = [DeviceOwner::RouterInterface, DeviceOwner::Service];
+    let owners = [
+        DeviceOwner::RouterInterface,
+        DeviceOwner::Service,
+        DeviceOwner::Other,
+        DeviceOwner::Dhcp,
+    ];
     let mut port = port(random.random(), number, DeviceOwner::Machine);
     let other = self::port(0, random.random_range(0..number.max(1)), port.owner);
     match random.random_range(0..20) {

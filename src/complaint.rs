@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(super) struct Complaint(Mutex<Spoken>);
+pub(crate) struct Complaint(Mutex<Spoken>);
 
 #[derive(Debug, Default)]
 struct Spoken {
@@ -17,7 +17,7 @@ struct Spoken {
 
 impl Complaint {
     /// How often there was reason since it was last said, this time included. `None`: stay silent for now.
-    pub(super) fn due(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn due(&self, now: Instant) -> Option<u64> {
         let mut spoken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         spoken.times += 1;
         if spoken

@@ -1,0 +1,219 @@
+//! Who the model does not know is asked of its source, where that can be asked (Neutron's `get_ports`).
+//!
+//! What it said is kept for a moment; requests of one guest at the same time are one question. A guest that makes up
+//! addresses makes few questions, for each namespace has a bound on them.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use tokio::sync::{OnceCell, Semaphore};
+use tracing::warn;
+
+use super::Window;
+use super::rate::Counts;
+use crate::chain;
+use crate::complaint::Complaint;
+use crate::model::{InstanceId, NetworkId, ProjectId};
+use crate::plan::scope::MetadataScope;
+
+/// The machine at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub instance: InstanceId,
+    pub project: ProjectId,
+}
+
+pub type Answer<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<Found>, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
+/// Asks the source of the model.
+pub trait Lookup: Send + Sync {
+    /// Who has this address in one of these networks. `None`: nobody, or not one alone. Cancel-safe.
+    fn who<'a>(&'a self, networks: &'a [NetworkId], address: IpAddr) -> Answer<'a>;
+}
+
+/// Questions under way at once; others wait their turn.
+const AT_ONCE: usize = 16;
+/// Neutron's agents wait longer, but their guests do not.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer is good: a machine, nobody, and that there was no answer.
+const FOUND: Duration = Duration::from_secs(30);
+const NOBODY: Duration = Duration::from_secs(5);
+const FAILED: Duration = Duration::from_secs(1);
+/// Nova's 404 is also how it says that there is no user data: an answer this young is not doubted because of one.
+const DOUBTED: Duration = Duration::from_secs(5);
+/// Questions of one namespace; beyond, its guests are told to come again (503). So many answers are kept at most, too.
+const QUESTIONS: Window = Window {
+    requests: 100,
+    duration: Duration::from_secs(10),
+};
+
+/// What all namespaces share.
+pub(super) struct Source {
+    lookup: Arc<dyn Lookup>,
+    turns: Semaphore,
+    failed: Complaint,
+}
+
+/// What one namespace was told.
+#[derive(Debug)]
+pub(super) struct Learned {
+    told: Mutex<Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    by_address: HashMap<IpAddr, Arc<OnceCell<Heard>>>,
+    questions: Counts<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Heard {
+    at: Instant,
+    answer: Result<Option<Found>, StatusCode>,
+}
+
+impl Source {
+    pub(super) fn new(lookup: Arc<dyn Lookup>) -> Self {
+        Self {
+            lookup,
+            turns: Semaphore::new(AT_ONCE),
+            failed: Complaint::default(),
+        }
+    }
+
+    async fn ask(&self, networks: &[NetworkId], address: IpAddr) -> Heard {
+        let asked = async {
+            let _turn = self.turns.acquire().await;
+            self.lookup.who(networks, address).await
+        };
+        let answer = match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(error)) => {
+                if let Some(times) = self.failed.due(Instant::now()) {
+                    warn!(%address, error = %chain(&*error), times, "failed to ask who a metadata request is of");
+                }
+                Err(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Err(_late) => {
+                if let Some(times) = self.failed.due(Instant::now()) {
+                    warn!(%address, times, "nobody said in time who a metadata request is of");
+                }
+                Err(StatusCode::GATEWAY_TIMEOUT)
+            }
+        };
+        Heard {
+            at: Instant::now(),
+            answer,
+        }
+    }
+}
+
+impl Heard {
+    fn is_good(&self, now: Instant) -> bool {
+        let good = match self.answer {
+            Ok(Some(_)) => FOUND,
+            Ok(None) => NOBODY,
+            Err(_) => FAILED,
+        };
+        now.saturating_duration_since(self.at) < good
+    }
+}
+
+impl Learned {
+    pub(super) fn new() -> Self {
+        Self {
+            told: Mutex::new(Told {
+                by_address: HashMap::new(),
+                questions: Counts::new(QUESTIONS),
+            }),
+        }
+    }
+
+    /// Other networks have other guests.
+    pub(super) fn forget(&self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.by_address.clear();
+    }
+
+    /// A machine was found at this address not long ago.
+    pub(super) fn knows(&self, address: IpAddr) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = told.by_address.get(&address).and_then(|cell| cell.get());
+        heard.is_some_and(|heard| {
+            matches!(heard.answer, Ok(Some(_))) && heard.is_good(Instant::now())
+        })
+    }
+
+    /// Who asks; the error is what the guest is answered. Cancel-safe.
+    pub(super) async fn who(
+        &self,
+        source: &Source,
+        scope: &MetadataScope,
+        address: IpAddr,
+    ) -> Result<Found, StatusCode> {
+        let now = Instant::now();
+        let cell = self.cell(address, now, |heard| heard.is_good(now));
+        self.hear(cell?, source, scope, address).await
+    }
+
+    /// The same after Nova did not know that machine: `None` where the answer is too young to be doubted, or the same.
+    pub(super) async fn who_else(
+        &self,
+        source: &Source,
+        scope: &MetadataScope,
+        address: IpAddr,
+        known: &Found,
+    ) -> Option<Found> {
+        let now = Instant::now();
+        let is_young = |heard: &Heard| now.saturating_duration_since(heard.at) < DOUBTED;
+        let cell = self.cell(address, now, is_young).ok()?;
+        let found = self.hear(cell, source, scope, address).await.ok()?;
+        (found != *known).then_some(found)
+    }
+
+    /// Of a question that is under way or was answered, while that is good; else a new one.
+    fn cell(
+        &self,
+        address: IpAddr,
+        now: Instant,
+        is_good: impl Fn(&Heard) -> bool,
+    ) -> Result<Arc<OnceCell<Heard>>, StatusCode> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = told.by_address.get(&address)
+            && cell.get().is_none_or(is_good)
+        {
+            return Ok(Arc::clone(cell));
+        }
+        if told.questions.exceeds((), now) {
+            return Err(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        // A question whose guests have all gone is nobody's any more.
+        told.by_address.retain(|_, cell| match cell.get() {
+            Some(heard) => heard.is_good(now),
+            None => Arc::strong_count(cell) > 1,
+        });
+        let cell = Arc::default();
+        told.by_address.insert(address, Arc::clone(&cell));
+        Ok(cell)
+    }
+
+    async fn hear(
+        &self,
+        cell: Arc<OnceCell<Heard>>,
+        source: &Source,
+        scope: &MetadataScope,
+        address: IpAddr,
+    ) -> Result<Found, StatusCode> {
+        let heard = cell
+            .get_or_init(|| source.ask(&scope.networks, address))
+            .await;
+        let found = heard.answer.clone()?;
+        found.ok_or(StatusCode::NOT_FOUND)
+    }
+}

@@ -1,0 +1,79 @@
+//! What notices said of ports while an older answer was still under way. The answer then takes it in, so that what came
+//! later is not undone. Pure.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::model::{DeviceOwner, Network, NetworkId, Port, PortId};
+
+/// A moment between two notices.
+pub(super) type Moment = u64;
+
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    entries: VecDeque<(Moment, NetworkId, Change)>,
+    now: Moment,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Change {
+    Put(Arc<Port>),
+    Gone(PortId),
+}
+
+impl Journal {
+    pub(super) fn now(&self) -> Moment {
+        self.now
+    }
+
+    pub(super) fn note(&mut self, network: NetworkId, change: Change) {
+        self.entries.push_back((self.now, network, change));
+        self.now += 1;
+    }
+
+    /// No answer that was asked for before `moment` is still to come.
+    pub(super) fn forget_before(&mut self, moment: Moment) {
+        while self.entries.front().is_some_and(|(at, ..)| *at < moment) {
+            self.entries.pop_front();
+        }
+    }
+
+    /// Brings a network that was asked for at `since` up to now.
+    pub(super) fn catch_up(&self, network: &mut Network, since: Moment) {
+        let id = network.id;
+        let later = self
+            .entries
+            .iter()
+            .filter(|(at, of, _)| *at >= since && *of == id);
+        for (.., change) in later {
+            change.apply(network);
+        }
+    }
+}
+
+impl Change {
+    /// False: it says nothing new. A port that is known in a later revision stays as it is; of one that
+    /// tells no revision the newest word counts (`dhcp/agent.py: DhcpPluginApi`'s cache does the same).
+    pub(super) fn apply(&self, network: &mut Network) -> bool {
+        match self {
+            Self::Put(port) => {
+                let own = network
+                    .dhcp_port
+                    .as_ref()
+                    .is_some_and(|own| own.id == port.id);
+                let known = network.ports.get(&port.id);
+                if own || known.is_some_and(|known| known.revision > port.revision) {
+                    return false;
+                }
+                network.ports.insert(port.id, Arc::clone(port));
+                true
+            }
+            Self::Gone(id) => network.ports.remove(id).is_some(),
+        }
+    }
+}
+
+/// Owners whose ports DHCP has no use for, other agents' DHCP ports apart: those decide on the network's resolvers.
+pub(super) fn is_of_use(port: &Port) -> bool {
+    !matches!(port.owner, DeviceOwner::FloatingIp | DeviceOwner::Service)
+}

@@ -1,0 +1,219 @@
+//! The role's pure parts, as tables.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::*;
+use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, ProjectId, Subnet, SubnetId};
+
+fn id(n: u128) -> Uuid {
+    Uuid::from_u128(n)
+}
+
+fn port(n: u128, address: &str, revision: u64) -> Port {
+    Port {
+        id: PortId(id(n)),
+        name: String::new(),
+        network: NetworkId(id(1)),
+        project: ProjectId("p".into()),
+        mac: MacAddr([2, 0, 0, 0, 0, 1]),
+        admin_state_up: true,
+        fixed_ips: vec![FixedIp {
+            subnet: SubnetId(id(10)),
+            ip: address.parse().expect("an address of the table"),
+        }],
+        owner: DeviceOwner::Machine,
+        instance: None,
+        device: String::new(),
+        host: String::new(),
+        revision,
+        extra_dhcp_opts: Vec::new(),
+        client_id: None,
+        dns: Vec::new(),
+    }
+}
+
+fn subnet(n: u128, enable_dhcp: bool) -> Subnet {
+    Subnet {
+        id: SubnetId(id(n)),
+        name: String::new(),
+        cidr: "10.0.0.0/24".parse().expect("a network"),
+        gateway_ip: None,
+        enable_dhcp,
+        dns_nameservers: Vec::new(),
+        dns_forwarders: Vec::new(),
+        ntp_servers: Vec::new(),
+        host_routes: Vec::new(),
+        segment: None,
+        ra_mode: None,
+        address_mode: None,
+        prefix_delegation: false,
+    }
+}
+
+fn network(ports: impl IntoIterator<Item = Port>) -> Network {
+    let ports = ports.into_iter().map(|port| (port.id, Arc::new(port)));
+    Network {
+        id: NetworkId(id(1)),
+        name: String::new(),
+        project: ProjectId("p".into()),
+        admin_state_up: true,
+        mtu: 1500,
+        external: false,
+        dns_domain: String::new(),
+        attachment: Attachment::Foreign,
+        subnets: vec![subnet(10, true), subnet(11, false)],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
+        dhcp_port: None,
+        ports: ports.collect(),
+    }
+}
+
+#[test]
+fn a_late_word_about_a_port_changes_nothing() {
+    for (name, known, word, takes) in [
+        ("newer", Some(3), port(5, "10.0.0.9", 4), true),
+        ("the same again", Some(3), port(5, "10.0.0.9", 3), true),
+        ("older", Some(3), port(5, "10.0.0.9", 2), false),
+        ("without revision", Some(3), port(5, "10.0.0.9", 0), false),
+        ("unknown port", None, port(5, "10.0.0.9", 1), true),
+    ] {
+        let known = known.map(|revision| port(5, "10.0.0.5", revision));
+        let mut network = network(known);
+        assert_eq!(
+            Change::Put(Arc::new(word)).apply(&mut network),
+            takes,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_takes_in_what_came_while_it_was_under_way() {
+    let mut journal = Journal::default();
+    let net = NetworkId(id(1));
+    journal.note(net, Change::Put(Arc::new(port(4, "10.0.0.4", 9))));
+    let asked = journal.now();
+    journal.note(net, Change::Put(Arc::new(port(5, "10.0.0.50", 2))));
+    journal.note(net, Change::Gone(PortId(id(6))));
+    journal.note(NetworkId(id(2)), Change::Gone(PortId(id(7))));
+    // The answer is older than all of that.
+    let old = [
+        port(5, "10.0.0.5", 1),
+        port(6, "10.0.0.6", 1),
+        port(7, "10.0.0.7", 1),
+    ];
+    let mut answer = network(old);
+    journal.catch_up(&mut answer, asked);
+    let ids: Vec<_> = answer.ports.keys().copied().collect();
+    assert_eq!(
+        ids,
+        [PortId(id(5)), PortId(id(7))],
+        "4 came before it was asked for"
+    );
+    let moved = answer.ports.get(&PortId(id(5))).expect("it is there");
+    assert_eq!(moved.fixed_ips[0].ip.to_string(), "10.0.0.50");
+    journal.forget_before(journal.now());
+    let mut answer = network([port(6, "10.0.0.6", 1)]);
+    journal.catch_up(&mut answer, asked);
+    assert_eq!(answer.ports.len(), 1, "forgotten");
+}
+
+#[test]
+fn a_port_is_ready_once_it_is_served_as_it_is_now() {
+    let (net, changed) = (NetworkId(id(1)), PortId(id(5)));
+    let mut ready = Ready::default();
+    for n in [5, 6, 7] {
+        ready.wait(net, PortId(id(n)), Urgency::Network);
+    }
+    ready.wait(net, PortId(id(6)), Urgency::Now);
+    let served = network([port(5, "10.0.0.5", 1), port(6, "10.0.0.6", 1)]);
+    let newest = network([port(5, "10.0.0.55", 2), port(6, "10.0.0.6", 1)]);
+    ready.served(&served, &newest);
+    assert_eq!(
+        ready.take(),
+        [(Urgency::Now, PortId(id(6)))],
+        "5 changed, 7 went"
+    );
+    ready.served(&newest, &newest);
+    let told = ready.take();
+    assert_eq!(told, [(Urgency::Network, changed)]);
+    ready.failed(told);
+    assert_eq!(ready.take(), [(Urgency::Network, changed)], "told again");
+    assert!(!ready.is_due());
+}
+
+#[test]
+fn who_waits_for_a_port_overtakes_and_a_call_is_bounded() {
+    let mut ready = Ready::default();
+    let many: Vec<Port> = (100..400).map(|n| port(n, "10.0.0.5", 1)).collect();
+    let net = network(many);
+    for port in net.ports.keys() {
+        ready.wait(net.id, *port, Urgency::Network);
+    }
+    ready.wait(net.id, PortId(id(399)), Urgency::Now);
+    ready.served(&net, &net);
+    let first = ready.take();
+    assert_eq!(first.len(), 64);
+    assert_eq!(first[0], (Urgency::Now, PortId(id(399))));
+}
+
+#[test]
+fn networks_wait_their_turn_and_failing_ones_alone() {
+    let (mut errands, now) = (Errands::default(), Instant::now());
+    let (a, b) = (NetworkId(id(1)), NetworkId(id(2)));
+    errands.add_given(a, json!({"id": 1}), 7, now);
+    errands.add(b, Urgency::Now, now);
+    let (first, errand) = errands.next(now, 9).expect("both are due");
+    assert!(
+        first == b && errand.given.is_none(),
+        "somebody waits for it"
+    );
+    let (second, errand) = errands.next(now, 9).expect("the other");
+    assert!(second == a && errand.given.is_some());
+    assert_eq!(errands.oldest(), Some(7));
+    errands.add(a, Urgency::Now, now);
+    assert!(
+        errands.next(now, 9).is_none(),
+        "one question about it at a time"
+    );
+    errands.done(a);
+    let (again, errand) = errands
+        .next(now, 9)
+        .expect("asked again, for the word that came meanwhile");
+    assert!(again == a && errand.given.is_none());
+    let first_pause = Duration::from_secs(5);
+    errands.failed(a, first_pause, now);
+    assert_eq!(errands.next_due(), Some(now + first_pause));
+    let (_, _) = errands.next(now + first_pause, 9).expect("due by then");
+    errands.failed(a, first_pause, now);
+    assert_eq!(errands.next_due(), Some(now + 2 * first_pause), "doubled");
+    errands.add(a, Urgency::Now, now);
+    assert_eq!(errands.next_due(), Some(now), "news may be the cure");
+}
+
+#[test]
+fn a_given_answer_does_not_replace_a_question() {
+    let (mut errands, now) = (Errands::default(), Instant::now());
+    let net = NetworkId(id(1));
+    errands.add(net, Urgency::Now, now);
+    errands.add_given(net, json!({}), 0, now);
+    let (_, errand) = errands.next(now, 0).expect("due");
+    assert!(errand.given.is_none(), "a question hears something newer");
+}
+
+#[test]
+fn deleted_ports_are_remembered_for_a_day() {
+    let (mut tombs, now) = (Tombs::default(), Instant::now());
+    let (old, young) = (PortId(id(1)), PortId(id(2)));
+    tombs.add(old, now);
+    tombs.add(young, now + Duration::from_secs(86_401));
+    assert!(!tombs.has(old) && tombs.has(young));
+    for n in 0..100_010 {
+        tombs.add(PortId(id(1000 + n)), now + Duration::from_secs(86_402));
+    }
+    assert!(!tombs.has(young), "bounded");
+}

@@ -1,0 +1,130 @@
+//! A tenant: network `blue` with DHCP at 10.0.0.2, and a router at 10.0.0.1. Another agent keeps their layer 2.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+use warren::model::{
+    Attachment, DeviceOwner, Event, FixedIp, Network, NetworkId, Port, PortId, ProjectId, Router,
+    RouterId, RouterPort, RouterSubnet, State, Subnet, SubnetId, Target,
+};
+use warren::plan;
+
+pub(crate) const BLUE: NetworkId = NetworkId(Uuid::from_u128(0xb10e));
+pub(crate) const R1: RouterId = RouterId(Uuid::from_u128(0x41));
+const SUBNET: SubnetId = SubnetId(Uuid::from_u128(0x5));
+const DHCP_PORT: PortId = PortId(Uuid::from_u128(0xd << 120));
+const LEG: PortId = PortId(Uuid::from_u128(0xe << 120));
+
+pub(crate) const DHCP_MAC: &str = "fa:16:3e:00:00:02";
+/// What both ports' names have behind their prefixes.
+pub(crate) const DHCP: &str = "0d000000-00";
+pub(crate) const ROUTER: &str = "0e000000-00";
+
+pub(crate) fn dhcp_namespace() -> String {
+    plan::namespace(Target::Network(BLUE)).to_string()
+}
+
+pub(crate) fn router_namespace() -> String {
+    plan::namespace(Target::Router(R1)).to_string()
+}
+
+fn network() -> Network {
+    let port = Port {
+        id: DHCP_PORT,
+        name: String::new(),
+        network: BLUE,
+        project: ProjectId("p".into()),
+        mac: DHCP_MAC.parse().unwrap(),
+        admin_state_up: true,
+        fixed_ips: vec![FixedIp {
+            subnet: SUBNET,
+            ip: "10.0.0.2".parse().unwrap(),
+        }],
+        owner: DeviceOwner::Dhcp,
+        instance: None,
+        extra_dhcp_opts: Vec::new(),
+        client_id: None,
+        dns: Vec::new(),
+        device: String::new(),
+        host: String::new(),
+        revision: 0,
+    };
+    Network {
+        id: BLUE,
+        name: "blue".into(),
+        project: ProjectId("p".into()),
+        admin_state_up: true,
+        mtu: 1450,
+        external: false,
+        dns_domain: String::new(),
+        attachment: Attachment::Foreign,
+        subnets: vec![Subnet {
+            id: SUBNET,
+            name: String::new(),
+            cidr: "10.0.0.0/24".parse().unwrap(),
+            gateway_ip: "10.0.0.1".parse().ok(),
+            enable_dhcp: true,
+            dns_nameservers: Vec::new(),
+            dns_forwarders: Vec::new(),
+            ntp_servers: Vec::new(),
+            host_routes: Vec::new(),
+            segment: None,
+            ra_mode: None,
+            address_mode: None,
+            prefix_delegation: false,
+        }],
+        non_local_subnets: Vec::new(),
+        segments: Vec::new(),
+        dhcp_port: Some(Arc::new(port)),
+        ports: Default::default(),
+    }
+}
+
+/// Its network is none that we serve: as on a node that has routers only.
+fn router() -> Router {
+    let leg = RouterPort {
+        port: LEG,
+        network: NetworkId(Uuid::from_u128(0xdead)),
+        mac: "fa:16:3e:00:00:01".parse().unwrap(),
+        admin_state_up: true,
+        mtu: 1450,
+        addresses: vec!["10.0.0.1/24".parse().unwrap()],
+        subnets: vec![RouterSubnet {
+            id: SUBNET,
+            cidr: "10.0.0.0/24".parse().unwrap(),
+            gateway_ip: "10.0.0.1".parse().ok(),
+        }],
+        extra_subnets: Vec::new(),
+        scopes: Default::default(),
+    };
+    Router {
+        id: R1,
+        name: "r1".into(),
+        project: ProjectId("p".into()),
+        admin_state_up: true,
+        interfaces: vec![leg],
+        gateway: None,
+        routes: Vec::new(),
+        floating_ips: Vec::new(),
+        port_forwardings: Vec::new(),
+        conntrack_helpers: Vec::new(),
+        forwarded: Vec::new(),
+        kind: Default::default(),
+    }
+}
+
+pub(crate) fn events() -> Vec<Event> {
+    vec![
+        Event::Network(Arc::new(network())),
+        Event::Router(Arc::new(router())),
+        Event::Complete,
+    ]
+}
+
+pub(crate) fn state() -> State {
+    let mut state = State::default();
+    for event in events() {
+        state.apply(&event);
+    }
+    state
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser};
 
-use super::{Socket, StateDir};
+use super::places::{Socket, StateDir};
 use crate::config::{self, Asked, FLAGS, Given, Takes};
 use crate::neutron::Role;
 
@@ -38,9 +38,9 @@ pub(super) struct Neutron {
     /// Whose place to take: dhcp, l3, metadata; all of them when only files are named
     #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = role, help_heading = HEADING, conflicts_with = "topology")]
     roles: Vec<Role>,
-    /// The name of the agent as which we were started.
+    /// The agent as which we were started.
     #[arg(skip)]
-    program: Option<&'static str>,
+    pub(super) agent: Option<Role>,
 }
 
 #[derive(Debug, Args)]
@@ -56,12 +56,11 @@ pub(super) struct AgentFlags(Vec<Given>);
 
 impl Neutron {
     pub(super) fn of_agent(flags: AgentFlags, secrets: Secrets, role: Role) -> Self {
-        let program = Some(config::program(role));
         Self {
             flags,
             secrets,
             roles: vec![role],
-            program,
+            agent: Some(role),
         }
     }
 
@@ -74,7 +73,11 @@ impl Neutron {
             roles if roles.is_empty() => BTreeSet::from([Role::Dhcp, Role::L3, Role::Metadata]),
             roles => roles.into_iter().collect(),
         };
-        let mut asked = Asked::new(self.flags.0, roles, self.program.unwrap_or("warren"));
+        let mut asked = Asked::new(
+            self.flags.0,
+            roles,
+            self.agent.map_or("warren", config::program),
+        );
         asked.strict_secrets = self.secrets.strict_secrets;
         Some(asked)
     }

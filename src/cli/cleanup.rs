@@ -36,7 +36,7 @@ type Errors = Vec<Box<dyn Error>>;
 ///
 /// Refuses while a daemon runs, for it would lose what it serves, or make it again.
 fn clean(arguments: &super::Cleanup) -> Result<(Leftovers, Errors), Box<dyn Error>> {
-    let dir = &arguments.state.state_dir;
+    let dir = &arguments.state.dir();
     // A directory that no daemon ever used is not made one: what would be wanted by its word is nothing.
     let store = match Store::is_there(dir) {
         true => Some(Store::open(dir)?),

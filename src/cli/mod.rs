@@ -5,6 +5,7 @@ mod check;
 mod cleanup;
 mod datagrams;
 mod log;
+mod places;
 mod plan;
 mod run;
 mod show;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config;
 use crate::neutron::Role;
 use agent::{Agent, Neutron};
+use places::{Socket, StateDir};
 
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
 #[derive(Debug, Parser)]
@@ -54,7 +56,10 @@ enum Command {
     #[command(after_help = "Example:\n  warren plan --topology /etc/warren/topology.toml")]
     Plan(Plan),
     /// How the running daemon is doing.
-    #[command(after_help = "Example:\n  warren status\n  warren status --json | jq .targets")]
+    #[command(
+        after_help = "Example:\n  warren status\n  warren status --json | jq .targets\n\n\
+        Under the agents' names there is one daemon per agent: without --socket all of them are asked, and --json has an object by agent."
+    )]
     Status(Status),
     /// One object as the running daemon knows it, by name or id.
     #[command(
@@ -85,20 +90,6 @@ impl Default for Topology {
             topology: TOPOLOGY.into(),
         }
     }
-}
-
-#[derive(Debug, Args)]
-struct StateDir {
-    /// Where the last known state and the chosen addresses are kept
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/warren")]
-    state_dir: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct Socket {
-    /// The running daemon's socket
-    #[arg(long, value_name = "PATH", default_value = "/run/warren/warren.sock")]
-    socket: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -7,3 +7,4 @@ mod cloud;
 mod common;
 mod drop_in;
 mod ground;
+mod split;

@@ -120,10 +120,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         shared_state,
         ready,
         reports: matches!(options.source, Source::Neutron(_)).then(|| Arc::clone(&reports)),
-        kinds: Kinds {
-            networks: roles.contains(&Role::Dhcp),
-            routers: roles.contains(&Role::L3),
-        },
+        kinds: Kinds::of(&roles),
     };
     let (words, heard) = mpsc::channel(WORDS);
     let (ask, asked) = mpsc::channel(QUESTIONS);

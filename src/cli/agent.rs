@@ -1,6 +1,5 @@
 //! The command line of Neutron's agents: `--config-file`, `--config-dir`, and the flags of their log, in one order.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
@@ -43,6 +42,23 @@ pub(super) struct Neutron {
     pub(super) agent: Option<Role>,
 }
 
+/// A command about what a daemon beside Neutron has made.
+#[derive(Debug, Args)]
+pub(super) struct Beside {
+    #[command(flatten)]
+    flags: AgentFlags,
+    /// In whose place it was: dhcp, l3, metadata; all of them when only files are named
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = role, help_heading = HEADING)]
+    roles: Vec<Role>,
+}
+
+impl Beside {
+    /// `None`: nothing of it was given, so it was a topology file's.
+    pub(super) fn asked(self) -> Option<Asked> {
+        asked(self.flags, self.roles, "warren")
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Secrets {
     /// Refuse files that hold a secret and that others may read, instead of a warning
@@ -66,21 +82,22 @@ impl Neutron {
 
     /// `None`: nothing of it was given, so a topology file says what to do.
     pub(super) fn asked(self) -> Option<Asked> {
-        if self.flags.0.is_empty() && self.roles.is_empty() {
-            return None;
-        }
-        let roles = match self.roles {
-            roles if roles.is_empty() => BTreeSet::from([Role::Dhcp, Role::L3, Role::Metadata]),
-            roles => roles.into_iter().collect(),
-        };
-        let mut asked = Asked::new(
-            self.flags.0,
-            roles,
-            self.agent.map_or("warren", config::program),
-        );
+        let program = self.agent.map_or("warren", config::program);
+        let mut asked = asked(self.flags, self.roles, program)?;
         asked.strict_secrets = self.secrets.strict_secrets;
         Some(asked)
     }
+}
+
+fn asked(flags: AgentFlags, roles: Vec<Role>, program: &str) -> Option<Asked> {
+    if flags.0.is_empty() && roles.is_empty() {
+        return None;
+    }
+    let roles = match roles {
+        roles if roles.is_empty() => Role::ALL.into(),
+        roles => roles.into_iter().collect(),
+    };
+    Some(Asked::new(flags.0, roles, program))
 }
 
 fn role(name: &str) -> Result<Role, &'static str> {

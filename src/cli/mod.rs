@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config;
 use crate::neutron::Role;
-use agent::{Agent, Neutron};
+use agent::{Agent, Beside, Neutron};
 use places::{Socket, StateDir};
 
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
@@ -68,7 +68,8 @@ enum Command {
     Show(Show),
     /// Remove what warren made on this host and its state does not want any more; nothing else is touched.
     #[command(
-        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n\n\
+        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n  \
+        warren cleanup --all --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/l3_agent.ini --roles l3 --state-dir /var/lib/neutron/warren-l3\n\n\
         The daemon must not run: it removes such leftovers itself, and would make the rest again."
     )]
     Cleanup(Cleanup),
@@ -165,6 +166,8 @@ struct Cleanup {
     state: StateDir,
     #[command(flatten)]
     json: Json,
+    #[command(flatten)]
+    neutron: Beside,
 }
 
 impl Arguments {
@@ -211,8 +214,8 @@ impl Arguments {
             Command::Check(arguments) => check::run(arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Status(arguments) => show::status(&arguments),
-            Command::Show(arguments) => show::run(arguments),
-            Command::Cleanup(arguments) => cleanup::run(&arguments),
+            Command::Show(arguments) => show::run(&arguments),
+            Command::Cleanup(arguments) => cleanup::run(arguments),
         }
     }
 }

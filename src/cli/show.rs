@@ -46,7 +46,7 @@ pub(super) fn status(arguments: &super::Status) -> ExitCode {
     if silent { ExitCode::FAILURE } else { printed }
 }
 
-pub(super) fn run(arguments: super::Show) -> ExitCode {
+pub(super) fn run(arguments: &super::Show) -> ExitCode {
     let question = |name| match arguments.kind {
         Kind::Network => Ask::Network(name),
         Kind::Router => Ask::Router(name),
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: super::Show) -> ExitCode {
         return silent.unwrap_or(ExitCode::FAILURE);
     };
     let known: Vec<String> = known.into_iter().collect();
-    let told = match arguments.name {
+    let told = match &arguments.name {
         Some(_) => tell(Reply::Unknown { kind, name, known }, json),
         None if json => print_json(&known),
         None => print(&known.join("\n")),

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::adopt::{AdoptError, Predecessor};
 use crate::config::Configured;
 use crate::model::State;
 use crate::neutron::Role;
@@ -64,6 +65,8 @@ pub enum AppError {
     #[error(transparent)]
     Alone(#[from] alone::AloneError),
     #[error(transparent)]
+    Adopt(#[from] AdoptError),
+    #[error(transparent)]
     Socket(#[from] socket::SocketError),
     #[error("open the host's namespace")]
     Home(#[source] netns::Error),
@@ -92,9 +95,13 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let store = Arc::new(Store::open(&options.state_dir)?);
     let roles = options.source.roles();
     let _alone = alone::take(&roles)?;
-    let (stored, broken) = store.load();
+    let predecessor = options.source.predecessor(&roles)?;
+    let (mut stored, broken) = store.load();
     for error in &broken {
         error!(error = %chain(error), "an object of the last known state is lost");
+    }
+    if let Some(predecessor) = &predecessor {
+        predecessor.distrust(&mut stored);
     }
     let beginning = Beginning::of(&options.source, &store).await;
     let shared_state = Arc::new(ArcSwap::from_pointee(State::default()));
@@ -117,6 +124,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         settings: beginning.plan,
         rooms: rooms.clone(),
         plug: Arc::new(beginning.plug),
+        predecessor,
         shared_state,
         ready,
         reports: matches!(options.source, Source::Neutron(_)).then(|| Arc::clone(&reports)),
@@ -218,6 +226,14 @@ impl Beginning {
 }
 
 impl Source {
+    /// What Neutron's agents left is taken over only where a Neutron server says what it is.
+    fn predecessor(&self, roles: &BTreeSet<Role>) -> Result<Option<Arc<Predecessor>>, AdoptError> {
+        match self {
+            Self::Topology(_) => Ok(None),
+            Self::Neutron(_) => Ok(Some(Arc::new(Predecessor::look(roles)?))),
+        }
+    }
+
     /// What this daemon does on its host; others may do the rest.
     fn roles(&self) -> BTreeSet<Role> {
         match self {

@@ -70,6 +70,16 @@ pub(super) struct Secrets {
 #[derive(Debug)]
 pub(super) struct AgentFlags(Vec<Given>);
 
+impl AgentFlags {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_given(self) -> Vec<Given> {
+        self.0
+    }
+}
+
 impl Neutron {
     pub(super) fn of_agent(flags: AgentFlags, secrets: Secrets, role: Role) -> Self {
         Self {
@@ -100,7 +110,7 @@ fn asked(flags: AgentFlags, roles: Vec<Role>, program: &str) -> Option<Asked> {
     Some(Asked::new(flags.0, roles, program))
 }
 
-fn role(name: &str) -> Result<Role, &'static str> {
+pub(super) fn role(name: &str) -> Result<Role, &'static str> {
     match name {
         "dhcp" => Ok(Role::Dhcp),
         "l3" => Ok(Role::L3),

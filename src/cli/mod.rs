@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Tables for people, `--json` for programs.
 
+mod adopt;
 mod agent;
 mod check;
 mod cleanup;
@@ -12,6 +13,7 @@ mod show;
 mod tables;
 mod views;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;
@@ -22,7 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config;
 use crate::neutron::Role;
-use agent::{Agent, Beside, Neutron};
+use agent::{Agent, AgentFlags, Beside, Neutron};
 use places::{Socket, StateDir};
 
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
@@ -73,6 +75,13 @@ enum Command {
         The daemon must not run: it removes such leftovers itself, and would make the rest again."
     )]
     Cleanup(Cleanup),
+    /// A node where Neutron's agents ran: tell what `run` takes over, or give the node back to them.
+    #[command(after_help = "Examples:\n  warren adopt --dry-run\n  \
+        systemctl stop warren && systemctl start neutron-dhcp-agent neutron-l3-agent neutron-metadata-agent && warren adopt --undo\n\n\
+        Nothing else is needed to take over: stop the agents, start warren with their configuration files.\n\
+        On the way back start the agents first: rules of warren's go as soon as theirs translate the same, so that flows go on.\n\
+        With Open vSwitch name the agents' files, too: --config-file ...")]
+    Adopt(Adopt),
 }
 
 /// Where packages put it.
@@ -170,6 +179,38 @@ struct Cleanup {
     neutron: Beside,
 }
 
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+struct Adopt {
+    /// Tell what `warren run` would keep, end and remove; touches nothing
+    #[arg(long, group = "what")]
+    dry_run: bool,
+    /// Give the node back to the agents, which have been started again; warren must not run
+    #[arg(long, group = "what")]
+    undo: bool,
+    /// How long --undo waits for the agents to take everything over
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    wait: u64,
+    /// Whose part: dhcp, l3, metadata; all of them when none is named
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = agent::role)]
+    roles: Vec<Role>,
+    #[command(flatten)]
+    flags: AgentFlags,
+    #[command(flatten)]
+    state: StateDir,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Adopt {
+    fn roles(&self) -> BTreeSet<Role> {
+        match self.roles.is_empty() {
+            true => Role::ALL.into(),
+            false => self.roles.iter().copied().collect(),
+        }
+    }
+}
+
 impl Arguments {
     pub fn parse_or_exit() -> Self {
         Self::from_command_line(std::env::args_os()).unwrap_or_else(|error| error.exit())
@@ -216,6 +257,7 @@ impl Arguments {
             Command::Status(arguments) => show::status(&arguments),
             Command::Show(arguments) => show::run(&arguments),
             Command::Cleanup(arguments) => cleanup::run(arguments),
+            Command::Adopt(arguments) => adopt::run(arguments),
         }
     }
 }
@@ -245,6 +287,10 @@ pub enum CliError {
         "remove anything: a warren runs on this host, and would lose what it serves; stop it first"
     )]
     StillRunning,
+    #[error(
+        "give anything back: a warren runs on this host, and would take it again; stop it first, start the agents, then try again"
+    )]
+    StillServing,
     #[error(
         "tell leftovers: {} is no state directory that a warren used; name it with --state-dir, or remove everything with --all",
         dir.display()

@@ -198,12 +198,13 @@ fn of_subnet(
 }
 
 /// The addresses of all DHCP ports on a subnet, ours and other hosts': each answers for the network's names. In the order
-/// of the ports' ids, which is Neutron's: every agent says the same.
+/// of the ports' ids, which is Neutron's: every agent says the same. Not those kept for an agent to come, which nobody
+/// answers from (Neutron's agent names them all the same).
 fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<Ipv4Addr> {
     let others = network
         .ports
         .values()
-        .filter(|port| port.owner == DeviceOwner::Dhcp);
+        .filter(|port| port.owner == DeviceOwner::Dhcp && !port.is_reserved());
     let by_id: BTreeMap<_, _> = others
         .chain(&network.dhcp_port)
         .map(|port| (port.id, port))

@@ -28,8 +28,8 @@ pub use dhcp::{scope as dhcp_scope, shapes_scope};
 pub use dns::zone;
 pub use metadata::residents;
 pub use names::{
-    gateway_device, is_ours, is_port_device, is_router_device, namespace, router_device,
-    tap_device, tap_of,
+    gateway_device, is_gateway_device, is_ours, is_port_device, is_router_device, namespace,
+    router_device, tap_device, tap_of,
 };
 pub use nat::leads_inside;
 pub use remark::{Remark, remarks};

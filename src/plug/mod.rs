@@ -206,6 +206,14 @@ impl Plug {
         Ok(left.map(|(name, _)| name).collect())
     }
 
+    /// The ports stay, and are somebody else's from now on.
+    pub async fn disown(&self) -> Result<(), Error> {
+        match &self.switch {
+            Some(settings) => Switch::connect(settings).await?.disown().await,
+            None => Ok(()),
+        }
+    }
+
     /// Removes ports of the switch by name.
     pub async fn remove(&self, ports: &BTreeSet<DevName>) -> Result<(), Error> {
         match &self.switch {

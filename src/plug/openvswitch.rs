@@ -46,6 +46,12 @@ impl<'a> Switch<'a> {
         }
     }
 
+    /// From now on nothing here is ours.
+    pub(super) async fn disown(&mut self) -> Result<(), Error> {
+        self.session.transact(&rows::disown()).await?;
+        Ok(())
+    }
+
     /// Removes ports by name, from any bridge; those that are not there are fine.
     pub(super) async fn unplug(&mut self, names: &BTreeSet<DevName>) -> Result<(), Error> {
         let asked = rows::look(&self.settings.bridge, names);

@@ -111,6 +111,17 @@ pub(super) fn ours(rows: &mut Rows) -> BTreeMap<DevName, Option<NsName>> {
         .collect()
 }
 
+/// Our mark goes from all ports that carry it.
+pub(super) fn disown() -> Vec<Value> {
+    let mark = json!(["map", [[OWNER, MARK]]]);
+    let ours = json!([["external_ids", "includes", mark]]);
+    vec![mutate(
+        "Port",
+        &ours,
+        &json!([["external_ids", "delete", mark]]),
+    )]
+}
+
 /// Takes ports out of whatever bridge they are in. Nothing else holds on to their rows and those of their interfaces, so
 /// the database drops them.
 pub(super) fn remove<'a>(uuids: impl Iterator<Item = &'a str>) -> Vec<Value> {

@@ -2,9 +2,11 @@
 //! L2 agents, real DHCP clients, and Neutron's own agents to compare with.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod adopt;
 mod cloud;
 #[path = "../common/mod.rs"]
 mod common;
 mod drop_in;
 mod ground;
+mod life;
 mod split;

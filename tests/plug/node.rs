@@ -62,6 +62,7 @@ impl Node {
             shared_state,
             ready: oneshot::channel().0,
             reports: None,
+            predecessor: None,
             kinds,
         };
         let (words, heard) = mpsc::channel(8);

@@ -16,3 +16,4 @@ mod drop_in;
 mod ground;
 mod life;
 mod scene;
+mod split;

@@ -280,7 +280,7 @@ fn call(error: &bus::CallError) -> Code {
 fn metadata(error: &metadata::Error) -> Code {
     use metadata::Error;
     match error {
-        Error::Listen(_) => Code::Metadata,
+        Error::Listen(_) | Error::Socket { .. } => Code::Metadata,
         Error::Tls(_) | Error::Host { .. } => Code::Nova,
     }
 }

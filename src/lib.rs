@@ -48,6 +48,7 @@ pub mod status;
 pub mod store;
 mod tls;
 pub mod topology;
+mod unix;
 
 /// An error with its code and all that caused it, in one line: "[W1303] do X: because Y: because Z".
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {

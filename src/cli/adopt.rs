@@ -127,10 +127,7 @@ struct GivenBack {
 
 fn undo(arguments: super::Adopt) -> ExitCode {
     let json = arguments.json.json;
-    let (patience, state_dir) = (
-        Duration::from_secs(arguments.wait),
-        arguments.state.state_dir.clone(),
-    );
+    let (patience, state_dir) = (Duration::from_secs(arguments.wait), arguments.state.dir());
     let plug = match plug(arguments) {
         Ok(plug) => plug,
         Err(status) => return status,

@@ -6,6 +6,7 @@ mod check;
 mod cleanup;
 mod datagrams;
 mod log;
+mod places;
 mod plan;
 mod run;
 mod show;
@@ -23,7 +24,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config;
 use crate::neutron::Role;
-use agent::{Agent, AgentFlags, Neutron};
+use agent::{Agent, AgentFlags, Beside, Neutron};
+use places::{Socket, StateDir};
 
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
 #[derive(Debug, Parser)]
@@ -56,7 +58,10 @@ enum Command {
     #[command(after_help = "Example:\n  warren plan --topology /etc/warren/topology.toml")]
     Plan(Plan),
     /// How the running daemon is doing.
-    #[command(after_help = "Example:\n  warren status\n  warren status --json | jq .targets")]
+    #[command(
+        after_help = "Example:\n  warren status\n  warren status --json | jq .targets\n\n\
+        Under the agents' names there is one daemon per agent: without --socket all of them are asked, and --json has an object by agent."
+    )]
     Status(Status),
     /// One object as the running daemon knows it, by name or id.
     #[command(
@@ -65,7 +70,8 @@ enum Command {
     Show(Show),
     /// Remove what warren made on this host and its state does not want any more; nothing else is touched.
     #[command(
-        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n\n\
+        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n  \
+        warren cleanup --all --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/l3_agent.ini --roles l3 --state-dir /var/lib/neutron/warren-l3\n\n\
         The daemon must not run: it removes such leftovers itself, and would make the rest again."
     )]
     Cleanup(Cleanup),
@@ -94,20 +100,6 @@ impl Default for Topology {
             topology: TOPOLOGY.into(),
         }
     }
-}
-
-#[derive(Debug, Args)]
-struct StateDir {
-    /// Where the last known state and the chosen addresses are kept
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/warren")]
-    state_dir: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct Socket {
-    /// The running daemon's socket
-    #[arg(long, value_name = "PATH", default_value = "/run/warren/warren.sock")]
-    socket: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -183,6 +175,8 @@ struct Cleanup {
     state: StateDir,
     #[command(flatten)]
     json: Json,
+    #[command(flatten)]
+    neutron: Beside,
 }
 
 #[derive(Debug, Args)]
@@ -261,8 +255,8 @@ impl Arguments {
             Command::Check(arguments) => check::run(arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Status(arguments) => show::status(&arguments),
-            Command::Show(arguments) => show::run(arguments),
-            Command::Cleanup(arguments) => cleanup::run(&arguments),
+            Command::Show(arguments) => show::run(&arguments),
+            Command::Cleanup(arguments) => cleanup::run(arguments),
             Command::Adopt(arguments) => adopt::run(arguments),
         }
     }

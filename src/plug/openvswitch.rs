@@ -13,7 +13,7 @@ use super::ovsdb::Session;
 use super::rows::{self, Fate, NewPort, Seen};
 use super::settings::OpenVswitch;
 use crate::chain;
-use crate::model::DevName;
+use crate::model::{DevName, NsName};
 
 /// ovs-vswitchd is asked how far it is: soon at first, since it mostly takes milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -156,7 +156,7 @@ impl<'a> Switch<'a> {
         }
     }
 
-    pub(super) async fn ours(&mut self) -> Result<BTreeSet<DevName>, Error> {
+    pub(super) async fn ours(&mut self) -> Result<BTreeMap<DevName, Option<NsName>>, Error> {
         let mut rows = self.session.transact(&rows::look_for_ours()).await?;
         Ok(rows::ours(&mut rows))
     }

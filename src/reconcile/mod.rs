@@ -215,6 +215,8 @@ impl Reconciler {
                 _ = look.tick() => self.look_at_all(),
             }
         }
+        // A save that is under way ends first: what it writes is older.
+        self.tasks.shutdown().await;
         self.save_now();
         info!("stopped; the data plane stays");
     }

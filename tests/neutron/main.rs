@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "in a test a panic is the report, and figures are of use"
+    clippy::needless_pass_by_value,
+    reason = "in a test a panic is the report, figures are of use, and a call that reads well beats a saved copy"
 )]
 
 mod adopt;

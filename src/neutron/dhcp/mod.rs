@@ -251,8 +251,10 @@ impl Dhcp {
     /// A task panicked: that is a bug, and its network is asked for again.
     fn broken(&mut self, error: &JoinError) {
         error!(%error, "a task of the DHCP role broke; this is a bug, please report it");
-        let finished = self.asking.extract_if(.., |_, task| task.is_finished());
-        for (id, _) in finished {
+        let finished = self.asking.iter().filter(|(_, task)| task.is_finished());
+        let finished: Vec<NetworkId> = finished.map(|(id, _)| *id).collect();
+        for id in finished {
+            self.asking.remove(&id);
             let first = self.parts.settings.dhcp.resync_interval;
             self.errands.failed(id, first, Instant::now());
         }
@@ -353,7 +355,7 @@ impl Dhcp {
                 }
             }
             Err(error) => {
-                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error)
+                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error);
             }
         }
     }

@@ -269,7 +269,7 @@ impl L3 {
             // The server waits for this inside of a user's request.
             Ok(()) => drop(notice.reply),
             Err(error) => {
-                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error)
+                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error);
             }
         }
     }

@@ -128,9 +128,19 @@ fn an_instance_gets_what_the_reference_gives() {
     reference.reference_l3_agent();
     reference.reference_metadata_agent();
     let _warren = crate::drop_in::warren(cloud, &warren);
-    let [theirs, ours] = [&reference, &warren].map(|node| Tenant::new(cloud, node).all());
+    let [theirs, ours] = [&reference, &warren].map(|node| Tenant::new(cloud, node));
     let mut unexplained = Vec::new();
-    for (who, one, other) in [("reference", &theirs, &ours), ("warren", &ours, &theirs)] {
+    // The reference takes its time for the last of it.
+    wait_until(super::SOON, || {
+        unexplained = differences(&theirs.all(), &ours.all());
+        unexplained.is_empty()
+    });
+    assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
+}
+
+fn differences(theirs: &Seen, ours: &Seen) -> Vec<String> {
+    let mut unexplained = Vec::new();
+    for (who, one, other) in [("reference", theirs, ours), ("warren", ours, theirs)] {
         for (place, line) in one.difference(other) {
             let explained = DIFFERENT.iter().any(|(at, begin, of, _)| {
                 *of == who && place.starts_with(at) && line.starts_with(begin)
@@ -140,8 +150,11 @@ fn an_instance_gets_what_the_reference_gives() {
             }
         }
     }
-    assert!(unexplained.is_empty(), "{}", unexplained.join("\n"));
+    unexplained
 }
+
+/// Lines, each with where it was.
+type Seen = BTreeSet<(String, String)>;
 
 struct Tenant<'a> {
     node: &'a Node,
@@ -224,8 +237,7 @@ impl<'a> Tenant<'a> {
         }
     }
 
-    /// Each line with where it was seen.
-    fn all(&self) -> BTreeSet<(String, String)> {
+    fn all(&self) -> Seen {
         let mut all = BTreeSet::new();
         for (key, value) in &self.lease.raw {
             all.insert(("lease".to_owned(), format!("{key}={value}")));
@@ -259,7 +271,7 @@ impl<'a> Tenant<'a> {
         all
     }
 
-    fn see_as_guest(&self, all: &mut BTreeSet<(String, String)>) {
+    fn see_as_guest(&self, all: &mut Seen) {
         let resolv = self.vm1.read("/etc/resolv.conf").unwrap_or_default();
         let routes = self.vm1.run(&["ip", "route"]).stdout;
         for (place, text) in [("guest resolv.conf", resolv), ("guest routes", routes)] {

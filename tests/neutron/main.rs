@@ -6,6 +6,7 @@
     reason = "in a test a panic is the report, and figures are of use"
 )]
 
+mod adopt;
 mod agents;
 mod broker;
 mod cloud;
@@ -13,4 +14,6 @@ mod cloud;
 mod common;
 mod drop_in;
 mod ground;
+mod life;
 mod scene;
+mod split;

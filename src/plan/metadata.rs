@@ -56,12 +56,9 @@ pub(super) fn of_network(
     known: &impl Shared,
 ) -> Option<MetadataScope> {
     dhcp::own_port(network).filter(|_| network.admin_state_up)?;
-    let mut isolated = network
-        .all_subnets()
-        .filter(|subnet| subnet.enable_dhcp && dhcp::is_isolated(network, subnet));
     let for_all = settings.metadata.network && is_for_metadata(network);
     let wanted = settings.metadata.force
-        || (settings.metadata.isolated && (for_all || isolated.next().is_some()));
+        || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));
     let mut networks = BTreeSet::from([network.id]);
     let mut of = Target::Network(network.id);
     if let Some(first) = first_router(network).filter(|_| settings.metadata.network) {

@@ -24,7 +24,7 @@ use netns::spec::Ownership;
 
 use crate::model::{DevName, MacAddr, PortId, State, Target};
 
-pub use dhcp::{scope as dhcp_scope, shapes_scope};
+pub use dhcp::{has_isolated, scope as dhcp_scope, shapes_scope};
 pub use dns::zone;
 pub use metadata::residents;
 pub use names::{
@@ -98,6 +98,8 @@ pub trait Shared {
     fn dhcp(&self, network: crate::model::NetworkId) -> Option<Arc<scope::DhcpScope>>;
     fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
     fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
+    /// As [`has_isolated`] says.
+    fn has_isolated(&self, network: crate::model::NetworkId) -> bool;
 }
 
 /// Wants nothing, and owns all that may be ours: to look at what is there, not to be applied.

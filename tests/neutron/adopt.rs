@@ -1,16 +1,20 @@
 //! A node where Neutron's own agents ran is taken over, and given back, with traffic that goes on.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use dhcproto::Encodable;
+use dhcproto::v4::{DhcpOption, Message, MessageType};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{
-    Guest, HttpAnswer, HttpStub, Pinging, StreamReport, TcpStreaming, tcp_stream, wait_for,
+    Dhcp, Guest, HttpAnswer, HttpStub, Pinging, Place, StreamReport, TcpStreaming, Udp, tcp_stream,
+    udp_frame, wait_for,
 };
 use crate::drop_in::{FILES, warren};
 
@@ -21,6 +25,9 @@ const AGENTS: [&str; 3] = [
 ];
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
+/// Between two questions; a name server may take much quicker ones for an attack.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A network with a router, served by whoever serves it: `vm1` has a floating IP, `vm2` has not.
 struct Life<'a> {
     cloud: &'a Cloud,
@@ -30,6 +37,8 @@ struct Life<'a> {
     floating: Ipv4Addr,
     vm1: Guest,
     vm2: Guest,
+    /// Has no traffic that goes on: its client may set its interface anew.
+    vm3: Guest,
     world: Guest,
     _nova: HttpStub,
 }
@@ -63,6 +72,7 @@ impl<'a> Life<'a> {
         };
         let (port, vm1) = instance("vm1", "10.1.0.77");
         let (_, vm2) = instance("vm2", "10.1.0.78");
+        let (_, vm3) = instance("vm3", "10.1.0.79");
         let floating = cloud.create(
             "floatingip",
             json!({"floating_network_id": id(&outside), "port_id": id(&port)}),
@@ -76,6 +86,7 @@ impl<'a> Life<'a> {
             floating: floating.parse().unwrap(),
             vm1,
             vm2,
+            vm3,
             world,
             _nova: cloud.nova(|request| {
                 let who = request.header("x-instance-id").unwrap_or("nobody");
@@ -98,12 +109,12 @@ impl<'a> Life<'a> {
     #[track_caller]
     fn works(&self) {
         let tails = || self.net1.tails();
-        let lease = self.vm2.udhcpc();
-        assert_eq!(lease.address, Ipv4Addr::new(10, 1, 0, 78), "{}", tails());
+        let lease = self.vm3.udhcpc();
+        assert_eq!(lease.address, Ipv4Addr::new(10, 1, 0, 79), "{}", tails());
         assert!(self.world.ping(self.floating), "{}", tails());
-        assert!(self.vm2.ping(OUTSIDE), "{}", tails());
+        assert!(self.vm3.ping(OUTSIDE), "{}", tails());
         let answer = self
-            .vm2
+            .vm3
             .get("http://169.254.169.254/latest/meta-data/instance-id");
         assert!(answer.starts_with("you are "), "{answer}\n{}", tails());
     }
@@ -133,7 +144,7 @@ impl<'a> Life<'a> {
 struct Traffic {
     pings: [(&'static str, Pinging); 2],
     streams: [(&'static str, TcpStreaming); 2],
-    name: Asking,
+    asking: [Asking; 3],
 }
 
 impl Traffic {
@@ -157,7 +168,11 @@ impl Traffic {
                     tcp_stream(world, vm1, life.floating, port + 1),
                 ),
             ],
-            name: Asking::begin(vm2, server),
+            asking: [
+                Asking::dns(vm2, server),
+                Asking::dhcp(vm2),
+                Asking::metadata(vm2),
+            ],
         }
     }
 
@@ -179,47 +194,101 @@ impl Traffic {
             println!("{what}: {report:?}");
             assert_eq!(report.lost(), 0, "{what}: {report:?}");
         }
-        println!("longest time without DNS: {:?}", self.name.end());
+        self.asking.into_iter().for_each(Asking::end);
     }
 }
 
-/// Asks a name server every 2 ms, to see how long nobody answers.
+/// Asks again and again, to see how long nobody answers.
 struct Asking {
+    what: &'static str,
     stop: Arc<AtomicBool>,
     asker: JoinHandle<Duration>,
 }
 
 impl Asking {
-    fn begin(guest: &Guest, server: Ipv4Addr) -> Self {
+    fn begin(what: &'static str, mut ask: impl FnMut() -> bool + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let socket = guest.inside(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap());
         let stopped = Arc::clone(&stop);
         let asker = std::thread::spawn(move || {
-            socket
-                .set_read_timeout(Some(Duration::from_millis(2)))
-                .unwrap();
-            // "10-1-0-78.example.", type A.
-            let mut question = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9];
-            question.extend(b"localhost\0\0\x01\0\x01");
             let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
             while !stopped.load(Ordering::Relaxed) {
-                // Nobody there is an error, too.
-                let _ = socket.send_to(&question, (server, 53));
-                if socket.recv(&mut [0; 512]).is_ok() {
+                if ask() {
                     longest = longest.max(last.elapsed());
                     last = Instant::now();
-                    std::thread::sleep(Duration::from_millis(2));
                 }
+                std::thread::sleep(PAUSE);
             }
             longest.max(last.elapsed())
         });
-        Self { stop, asker }
+        Self { what, stop, asker }
     }
 
-    fn end(self) -> Duration {
-        self.stop.store(true, Ordering::Relaxed);
-        self.asker.join().unwrap()
+    /// For the address of its own name.
+    fn dns(guest: &Guest, server: Ipv4Addr) -> Self {
+        let socket = guest.inside(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap());
+        socket.set_read_timeout(Some(PAUSE)).unwrap();
+        let mut question = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in ["host-10-1-0-78", "example", "org", ""] {
+            question.push(u8::try_from(label.len()).unwrap());
+            question.extend(label.as_bytes());
+        }
+        question.extend([0, 1, 0, 1]);
+        Self::begin("DNS", move || {
+            // Nobody there is an error, too.
+            let _ = socket.send_to(&question, (server, 53));
+            socket.recv(&mut [0; 512]).is_ok()
+        })
     }
+
+    /// For an offer.
+    fn dhcp(guest: &Guest) -> Self {
+        let wire = guest.wire();
+        let (mac, any) = (wire.mac(), Ipv4Addr::UNSPECIFIED);
+        let mut discover = Message::new(any, any, any, any, &mac);
+        discover
+            .opts_mut()
+            .insert(DhcpOption::MessageType(MessageType::Discover));
+        let frame = udp_frame(&Udp {
+            to_mac: [0xff; 6],
+            from_mac: mac,
+            from: SocketAddrV4::new(any, 68),
+            to: SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
+            payload: discover.to_vec().unwrap(),
+        });
+        Self::begin("DHCP", move || {
+            wire.drain();
+            wire.send(&frame);
+            wire.recv(2 * PAUSE, Dhcp::of(MessageType::Offer)).is_some()
+        })
+    }
+
+    fn metadata(guest: &Guest) -> Self {
+        let place = Place::clone(guest);
+        Self::begin("metadata", move || {
+            place.inside(|| ask_metadata().unwrap_or(false))
+        })
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        println!(
+            "longest time without {}: {:?}",
+            self.what,
+            self.asker.join().unwrap()
+        );
+    }
+}
+
+fn ask_metadata() -> std::io::Result<bool> {
+    let address = SocketAddr::from(([169, 254, 169, 254], 80));
+    let mut connection = TcpStream::connect_timeout(&address, 10 * PAUSE)?;
+    connection.set_read_timeout(Some(50 * PAUSE))?;
+    connection.write_all(
+        b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer.contains("you are "))
 }
 
 impl Life<'_> {

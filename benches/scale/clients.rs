@@ -1,12 +1,10 @@
 //! DHCP clients on many bridges at once, to see when they are served.
 
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use dhcproto::v4::{DhcpOption, Flags, Message, MessageType};
-use dhcproto::{Encodable, Encoder};
+use dhcproto::v4::{Message, MessageType};
 use netns::MacAddr;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +13,7 @@ use nix::sys::socket::{
     sendmsg, setsockopt, socket, sockopt,
 };
 
-use crate::common::{Dhcp, PATIENCE, Udp, udp_frame};
+use crate::common::{Dhcp, PATIENCE, discover};
 
 /// Room for an answer to each of the clients at once.
 const RECEIVE: usize = 4 << 20;
@@ -171,24 +169,6 @@ impl Clients {
         }
         None
     }
-}
-
-fn discover(mac: MacAddr, xid: u32) -> Vec<u8> {
-    let any = Ipv4Addr::UNSPECIFIED;
-    let mut message = Message::new_with_id(xid, any, any, any, any, &mac.0);
-    message.set_flags(Flags::default().set_broadcast());
-    message
-        .opts_mut()
-        .insert(DhcpOption::MessageType(MessageType::Discover));
-    let mut payload = Vec::new();
-    message.encode(&mut Encoder::new(&mut payload)).unwrap();
-    udp_frame(&Udp {
-        to_mac: MacAddr::BROADCAST.0,
-        from_mac: mac.0,
-        from: SocketAddrV4::new(any, 68),
-        to: SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
-        payload,
-    })
 }
 
 /// Where frames for a device go.

@@ -142,8 +142,14 @@ pub(super) fn needs_data(port: &Port) -> bool {
     }
 }
 
+/// There is a subnet with DHCP that is isolated.
+pub fn has_isolated(network: &Network) -> bool {
+    let mut served = network.all_subnets().filter(|subnet| subnet.enable_dhcp);
+    served.any(|subnet| is_isolated(network, subnet))
+}
+
 /// No router port has the subnet's gateway address (`dhcp.py: get_isolated_subnets`).
-pub(super) fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
+fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
     let at_gateway = |port: &&Arc<Port>| {
         let has_it = |fixed: &crate::model::FixedIp| {
             fixed.subnet == subnet.id && Some(fixed.ip) == subnet.gateway_ip

@@ -1,11 +1,31 @@
 //! DHCP messages on a wire, read with an eye that is not the daemon's.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
-use dhcproto::v4::{DhcpOption, Message, MessageType, OptionCode};
-use dhcproto::{Decodable, Decoder};
+use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, OptionCode};
+use dhcproto::{Decodable, Decoder, Encodable, Encoder};
+use netns::MacAddr;
 
-use super::Udp;
+use super::{Udp, udp_frame};
+
+/// A client's first question, whose answer is to come to everybody, as a frame.
+pub fn discover(mac: MacAddr, xid: u32) -> Vec<u8> {
+    let any = Ipv4Addr::UNSPECIFIED;
+    let mut message = Message::new_with_id(xid, any, any, any, any, &mac.0);
+    message.set_flags(Flags::default().set_broadcast());
+    message
+        .opts_mut()
+        .insert(DhcpOption::MessageType(MessageType::Discover));
+    let mut payload = Vec::new();
+    message.encode(&mut Encoder::new(&mut payload)).unwrap();
+    udp_frame(&Udp {
+        to_mac: MacAddr::BROADCAST.0,
+        from_mac: mac.0,
+        from: SocketAddrV4::new(any, 68),
+        to: SocketAddrV4::new(Ipv4Addr::BROADCAST, 67),
+        payload,
+    })
+}
 
 /// A DHCPv4 message as it went over the wire.
 #[derive(Debug, Clone)]

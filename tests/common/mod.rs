@@ -55,7 +55,7 @@ mod wire;
 pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
 pub use daemon::Daemon;
-pub use dhcp::Dhcp;
+pub use dhcp::{Dhcp, discover};
 pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::{Host, WARREN};

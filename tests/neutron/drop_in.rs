@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{HttpAnswer, wait_for};
 
-const FILES: [&str; 8] = [
+pub(crate) const FILES: [&str; 8] = [
     "--config-file",
     "/etc/neutron/neutron.conf",
     "--config-file",

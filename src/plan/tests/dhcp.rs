@@ -444,6 +444,13 @@ impl Shared for ByState<'_> {
     fn residents(&self, id: NetworkId) -> Option<Arc<scope::Residents>> {
         Some(Arc::new(plan::residents(self.0.networks.get(&id)?)))
     }
+
+    fn has_isolated(&self, id: NetworkId) -> bool {
+        self.0
+            .networks
+            .get(&id)
+            .is_some_and(|network| plan::has_isolated(network))
+    }
 }
 
 #[test]

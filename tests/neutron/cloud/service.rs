@@ -68,6 +68,11 @@ impl Service {
         );
     }
 
+    /// Whether it has said `text` since its last start.
+    pub fn says_now(&self, text: &str) -> bool {
+        self.now().contains(text)
+    }
+
     pub fn is_alive(&mut self) -> bool {
         self.running.as_mut().is_some_and(Running::is_alive)
     }

@@ -1,0 +1,61 @@
+//! What the processes of a node cost.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+use crate::cloud::Node;
+use crate::figures::{Memory, cpu_time_with_children};
+
+/// The processes of a node that were there before anything was started are not counted, but for the children that end as
+/// theirs.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    before: BTreeSet<i32>,
+    cpu: Duration,
+    without: &'static str,
+}
+
+impl Meter {
+    pub(crate) fn start(node: &Node) -> Self {
+        Self::without(node, "nobody")
+    }
+
+    /// Processes whose names begin so are not counted.
+    pub(crate) fn without(node: &Node, name: &'static str) -> Self {
+        let before = node.processes().into_iter();
+        Self {
+            before: before.map(|one| one.pid.as_raw()).collect(),
+            cpu: cpu(node, name),
+            without: name,
+        }
+    }
+
+    /// Since the start.
+    pub(crate) fn cpu(&self, node: &Node) -> Duration {
+        cpu(node, self.without).saturating_sub(self.cpu)
+    }
+
+    /// MiB, proportional, of those that were started since; and how many they are.
+    pub(crate) fn memory(&self, node: &Node) -> (f64, usize) {
+        let new = node.processes().into_iter().map(|one| one.pid);
+        let new: Vec<Pid> = new
+            .filter(|pid| !self.before.contains(&pid.as_raw()))
+            .collect();
+        let sizes = new.iter().map(|pid| Memory::of(*pid).proportional);
+        (sizes.sum(), new.len())
+    }
+}
+
+fn cpu(node: &Node, without: &str) -> Duration {
+    let counted = node.processes().into_iter();
+    let counted = counted.filter(|one| !one.name.starts_with(without));
+    counted.map(|one| cpu_time_with_children(one.pid)).sum()
+}
+
+/// Of the whole machine, over the last minute.
+pub(crate) fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}

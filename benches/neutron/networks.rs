@@ -1,0 +1,188 @@
+//! Networks: until all serve, how long they are silent over a restart, what they cost, and when a new port is served.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::cloud::{Cloud, LONG, Node, Service};
+use crate::common::{wait_for, wait_until};
+use crate::cost::Meter;
+use crate::dhcp::{self, Silence};
+use crate::guests;
+use crate::notices::Notices;
+use crate::objects::Tenant;
+use crate::side::{self, Side};
+
+/// Nothing here takes longer that works at all.
+const DEADLINE: Duration = Duration::from_secs(400);
+const COLD_EVERY: Duration = Duration::from_millis(50);
+/// Ports that are made one after the other.
+const PORTS: u8 = 10;
+/// Guests that ask for metadata at the same time.
+const GUESTS: usize = 16;
+const LOAD: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) networks: usize,
+    pub(crate) cold: Duration,
+    pub(crate) cold_cpu: Duration,
+    /// MiB of so many processes.
+    pub(crate) memory: (f64, usize),
+    pub(crate) ports: Vec<Latency>,
+    pub(crate) warm: Warm,
+    /// Metadata requests per second of the CPU time of all that serves.
+    pub(crate) requests: f64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Warm {
+    pub(crate) silence: Silence,
+    pub(crate) metadata: Duration,
+    /// How often those were asked: an answered network is silent for as long.
+    pub(crate) every: Duration,
+    pub(crate) metadata_every: Duration,
+    pub(crate) synced: Duration,
+}
+
+/// From a call of the API's to its effect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latency {
+    pub(crate) call: Duration,
+    /// From the notice on, without the server's answers.
+    pub(crate) own: Duration,
+}
+
+/// The networks' ports that they are served from; on a node that then goes.
+pub(crate) fn make_own_ports(cloud: &Cloud, tenants: Vec<Tenant>) -> Vec<Tenant> {
+    let node = side::node(cloud);
+    let mut warren = Side::Warren.serve_networks(&node);
+    wait_for("the networks' own ports", LONG, || {
+        std::thread::sleep(Duration::from_millis(500)); // the server is busy enough
+        let ports = cloud.get("/v2.0/ports?device_owner=network:dhcp&fields=id");
+        let made = ports["ports"].as_array().map_or(0, Vec::len);
+        (made >= tenants.len()).then_some(())
+    });
+    warren.stop();
+    Tenant::with_own_ports(cloud, tenants)
+}
+
+pub(crate) fn measure(cloud: &Cloud, side: Side, tenants: &[Tenant]) -> Figures {
+    let node = side::node(cloud);
+    let local = |tenant: &Tenant| format!("route add local {} dev lo\n", tenant.address);
+    node.ip(&tenants.iter().map(local).collect::<String>());
+    let everything = Meter::start(&node);
+    if side == Side::Reference {
+        node.reference_metadata_agent();
+    }
+    let meter = Meter::without(&node, "neutron-metadat");
+    let begin = Instant::now();
+    let mut service = side.serve_networks(&node);
+    let last = until_served(&node, tenants);
+    let (cold, cold_cpu) = (last - begin, meter.cpu(&node));
+    service.says(side.synced());
+    let requests = requests(&node, tenants, &everything);
+    let memory = everything.memory(&node);
+    let ports = ports(cloud, &node, tenants);
+    let warm = restart(&node, side, &mut service, tenants);
+    Figures {
+        networks: tenants.len(),
+        cold,
+        cold_cpu,
+        memory,
+        ports,
+        warm,
+        requests,
+    }
+}
+
+/// When the last of them was.
+fn until_served(node: &Node, tenants: &[Tenant]) -> Instant {
+    std::thread::scope(|scope| {
+        let all = tenants.to_vec();
+        let offered = scope.spawn(|| {
+            let ask = move || dhcp::until_offered(all, COLD_EVERY, DEADLINE);
+            node.place().inside(ask)
+        });
+        let all = tenants.to_vec();
+        let answered = node
+            .place()
+            .inside(move || guests::until_answered(all, DEADLINE));
+        let served = offered.join().unwrap().into_iter().chain(answered);
+        served.max().unwrap()
+    })
+}
+
+fn requests(node: &Node, tenants: &[Tenant], meter: &Meter) -> f64 {
+    let guests: Vec<Tenant> = tenants.iter().take(GUESTS).cloned().collect();
+    let before = meter.cpu(node);
+    let answers = node.place().inside(move || guests::load(guests, LOAD));
+    let spent = meter.cpu(node) - before;
+    f64::from(u32::try_from(answers).unwrap()) / spent.as_secs_f64()
+}
+
+fn ports(cloud: &Cloud, node: &Node, tenants: &[Tenant]) -> Vec<Latency> {
+    let notices = Notices::listen(cloud);
+    let made = (0..PORTS).zip(tenants).filter_map(|(number, tenant)| {
+        let mut tenant = tenant.clone();
+        tenant.mac.0 = [0xfa, 0x16, 0x3e, 0xff, tenant.mac.0[5], number];
+        let port = json!({"mac_address": tenant.mac.to_string()});
+        let begin = Instant::now();
+        let offered = std::thread::scope(|scope| {
+            let (place, asking) = (node.place(), vec![tenant.clone()]);
+            let asking = scope.spawn(move || {
+                let every = Duration::from_millis(2);
+                place.inside(move || dhcp::until_offered(asking, every, LONG))
+            });
+            cloud.instance_port(&tenant.network, "net1", port);
+            asking.join().unwrap()
+        });
+        let questions = ["get_network_info"];
+        let own = notices.own_share(begin, offered[0], "port_create_end", &questions)?;
+        Some(Latency {
+            call: offered[0] - begin,
+            own,
+        })
+    });
+    made.collect()
+}
+
+/// In good order, as an upgrade does.
+fn restart(node: &Node, side: Side, service: &mut Service, tenants: &[Tenant]) -> Warm {
+    // What asks must not keep the reference from its work, and its metadata takes milliseconds of CPU time each.
+    let (every, metadata_every) = match side {
+        Side::Warren => (Duration::from_millis(50), Duration::from_millis(100)),
+        Side::Reference => (Duration::from_millis(200), Duration::from_secs(5)),
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let (all, stopped) = (tenants.to_vec(), Arc::clone(&stop));
+        let asking = scope.spawn(move || {
+            let watch = move || dhcp::watch(all, every, &stopped);
+            node.place().inside(watch)
+        });
+        let (all, stopped) = (tenants.to_vec(), Arc::clone(&stop));
+        let getting = scope.spawn(move || {
+            let watch = move || guests::watch(all, metadata_every, &stopped);
+            node.place().inside(watch)
+        });
+        std::thread::sleep(Duration::from_secs(1));
+        service.stop();
+        let begin = Instant::now();
+        service.start();
+        let synced = wait_until(DEADLINE, || service.says_now(side.synced()));
+        assert!(synced, "{}", service.tail());
+        let synced = begin.elapsed();
+        std::thread::sleep(Duration::from_secs(2));
+        stop.store(true, Ordering::Relaxed);
+        Warm {
+            silence: asking.join().unwrap(),
+            metadata: getting.join().unwrap(),
+            every,
+            metadata_every,
+            synced,
+        }
+    })
+}

@@ -1,0 +1,191 @@
+//! Routers: until all forward through their floating IPs, what they cost, and when a floating IP works that was just set.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::SockProtocol;
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, LONG, Node};
+use crate::common::{Udp, udp_frame};
+use crate::cost::Meter;
+use crate::frames::Frames;
+use crate::networks::Latency;
+use crate::notices::Notices;
+use crate::objects::Routed;
+use crate::side::{self, Side};
+
+const DEADLINE: Duration = Duration::from_secs(400);
+const COLD_EVERY: Duration = Duration::from_millis(50);
+/// Floating IPs that are set one after the other.
+const FLOATING: usize = 10;
+/// After one was taken away.
+const REST: Duration = Duration::from_secs(2);
+
+/// The external network's gateway, and who asks from there.
+const WORLD: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const WORLD_MAC: [u8; 6] = [2, 0, 0, 0xff, 0xff, 1];
+const INSTANCE_MAC: [u8; 6] = [2, 0, 0, 0xff, 0xff, 2];
+const SERVICE: u16 = 7;
+
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) routers: usize,
+    pub(crate) cold: Duration,
+    pub(crate) cold_cpu: Duration,
+    /// MiB of so many processes.
+    pub(crate) memory: (f64, usize),
+    pub(crate) floating: Vec<Latency>,
+}
+
+pub(crate) fn measure(cloud: &Cloud, side: Side, routed: &[Routed]) -> Figures {
+    let node = side::node(cloud);
+    let everything = Meter::start(&node);
+    if side == Side::Reference {
+        node.reference_metadata_agent();
+    }
+    let meter = Meter::without(&node, "neutron-metadat");
+    let begin = Instant::now();
+    let _service = side.serve_routers(&node);
+    let forwarding = until_forwarding(&node, routed, COLD_EVERY);
+    let cold = *forwarding.iter().max().unwrap() - begin;
+    let cold_cpu = meter.cpu(&node);
+    let memory = everything.memory(&node);
+    Figures {
+        routers: routed.len(),
+        cold,
+        cold_cpu,
+        memory,
+        floating: floating(cloud, &node, routed),
+    }
+}
+
+fn floating(cloud: &Cloud, node: &Node, routed: &[Routed]) -> Vec<Latency> {
+    let notices = Notices::listen(cloud);
+    let some = routed.iter().take(FLOATING);
+    let set = some.filter_map(|routed| {
+        let to = |port| json!({ "port_id": port });
+        cloud.update("floatingip", &routed.floating, &to(Value::Null));
+        std::thread::sleep(REST);
+        let begin = Instant::now();
+        let through = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let every = Duration::from_millis(2);
+                until_forwarding(node, std::slice::from_ref(routed), every)
+            });
+            cloud.update("floatingip", &routed.floating, &to(json!(routed.instance)));
+            asking.join().unwrap()[0]
+        });
+        let own = notices.own_share(begin, through, "routers_updated", &["sync_routers"])?;
+        Some(Latency {
+            call: through - begin,
+            own,
+        })
+    });
+    set.collect()
+}
+
+/// When each let a packet in, and the answer to it out.
+fn until_forwarding(node: &Node, routed: &[Routed], every: Duration) -> Vec<Instant> {
+    let routed = routed.to_vec();
+    node.place().inside(move || {
+        let frames = Frames::open(SockProtocol::EthAll);
+        let mut through: Vec<Option<Instant>> = vec![None; routed.len()];
+        let begin = Instant::now();
+        // A flow that came too early stays what it was: each question is a new one.
+        let mut port = 1024;
+        while let Some(first) = through.iter().position(Option::is_none) {
+            assert!(
+                begin.elapsed() < DEADLINE.min(LONG * 3),
+                "does not forward: {:?}",
+                routed[first]
+            );
+            port = if port < 60_000 { port + 1 } else { 1024 };
+            for (routed, _) in routed.iter().zip(&through).filter(|(_, at)| at.is_none()) {
+                if let Some(gateway) = frames.index(&routed.gateway.device) {
+                    frames.send(gateway, &question(routed, port));
+                }
+            }
+            let next = Instant::now() + every;
+            let devices: Vec<_> = routed
+                .iter()
+                .map(|routed| {
+                    [&routed.gateway, &routed.interface].map(|end| frames.index(&end.device))
+                })
+                .collect();
+            while Instant::now() < next && through.contains(&None) {
+                let Some((device, frame)) = frames.receive() else {
+                    frames.wait(next);
+                    continue;
+                };
+                let at = |end: usize| devices.iter().position(|ends| ends[end] == Some(device));
+                if let Some(number) = at(0) {
+                    if let Some(answer) = resolve(&frame, WORLD, WORLD_MAC) {
+                        frames.send(device, &answer);
+                    } else if came_out(&frame, &routed[number]) {
+                        through[number].get_or_insert_with(Instant::now);
+                    }
+                } else if let Some(number) = at(1) {
+                    let address = routed[number].address;
+                    let answer = resolve(&frame, address, INSTANCE_MAC);
+                    if let Some(answer) = answer.or_else(|| reply(&frame, address)) {
+                        frames.send(device, &answer);
+                    }
+                }
+            }
+        }
+        through.into_iter().flatten().collect()
+    })
+}
+
+/// From the world to the floating IP.
+fn question(routed: &Routed, port: u16) -> Vec<u8> {
+    udp_frame(&Udp {
+        to_mac: routed.gateway.mac.0,
+        from_mac: WORLD_MAC,
+        from: SocketAddrV4::new(WORLD, port),
+        to: SocketAddrV4::new(routed.floating_address, SERVICE),
+        payload: b"hello".to_vec(),
+    })
+}
+
+/// The instance's answer to a question that came in.
+fn reply(frame: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
+    let question = Udp::parse(frame)?;
+    let is_for_us = *question.to.ip() == address && question.to.port() == SERVICE;
+    is_for_us.then(|| {
+        udp_frame(&Udp {
+            to_mac: question.from_mac,
+            from_mac: INSTANCE_MAC,
+            from: question.to,
+            to: question.from,
+            payload: question.payload,
+        })
+    })
+}
+
+fn came_out(frame: &[u8], routed: &Routed) -> bool {
+    Udp::parse(frame).is_some_and(|udp| {
+        *udp.from.ip() == routed.floating_address
+            && udp.from.port() == SERVICE
+            && udp.from_mac != WORLD_MAC
+    })
+}
+
+/// The answer to a question (RFC 826) for the MAC of this address.
+fn resolve(frame: &[u8], address: Ipv4Addr, mac: [u8; 6]) -> Option<Vec<u8>> {
+    const REQUEST: [u8; 10] = [0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1];
+    if frame.get(12..22)? != REQUEST || frame.get(38..42)? != address.octets() {
+        return None;
+    }
+    let sender = &frame[22..32];
+    let mut answer = Vec::with_capacity(42);
+    answer.extend(&sender[..6]);
+    answer.extend(mac);
+    answer.extend(&REQUEST[..9]);
+    answer.push(2);
+    answer.extend(mac);
+    answer.extend(address.octets());
+    answer.extend(sender);
+    Some(answer)
+}

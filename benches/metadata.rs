@@ -22,7 +22,7 @@ use uuid::Uuid;
 use warren::metadata::{
     Limits, MetadataSettings, NovaProtocol, NovaSettings, Secret, Server, Shared, Upstream,
 };
-use warren::model::{DeviceOwner, InstanceId, NetworkId, Port, PortId, ProjectId, State};
+use warren::model::{DeviceOwner, InstanceId, NetworkId, Port, PortId, ProjectId, State, Target};
 use warren::plan::scope::{MetadataScope, Residents};
 
 use common::{Host, PATIENCE, Running, wait_for};
@@ -194,6 +194,7 @@ async fn serve() {
             by_address: by_address.collect(),
         })],
         networks: vec![NetworkId(Uuid::from_u128(1))],
+        of: Target::Network(NetworkId(Uuid::from_u128(1))),
     });
     let home = netns::Namespace::home().unwrap();
     let _server = Server::start(&home, scope, &shared).await.unwrap();

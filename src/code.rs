@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::iter::successors;
 
+use crate::adopt::{AdoptError, GiveBackError};
 use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
 use crate::neutron::bus;
@@ -81,6 +82,13 @@ codes! {
         NothingToServe = "W1205",
         /// A part of the daemon ended; a bug.
         Ended = "W1206",
+        // Nodes where Neutron's agents ran.
+        /// An agent whose place is to be taken runs.
+        AgentRuns = "W1211",
+        /// What agents left running can't be found or ended.
+        LeftRunning = "W1212",
+        /// The agents have not taken over what is given back.
+        NotTaken = "W1213",
         // Namespaces and the kernel.
         /// A namespace can't be made, opened, entered or deleted.
         Namespace = "W1301",
@@ -158,6 +166,8 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(call))
         .or_else(|| error.is::<bus::LinkError>().then_some(Code::Broker))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
+        .or_else(|| error.downcast_ref().and_then(adopt))
+        .or_else(|| error.downcast_ref().and_then(give_back))
         .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
@@ -168,6 +178,7 @@ fn app(error: &AppError) -> Option<Code> {
     match error {
         AppError::Store(error) => Some(store(error)),
         AppError::Alone(error) => Some(alone(error)),
+        AppError::Adopt(error) => adopt(error),
         AppError::Socket(error) => Some(socket(error)),
         AppError::Home(_) | AppError::Metadata(_) => None,
         AppError::Signals(_) => Some(Code::Signals),
@@ -187,7 +198,10 @@ fn netns(error: &netns::Error) -> Code {
         | Error::Enter { .. }
         | Error::Inside { .. } => Code::Namespace,
         Error::Look { .. } => Code::Look,
-        Error::Step { .. } | Error::Give { .. } | Error::Offload { .. } => Code::Refused,
+        Error::Step { .. }
+        | Error::Give { .. }
+        | Error::Offload { .. }
+        | Error::Iptables { .. } => Code::Refused,
         Error::Conflict { .. } => Code::Conflict,
         Error::Unsettled { .. } => Code::Unsettled,
         Error::Socket { .. } => Code::Socket,
@@ -223,7 +237,7 @@ fn cli(error: &CliError) -> Code {
         CliError::Runtime(_) => Code::Runtime,
         CliError::Unknown { .. } => Code::UnknownName,
         CliError::Refused { .. } => Code::Misunderstood,
-        CliError::StillRunning => Code::StillRunning,
+        CliError::StillRunning | CliError::StillServing => Code::StillRunning,
         CliError::NoState { .. } => Code::NoState,
         CliError::Log { .. } => Code::Log,
     }
@@ -233,6 +247,24 @@ fn alone(error: &AloneError) -> Code {
     match error {
         AloneError::NotAlone { .. } => Code::NotAlone,
         AloneError::Unknown(_) => Code::MaybeAlone,
+    }
+}
+
+fn adopt(error: &AdoptError) -> Option<Code> {
+    match error {
+        AdoptError::AgentRuns { .. } => Some(Code::AgentRuns),
+        AdoptError::Processes(_) | AdoptError::End { .. } | AdoptError::GoesOn { .. } => {
+            Some(Code::LeftRunning)
+        }
+        AdoptError::Kernel(error) => Some(netns(error)),
+    }
+}
+
+fn give_back(error: &GiveBackError) -> Option<Code> {
+    match error {
+        GiveBackError::Kernel(error) => Some(netns(error)),
+        GiveBackError::Plug(error) => plug(error),
+        GiveBackError::NotTaken(_) => Some(Code::NotTaken),
     }
 }
 
@@ -248,7 +280,7 @@ fn call(error: &bus::CallError) -> Code {
 fn metadata(error: &metadata::Error) -> Code {
     use metadata::Error;
     match error {
-        Error::Listen(_) => Code::Metadata,
+        Error::Listen(_) | Error::Socket { .. } => Code::Metadata,
         Error::Tls(_) | Error::Host { .. } => Code::Nova,
     }
 }

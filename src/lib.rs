@@ -18,15 +18,17 @@
 //! | when something is looked at, retried, removed | `reconcile/` |
 //! | how a port reaches a layer 2 that another agent keeps | `plug/` |
 //! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
+//! | taking over from Neutron's agents, and giving back | `adopt/` |
 //! | what is kept over a restart | `store.rs` |
 //! | how Neutron's messages travel | `neutron/bus/` |
 //! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
-//! Arrows point one way: `main -> cli -> app -> topology -> model`, `app -> reconcile -> plan -> model`,
-//! `reconcile -> dhcp dns metadata -> plan::scope`, `reconcile -> plug`, and all of them `-> netns`, which knows nothing of ours.
+//! Arrows point one way: `main -> cli -> app -> topology -> model`, `cli -> config` (settings of the rooms), `app -> neutron -> model`, `app -> reconcile -> plan -> model`,
+//! `reconcile -> dhcp dns metadata -> plan::scope`, `reconcile -> plug adopt`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
+pub mod adopt;
 pub mod app;
 pub mod cli;
 pub mod code;
@@ -46,6 +48,7 @@ pub mod status;
 pub mod store;
 mod tls;
 pub mod topology;
+mod unix;
 
 /// An error with its code and all that caused it, in one line: "[W1303] do X: because Y: because Z".
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -85,12 +85,15 @@ pub(crate) fn client_config(
     let builder = match trust {
         Trust::Anyone => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate { provider })),
+            .with_custom_certificate_verifier(Arc::new(Lenient {
+                chain: None,
+                provider,
+            })),
         Trust::System => builder.with_root_certificates(system_authorities()?),
         Trust::Authorities(path) => builder.with_root_certificates(authorities(path)?),
         Trust::AnyNameOf(path) => builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyName::new(path, provider)?)),
+            .with_custom_certificate_verifier(Arc::new(Lenient::any_name(path, provider)?)),
     };
     let Some(Identity { certificate, key }) = identity else {
         return Ok(builder.with_no_client_auth());
@@ -148,24 +151,31 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     Ok(found)
 }
 
-/// The chain is verified, and the name is not looked at.
+/// Less than what TLS clients look at: the operator wants it so. The handshake's own signature is always checked.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Lenient {
+    /// Verifies the chain, whatever name is in it; `None`: nothing is verified.
+    chain: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
 
-impl AnyName {
-    fn new(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
+impl Lenient {
+    fn any_name(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let roots = Arc::new(authorities(path)?);
-        WebPkiServerVerifier::builder_with_provider(roots, provider)
+        let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
-            .map(Self)
             .map_err(|source| TlsError::Verifier {
                 path: path.to_owned(),
                 source,
-            })
+            })?;
+        Ok(Self {
+            chain: Some(chain),
+            provider,
+        })
     }
 }
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -174,59 +184,16 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self
-            .0
-            .verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        match verified {
+        let Some(chain) = &self.chain else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match chain.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
             // The name is what is looked at last: all else is well.
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
             other => other,
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// The operator wants the server encrypted and not verified. The handshake's own signature is still checked.
-#[derive(Debug)]
-struct AnyCertificate {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

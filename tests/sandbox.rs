@@ -275,10 +275,12 @@ fn flows_notice_a_break() {
     let pinging = one.pinging("10.0.0.12").flowing();
     let stream = tcp_stream(&one, &two, Ipv4Addr::new(10, 0, 0, 12), 7);
     pinging.goes_on(5);
+    stream.goes_on(5);
     host.ip(&format!("link set {} down", two.tap()));
     std::thread::sleep(Duration::from_millis(300));
     host.ip(&format!("link set {} up", two.tap()));
     pinging.goes_on(5);
+    stream.goes_on(1);
     let pings = pinging.stop();
     assert!(
         pings.lost() >= 5 && pings.longest_gap >= Duration::from_millis(300),

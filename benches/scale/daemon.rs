@@ -40,6 +40,7 @@ impl Loop {
             shared_state,
             ready,
             reports: None,
+            predecessor: None,
             kinds: Default::default(),
         };
         let (words, heard) = mpsc::channel(1);

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use netns::{NsName, Spec};
+use nix::sched::{CloneFlags, unshare};
 use warren::model::Target;
 use warren::plan;
 
@@ -17,11 +18,11 @@ use crate::run_inside;
 
 const ROUNDS: usize = 3;
 /// Of each cloud.
-const RESTARTS: usize = 3;
+const RESTARTS: usize = 2;
 /// A client repeats its question so often, which bounds how exact the figures are.
 const EVERY: Duration = Duration::from_millis(20);
-/// After this, networks without messages are at rest.
-const QUIET: Duration = Duration::from_secs(6);
+/// After this, networks without messages are at rest: five seconds of silence, and then one socket of each to be closed.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// What one round gave.
 #[derive(Debug)]
@@ -270,11 +271,20 @@ fn take_down(host: Host, before: usize) {
     }
     drop(host);
     let gone = wait_until(Duration::from_secs(120), || {
+        end_a_namespace();
         namespaces_of_kernel() < before + OTHERS
     });
     if !gone {
         println!("  (the kernel is still taking down namespaces: the next figures suffer)");
     }
+}
+
+/// With the next one that ends, newer kernels free what is left of those that have ended.
+fn end_a_namespace() {
+    std::thread::spawn(|| unshare(CloneFlags::CLONE_NEWNET).unwrap())
+        .join()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// How many network namespaces the kernel holds.

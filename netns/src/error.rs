@@ -95,6 +95,10 @@ pub enum Error {
         dev: crate::DevName,
         source: io::Error,
     },
+    #[error(
+        "take away the iptables rules in {place} that another program left (see the reason; rules of the older kind need iptables-legacy-save and -restore)"
+    )]
+    Iptables { place: Place, source: Refusal },
     #[error("watch {place} (free open files and inotify instances)")]
     Watch { place: Place, source: io::Error },
     /// More than one, each of its own; what could be done was done.
@@ -129,6 +133,7 @@ impl Error {
             Self::Step { source, .. }
             | Self::Look { source, .. }
             | Self::Give { source, .. }
+            | Self::Iptables { source, .. }
             | Self::Conntrack { source, .. } => source.may_pass(),
             Self::Unsettled { .. }
             | Self::Open { .. }

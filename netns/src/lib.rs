@@ -17,7 +17,8 @@
 //! | which parts of the kernel are missing | `probe.rs` |
 //! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
 //! | which devices there are, and whose, without a Spec | `survey.rs` |
-//! | a device that is made elsewhere | `give.rs`; checksums that nobody would fill in: `offload.rs` |
+//! | a device that is made elsewhere | `give.rs`; what shall be somebody else's: `disown.rs`; checksums that nobody would fill in: `offload.rs` |
+//! | rules that another program left by way of iptables | `iptables.rs`, `legacy.rs` |
 //! | netlink itself | `wire.rs`, `attr.rs`; the sockets of one stay inside: `stay.rs`; what is slow to close: `aside.rs` |
 //! | what went wrong, and what to do | `error.rs`, `advice.rs` |
 
@@ -38,11 +39,14 @@ mod check;
 mod conflict;
 pub mod conntrack;
 mod diff;
+mod disown;
 mod element;
 mod enter;
 mod error;
 mod fate;
 mod give;
+pub mod iptables;
+mod legacy;
 mod link;
 mod load;
 pub mod names;
@@ -72,6 +76,7 @@ pub use announce::announce;
 pub use apply::{Applied, apply, converge};
 pub use conflict::Conflict;
 pub use diff::diff;
+pub use disown::disown;
 pub use error::{Error, Mistake, Refusal};
 pub use give::give;
 pub use link::{KindSeen, LinkId, LinkSeen};

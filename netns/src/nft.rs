@@ -27,6 +27,7 @@ pub(crate) const FAMILY: NfFamily = NfFamily::INet;
 /// `NFPROTO_INET`
 const INET: u8 = 1;
 
+const DELETE_TABLE: u16 = SUBSYSTEM | 2;
 const GET_TABLE: u16 = SUBSYSTEM | 1;
 const GET_CHAIN: u16 = SUBSYSTEM | 4;
 const GET_RULE: u16 = SUBSYSTEM | 7;
@@ -55,6 +56,18 @@ pub struct ChainSeen {
 /// `nfgenmsg` of our family.
 pub(crate) fn header() -> Vec<u8> {
     vec![INET, 0, 0, 0]
+}
+
+/// Deletes a whole table of our family, with all that is in it.
+pub(crate) fn delete(table: &str) -> Request {
+    const NAME: u16 = 1;
+    let mut body = header();
+    attr::put_text(&mut body, NAME, table);
+    Request {
+        kind: DELETE_TABLE,
+        flags: 0,
+        body,
+    }
 }
 
 /// `None`: there is no such table, or no nftables in the kernel.

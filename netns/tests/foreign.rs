@@ -7,8 +7,8 @@
 mod common;
 
 use common::{
-    chain, converge, converge_twice, dev, home, ip, mac, namespace, net, run, sandbox, specs,
-    try_run,
+    chain, converge, converge_twice, dev, eventually, home, ip, mac, namespace, net, run, sandbox,
+    specs, try_run,
 };
 use netns::spec::{Link, Neighbour, Route, Rule, Spec};
 use netns::{Conflict, Error, Namespace, Step};
@@ -48,6 +48,11 @@ fn foreign_things_in_a_namespace_of_ours() {
     sandbox("foreign_things_in_a_namespace_of_ours", || async {
         let inside = namespace("own");
         FOREIGN.iter().for_each(|line| drop(run(line)));
+        // Its link-local address is the kernel's own doing, and takes a second.
+        eventually("no address is tentative", || {
+            !run("ip -n own addr").contains("tentative")
+        })
+        .await;
         let before = foreign_state();
         let mut spec = specs::pair("tap-0");
         spec.routes = specs::routes();

@@ -88,7 +88,7 @@ fn a_name_that_is_taken_inside_is_told() {
             .unwrap_err();
         let text = chain(&error);
         assert!(
-            text.starts_with("move t1 from the home namespace to namespace own: "),
+            text.starts_with("move t1 from the home namespace to namespace own ("),
             "{text}"
         );
         assert!(run("ip link show t1").contains(MAC), "still there");

@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::AppError;
 use crate::chain;
 use crate::config::Configured;
-use crate::metadata::{self, Answer, Found, Lookup};
-use crate::model::{Event, NetworkId, Protocol, State};
+use crate::metadata::{self, Answer, Found, Lookup, Networks, Proxies};
+use crate::model::{Event, NetworkId, Protocol, RouterId, State};
 use crate::neutron::bus::Link;
-use crate::neutron::{Loop, Neutron, Ports};
+use crate::neutron::{Loop, Neutron, Ports, Role};
 use crate::plan;
 use crate::plug::Plug;
 use crate::reconcile::{Reports, Word};
@@ -85,10 +86,29 @@ pub(super) fn start(
     neutron
 }
 
+/// The socket for processes without the metadata role. With all roles in this one nobody may ever need it.
+pub(super) fn proxies(configured: &Configured) -> Result<Option<Proxies>, AppError> {
+    let Some(settings) = &configured.proxies else {
+        return Ok(None);
+    };
+    match Proxies::listen(settings) {
+        Ok(proxies) => Ok(Some(proxies)),
+        Err(error) if configured.neutron.roles.len() == Role::ALL.len() => {
+            warn!(error = %chain(&error), "other processes can't ask for metadata here; our own namespaces are served");
+            Ok(None)
+        }
+        Err(error) => Err(AppError::Metadata(error)),
+    }
+}
+
 /// The server, as the metadata service asks it.
 struct Asked(Ports);
 
 impl Lookup for Asked {
+    fn networks(&self, router: RouterId) -> Networks<'_> {
+        Box::pin(async move { Ok(self.0.networks_of(router).await?) })
+    }
+
     fn who<'a>(&'a self, networks: &'a [NetworkId], address: IpAddr) -> Answer<'a> {
         Box::pin(async move {
             let found = self.0.who(networks, address).await?;

@@ -4,6 +4,7 @@ mod alone;
 mod cloud;
 mod follow;
 mod kernel_parts;
+mod signals;
 mod systemd;
 
 use std::collections::BTreeSet;
@@ -12,11 +13,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::adopt::{AdoptError, Predecessor};
 use crate::config::Configured;
 use crate::model::State;
 use crate::neutron::Role;
@@ -29,6 +31,7 @@ use crate::{chain, dns, metadata, plan};
 
 pub(crate) use alone::{AloneError, take as be_alone};
 use follow::{Follower, Kept};
+use signals::{HowAreYou, Stop};
 
 /// Words of the source that wait for the loop; a faster source waits.
 const WORDS: usize = 16;
@@ -62,6 +65,8 @@ pub enum AppError {
     #[error(transparent)]
     Alone(#[from] alone::AloneError),
     #[error(transparent)]
+    Adopt(#[from] AdoptError),
+    #[error(transparent)]
     Socket(#[from] socket::SocketError),
     #[error("open the host's namespace")]
     Home(#[source] netns::Error),
@@ -84,24 +89,34 @@ pub enum AppError {
 /// The daemon, until SIGTERM or SIGINT. The data plane stays when it returns.
 pub async fn run(options: Options) -> Result<(), AppError> {
     let mut stop = Stop::listen().map_err(AppError::Signals)?;
+    let how_are_you = HowAreYou::listen().map_err(AppError::Signals)?;
     let reload = signal(SignalKind::hangup()).map_err(AppError::Signals)?;
     raise_descriptor_limit();
     let store = Arc::new(Store::open(&options.state_dir)?);
     let roles = options.source.roles();
     let _alone = alone::take(&roles)?;
-    let (stored, broken) = store.load();
+    let predecessor = options.source.predecessor(&roles)?;
+    let (mut stored, broken) = store.load();
     for error in &broken {
         error!(error = %chain(error), "an object of the last known state is lost");
     }
+    if let Some(predecessor) = &predecessor {
+        predecessor.distrust(&mut stored);
+    }
     let beginning = Beginning::of(&options.source, &store).await;
     let shared_state = Arc::new(ArcSwap::from_pointee(State::default()));
-    let metadata = metadata::Shared::new(beginning.metadata, Arc::clone(&shared_state));
+    let metadata = metadata::Shared::new(beginning.metadata, Arc::clone(&shared_state))
+        .map_err(AppError::Metadata)?;
     let rooms = Rooms {
         dhcp: Arc::default(),
         dns: dns::Shared::new(),
-        metadata: metadata.map_err(AppError::Metadata)?,
+        metadata: Arc::clone(&metadata),
     };
     let listener = socket::listen(&options.socket)?;
+    let proxies = match &options.source {
+        Source::Neutron(configured) => cloud::proxies(configured)?,
+        Source::Topology(_) => None,
+    };
     let (ready, is_ready) = oneshot::channel();
     let reports = Arc::new(Reports::default());
     let parts = Parts {
@@ -109,13 +124,11 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         settings: beginning.plan,
         rooms: rooms.clone(),
         plug: Arc::new(beginning.plug),
+        predecessor,
         shared_state,
         ready,
         reports: matches!(options.source, Source::Neutron(_)).then(|| Arc::clone(&reports)),
-        kinds: Kinds {
-            networks: roles.contains(&Role::Dhcp),
-            routers: roles.contains(&Role::L3),
-        },
+        kinds: Kinds::of(&roles),
     };
     let (words, heard) = mpsc::channel(WORDS);
     let (ask, asked) = mpsc::channel(QUESTIONS);
@@ -144,8 +157,12 @@ pub async fn run(options: Options) -> Result<(), AppError> {
             ));
         }
     }
+    if let Some(proxies) = proxies {
+        others.spawn(proxies.serve(metadata));
+    }
     let probing = tokio::spawn(kernel_parts::report());
     others.spawn(socket::serve(listener, ask.clone()));
+    others.spawn(how_are_you.answer(ask.clone()));
     others.spawn(systemd::tell(is_ready, ask));
     let broken = async {
         match &mut neutron {
@@ -209,30 +226,19 @@ impl Beginning {
 }
 
 impl Source {
+    /// What Neutron's agents left is taken over only where a Neutron server says what it is.
+    fn predecessor(&self, roles: &BTreeSet<Role>) -> Result<Option<Arc<Predecessor>>, AdoptError> {
+        match self {
+            Self::Topology(_) => Ok(None),
+            Self::Neutron(_) => Ok(Some(Arc::new(Predecessor::look(roles)?))),
+        }
+    }
+
     /// What this daemon does on its host; others may do the rest.
     fn roles(&self) -> BTreeSet<Role> {
         match self {
             Self::Topology(_) => Role::ALL.into(),
             Self::Neutron(configured) => configured.neutron.roles.clone(),
-        }
-    }
-}
-
-/// SIGTERM or SIGINT, whichever is first.
-struct Stop(Signal, Signal);
-
-impl Stop {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self(
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        ))
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
         }
     }
 }

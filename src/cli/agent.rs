@@ -1,12 +1,11 @@
 //! The command line of Neutron's agents: `--config-file`, `--config-dir`, and the flags of their log, in one order.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Parser};
 
-use super::{Socket, StateDir};
+use super::places::{Socket, StateDir};
 use crate::config::{self, Asked, FLAGS, Given, Takes};
 use crate::neutron::Role;
 
@@ -38,9 +37,26 @@ pub(super) struct Neutron {
     /// Whose place to take: dhcp, l3, metadata; all of them when only files are named
     #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = role, help_heading = HEADING, conflicts_with = "topology")]
     roles: Vec<Role>,
-    /// The name of the agent as which we were started.
+    /// The agent as which we were started.
     #[arg(skip)]
-    program: Option<&'static str>,
+    pub(super) agent: Option<Role>,
+}
+
+/// A command about what a daemon beside Neutron has made.
+#[derive(Debug, Args)]
+pub(super) struct Beside {
+    #[command(flatten)]
+    flags: AgentFlags,
+    /// In whose place it was: dhcp, l3, metadata; all of them when only files are named
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = role, help_heading = HEADING)]
+    roles: Vec<Role>,
+}
+
+impl Beside {
+    /// `None`: nothing of it was given, so it was a topology file's.
+    pub(super) fn asked(self) -> Option<Asked> {
+        asked(self.flags, self.roles, "warren")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -54,33 +70,47 @@ pub(super) struct Secrets {
 #[derive(Debug)]
 pub(super) struct AgentFlags(Vec<Given>);
 
+impl AgentFlags {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_given(self) -> Vec<Given> {
+        self.0
+    }
+}
+
 impl Neutron {
     pub(super) fn of_agent(flags: AgentFlags, secrets: Secrets, role: Role) -> Self {
-        let program = Some(config::program(role));
         Self {
             flags,
             secrets,
             roles: vec![role],
-            program,
+            agent: Some(role),
         }
     }
 
     /// `None`: nothing of it was given, so a topology file says what to do.
     pub(super) fn asked(self) -> Option<Asked> {
-        if self.flags.0.is_empty() && self.roles.is_empty() {
-            return None;
-        }
-        let roles = match self.roles {
-            roles if roles.is_empty() => BTreeSet::from([Role::Dhcp, Role::L3, Role::Metadata]),
-            roles => roles.into_iter().collect(),
-        };
-        let mut asked = Asked::new(self.flags.0, roles, self.program.unwrap_or("warren"));
+        let program = self.agent.map_or("warren", config::program);
+        let mut asked = asked(self.flags, self.roles, program)?;
         asked.strict_secrets = self.secrets.strict_secrets;
         Some(asked)
     }
 }
 
-fn role(name: &str) -> Result<Role, &'static str> {
+fn asked(flags: AgentFlags, roles: Vec<Role>, program: &str) -> Option<Asked> {
+    if flags.0.is_empty() && roles.is_empty() {
+        return None;
+    }
+    let roles = match roles {
+        roles if roles.is_empty() => Role::ALL.into(),
+        roles => roles.into_iter().collect(),
+    };
+    Some(Asked::new(flags.0, roles, program))
+}
+
+pub(super) fn role(name: &str) -> Result<Role, &'static str> {
     match name {
         "dhcp" => Ok(Role::Dhcp),
         "l3" => Ok(Role::L3),

@@ -1,10 +1,12 @@
 //! Where the log goes: standard error, a file, syslog, systemd's journal.
 
-use std::fs::OpenOptions;
-use std::io::{self, IsTerminal};
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,9 +33,64 @@ pub(super) fn plain(json: bool) -> Logging {
     }
 }
 
+/// The log's file, which may be moved away and made anew.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = Mutex::new(append_to(&path)?);
+        Ok(Self { path, file })
+    }
+
+    /// What can't be opened anew goes on where it was.
+    fn reopen(&self) {
+        match append_to(&self.path) {
+            Ok(file) => *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file,
+            Err(error) => {
+                warn!(%error, path = %self.path.display(), "the log file can't be opened anew; the old one is written on");
+            }
+        }
+    }
+}
+
+impl Write for &LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// On SIGHUP, which whoever rotates logs sends. Ends only with the daemon.
+pub(super) async fn reopen_when_told(file: Arc<LogFile>) {
+    let mut told = match signal(SignalKind::hangup()) {
+        Ok(told) => told,
+        Err(error) => {
+            warn!(%error, "SIGHUP can't be listened for; the log file stays the same");
+            return;
+        }
+    };
+    while told.recv().await.is_some() {
+        file.reopen();
+    }
+}
+
+/// Answers the file, if the log goes to one.
+///
 /// # Errors
 /// When a place that was chosen can't be written to.
-pub(super) fn start(logging: &Logging, program: &str) -> Result<(), CliError> {
+pub(super) fn start(logging: &Logging, program: &str) -> Result<Option<Arc<LogFile>>, CliError> {
     let default = if logging.debug {
         DEBUG_FILTER
     } else {
@@ -42,18 +99,12 @@ pub(super) fn start(logging: &Logging, program: &str) -> Result<(), CliError> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let mut places: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
     let failed = |place: PathBuf| move |source| CliError::Log { place, source };
+    let mut written = None;
     if let Some(path) = &logging.file {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(failed(path.clone()))?;
-        places.push(place(
-            BoxMakeWriter::new(Mutex::new(file)),
-            logging.json,
-            true,
-            false,
-        ));
+        let file = Arc::new(LogFile::open(path.clone()).map_err(failed(path.clone()))?);
+        let writer = BoxMakeWriter::new(Arc::clone(&file));
+        places.push(place(writer, logging.json, true, false));
+        written = Some(file);
     }
     if let Some(facility) = logging.syslog {
         let form = Form::Syslog { facility };
@@ -88,7 +139,7 @@ pub(super) fn start(logging: &Logging, program: &str) -> Result<(), CliError> {
     tracing_subscriber::registry()
         .with(places.with_filter(filter))
         .init();
-    Ok(())
+    Ok(written)
 }
 
 fn place(

@@ -1,16 +1,19 @@
 //! The command line: one file per subcommand. Tables for people, `--json` for programs.
 
+mod adopt;
 mod agent;
 mod check;
 mod cleanup;
 mod datagrams;
 mod log;
+mod places;
 mod plan;
 mod run;
 mod show;
 mod tables;
 mod views;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io;
@@ -21,7 +24,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config;
 use crate::neutron::Role;
-use agent::{Agent, Neutron};
+use agent::{Agent, AgentFlags, Beside, Neutron};
+use places::{Socket, StateDir};
 
 /// DHCP, DNS, routing and metadata for tenant networks, in one daemon.
 #[derive(Debug, Parser)]
@@ -54,7 +58,10 @@ enum Command {
     #[command(after_help = "Example:\n  warren plan --topology /etc/warren/topology.toml")]
     Plan(Plan),
     /// How the running daemon is doing.
-    #[command(after_help = "Example:\n  warren status\n  warren status --json | jq .targets")]
+    #[command(
+        after_help = "Example:\n  warren status\n  warren status --json | jq .targets\n\n\
+        Under the agents' names there is one daemon per agent: without --socket all of them are asked, and --json has an object by agent."
+    )]
     Status(Status),
     /// One object as the running daemon knows it, by name or id.
     #[command(
@@ -63,10 +70,18 @@ enum Command {
     Show(Show),
     /// Remove what warren made on this host and its state does not want any more; nothing else is touched.
     #[command(
-        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n\n\
+        after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n  \
+        warren cleanup --all --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/l3_agent.ini --roles l3 --state-dir /var/lib/neutron/warren-l3\n\n\
         The daemon must not run: it removes such leftovers itself, and would make the rest again."
     )]
     Cleanup(Cleanup),
+    /// A node where Neutron's agents ran: tell what `run` takes over, or give the node back to them.
+    #[command(after_help = "Examples:\n  warren adopt --dry-run\n  \
+        systemctl stop warren && systemctl start neutron-dhcp-agent neutron-l3-agent neutron-metadata-agent && warren adopt --undo\n\n\
+        Nothing else is needed to take over: stop the agents, start warren with their configuration files.\n\
+        On the way back start the agents first: rules of warren's go as soon as theirs translate the same, so that flows go on.\n\
+        With Open vSwitch name the agents' files, too: --config-file ...")]
+    Adopt(Adopt),
 }
 
 /// Where packages put it.
@@ -85,20 +100,6 @@ impl Default for Topology {
             topology: TOPOLOGY.into(),
         }
     }
-}
-
-#[derive(Debug, Args)]
-struct StateDir {
-    /// Where the last known state and the chosen addresses are kept
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/warren")]
-    state_dir: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct Socket {
-    /// The running daemon's socket
-    #[arg(long, value_name = "PATH", default_value = "/run/warren/warren.sock")]
-    socket: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -174,6 +175,40 @@ struct Cleanup {
     state: StateDir,
     #[command(flatten)]
     json: Json,
+    #[command(flatten)]
+    neutron: Beside,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+struct Adopt {
+    /// Tell what `warren run` would keep, end and remove; touches nothing
+    #[arg(long, group = "what")]
+    dry_run: bool,
+    /// Give the node back to the agents, which have been started again; warren must not run
+    #[arg(long, group = "what")]
+    undo: bool,
+    /// How long --undo waits for the agents to take everything over
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    wait: u64,
+    /// Whose part: dhcp, l3, metadata; all of them when none is named
+    #[arg(long, value_name = "ROLES", value_delimiter = ',', value_parser = agent::role)]
+    roles: Vec<Role>,
+    #[command(flatten)]
+    flags: AgentFlags,
+    #[command(flatten)]
+    state: StateDir,
+    #[command(flatten)]
+    json: Json,
+}
+
+impl Adopt {
+    fn roles(&self) -> BTreeSet<Role> {
+        match self.roles.is_empty() {
+            true => Role::ALL.into(),
+            false => self.roles.iter().copied().collect(),
+        }
+    }
 }
 
 impl Arguments {
@@ -220,8 +255,9 @@ impl Arguments {
             Command::Check(arguments) => check::run(arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Status(arguments) => show::status(&arguments),
-            Command::Show(arguments) => show::run(arguments),
-            Command::Cleanup(arguments) => cleanup::run(&arguments),
+            Command::Show(arguments) => show::run(&arguments),
+            Command::Cleanup(arguments) => cleanup::run(arguments),
+            Command::Adopt(arguments) => adopt::run(arguments),
         }
     }
 }
@@ -251,6 +287,10 @@ pub enum CliError {
         "remove anything: a warren runs on this host, and would lose what it serves; stop it first"
     )]
     StillRunning,
+    #[error(
+        "give anything back: a warren runs on this host, and would take it again; stop it first, start the agents, then try again"
+    )]
+    StillServing,
     #[error(
         "tell leftovers: {} is no state directory that a warren used; name it with --state-dir, or remove everything with --all",
         dir.display()

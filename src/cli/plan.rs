@@ -24,7 +24,7 @@ struct Changes {
 }
 
 pub(super) fn run(arguments: &super::Plan) -> ExitCode {
-    let loaded = match topology::load(&arguments.topology.topology, &arguments.state.state_dir) {
+    let loaded = match topology::load(&arguments.topology.topology, &arguments.state.dir()) {
         Ok(loaded) => loaded,
         Err(mistakes) => return super::check::tell(&mistakes, arguments.json.json),
     };

@@ -1,10 +1,12 @@
 //! `warren run`: the daemon.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use super::{fail, log};
+use super::fail;
+use super::log::{self, LogFile};
 use crate::app::{self, Options, Source};
 use crate::config::{self, Configured, Loaded, Severity};
 
@@ -14,6 +16,9 @@ const MOST_WORKERS: usize = 8;
 const PROBLEMS_TOLD: usize = 50;
 
 pub(super) fn run(arguments: super::Run) -> ExitCode {
+    let agent = arguments.neutron.agent;
+    let mut state_dir = arguments.state.dir();
+    let mut file = None;
     let source = match arguments.neutron.asked() {
         None => {
             let logging = log::plain(arguments.log_json);
@@ -23,14 +28,20 @@ pub(super) fn run(arguments: super::Run) -> ExitCode {
             Source::Topology(arguments.topology.topology)
         }
         Some(asked) => match configured(config::load(&asked), &asked.program) {
-            Ok(configured) => Source::Neutron(configured),
+            Ok((configured, log)) => {
+                file = log;
+                if let Some(role) = agent {
+                    state_dir = arguments.state.of_agent(role, &configured.state_path);
+                }
+                Source::Neutron(configured)
+            }
             Err(status) => return status,
         },
     };
     let options = Options {
         source,
-        state_dir: arguments.state.state_dir,
-        socket: arguments.socket.socket,
+        state_dir,
+        socket: arguments.socket.path(agent),
     };
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -41,7 +52,13 @@ pub(super) fn run(arguments: super::Run) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&super::CliError::Runtime(error)),
     };
-    match runtime.block_on(app::run(options)) {
+    let running = async {
+        if let Some(file) = file {
+            tokio::spawn(log::reopen_when_told(file));
+        }
+        app::run(options).await
+    };
+    match runtime.block_on(running) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -49,12 +66,15 @@ pub(super) fn run(arguments: super::Run) -> ExitCode {
 
 /// Starts the log as the files say, and tells what is doubtful in them. With something refused nothing is started, and
 /// the reasons go to standard error: the log's place may be among them.
-fn configured(loaded: Loaded, program: &str) -> Result<Box<Configured>, ExitCode> {
+fn configured(
+    loaded: Loaded,
+    program: &str,
+) -> Result<(Box<Configured>, Option<Arc<LogFile>>), ExitCode> {
     let Some(configured) = loaded.configured else {
         super::check::tell_refused(&loaded.problems);
         return Err(ExitCode::FAILURE);
     };
-    log::start(&configured.logging, program).map_err(|error| fail(&error))?;
+    let file = log::start(&configured.logging, program).map_err(|error| fail(&error))?;
     let (ignored, doubtful): (Vec<_>, Vec<_>) = loaded
         .problems
         .iter()
@@ -75,5 +95,5 @@ fn configured(loaded: Loaded, program: &str) -> Result<Box<Configured>, ExitCode
     for problem in ignored.iter().take(PROBLEMS_TOLD) {
         debug!(place = %problem.place, "[{}] {}", problem.code, problem.sentence());
     }
-    Ok(Box::new(configured))
+    Ok((Box::new(configured), file))
 }

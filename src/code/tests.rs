@@ -147,6 +147,52 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "/the/place",
             WHY,
         ),
+        (
+            Box::new(AdoptError::AgentRuns {
+                program: "neutron-l3-agent",
+                pid: 7,
+            }),
+            "neutron-l3-agent",
+            "it runs",
+        ),
+        (Box::new(AdoptError::Processes(full())), "processes", WHY),
+        (
+            Box::new(AdoptError::End {
+                program: "dnsmasq",
+                pid: 7,
+                ns: ns.parse().expect("a name"),
+                source: full(),
+            }),
+            ns,
+            WHY,
+        ),
+        (
+            Box::new(AdoptError::GoesOn {
+                program: "dnsmasq",
+                pid: 7,
+                ns: ns.parse().expect("a name"),
+            }),
+            ns,
+            "goes on",
+        ),
+        (
+            Box::new(GiveBackError::NotTaken(ns.parse().expect("a name"))),
+            ns,
+            "has not written",
+        ),
+        (
+            Box::new(CliError::StillServing),
+            "warren",
+            "runs on this host",
+        ),
+        (
+            Box::new(::netns::Error::Iptables {
+                place: place(),
+                source: full().into(),
+            }),
+            ns,
+            WHY,
+        ),
         (Box::new(AppError::Signals(full())), "signals", WHY),
         (
             Box::new(AppError::Topology {

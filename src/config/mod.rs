@@ -37,7 +37,7 @@ use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::metadata::MetadataSettings;
+use crate::metadata::{MetadataSettings, ProxySocket};
 use crate::neutron::Role;
 use crate::{neutron, plan, plug};
 
@@ -83,6 +83,8 @@ pub struct Configured {
     pub neutron: neutron::Settings,
     pub plan: plan::Settings,
     pub metadata: MetadataSettings,
+    /// Where processes without the metadata role bring their requests; `None`: this is one.
+    pub proxies: Option<ProxySocket>,
     /// `None`: no role plugs ports.
     pub driver: Option<plug::Driver>,
     pub logging: Logging,
@@ -180,6 +182,7 @@ fn configured(reader: &mut Reader, program: &str) -> Configured {
     Configured {
         plan: agents::plan(reader),
         metadata: nova::settings(reader),
+        proxies: nova::proxies(reader),
         driver: plugging::driver(reader),
         logging: logging::logging(reader, program),
         state_path: reader.text(default("state_path")).into(),

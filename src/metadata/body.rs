@@ -1,4 +1,4 @@
-//! The body of an answer: whole, or as Nova sends it. It holds the request's permits until the guest has taken it.
+//! The body of an answer: whole, or as it comes from Nova. It holds the request's permits until the guest has taken it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ enum Content {
     Stream(Box<Stream>),
 }
 
-/// An answer that Nova still sends.
+/// An answer that is still being sent to us.
 pub(super) struct Stream {
     pub(super) incoming: Incoming,
     /// Until the end; then it is back in the pool.
@@ -38,9 +38,9 @@ pub(super) struct Stream {
 /// An answer ended before its end. The guest's connection is cut, so that it sees that too.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cut {
-    #[error("read the rest of Nova's answer")]
-    Nova(#[source] hyper::Error),
-    #[error("read the rest of Nova's answer in time")]
+    #[error("read the rest of the answer")]
+    Broken(#[source] hyper::Error),
+    #[error("read the rest of the answer in time")]
     Late,
 }
 
@@ -111,7 +111,7 @@ impl HttpBody for Body {
 
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        // Looked at each time, or a guest that always has room for some more would keep Nova for ever.
+        // Looked at each time, or a guest that always has room for some more would keep its connection for ever.
         if self.due.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(Cut::Late)));
         }
@@ -121,9 +121,9 @@ impl Stream {
             }
             match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
-                // Trailers are Nova's word to us.
+                // Trailers are a word to us.
                 Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Some(Err(Cut::Nova(error)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(Cut::Broken(error)))),
                 None => {
                     if let Some(link) = self.link.take() {
                         self.pool.put(link);

@@ -15,6 +15,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use rand::Rng;
 
 use super::Found;
+use super::agent::{Errand, Regulars};
 use super::body::{Body, refuse};
 use super::counters::Tally;
 use super::limits::{Permit, Seat};
@@ -50,6 +51,8 @@ pub(super) struct House {
     pub(super) tally: Tally,
     pub(super) rate: Option<Rate>,
     pub(super) learned: Learned,
+    /// Where another process knows the guests.
+    pub(super) regulars: Regulars,
 }
 
 impl House {
@@ -57,20 +60,33 @@ impl House {
         scope: Arc<MetadataScope>,
         shared: &Arc<Shared>,
         http: http1::Builder,
+        rate: Option<Rate>,
     ) -> Self {
         Self {
             http,
             scope: ArcSwap::new(scope),
             shared: Arc::clone(shared),
             tally: Tally::default(),
-            rate: shared.limits.rate.map(Rate::new),
+            rate,
             learned: Learned::new(),
+            regulars: Regulars::default(),
         }
     }
 
     /// A machine's address, as far as can be told at once.
     pub(super) fn knows(&self, source: IpAddr) -> bool {
-        who(&self.scope.load(), source).is_some() || self.learned.knows(source)
+        who(&self.scope.load(), source).is_some()
+            || self.learned.knows(source)
+            || self.regulars.knows(source)
+    }
+
+    /// Later requests are judged by this scope.
+    pub(super) fn rescope(&self, scope: Arc<MetadataScope>) {
+        let networks = scope.networks.clone();
+        let before = self.scope.swap(scope);
+        if before.networks != networks {
+            self.learned.forget();
+        }
     }
 }
 
@@ -111,8 +127,24 @@ async fn try_answer(
     let target = path::canonical(&head.uri).ok_or(StatusCode::BAD_REQUEST)?;
     // Looked up for each request: the address may have got another owner since the last.
     let scope = house.scope.load_full();
-    let known = who(&scope, source);
     let shared = &*house.shared;
+    let knowing = shared.source.load_full();
+    if let Source::Agent(agent) = &*knowing {
+        let permit = begin(seat, pulse).await?;
+        let errand = Errand {
+            method: &head.method,
+            target,
+            body: collect(body, shared.limits.body, pulse).await?,
+            of: scope.of,
+            source,
+        };
+        let response = agent.fetch(&errand, pulse, due).await;
+        if response.status().is_success() {
+            house.regulars.note(source);
+        }
+        return Ok(response.map(|body| body.holding(permit)));
+    }
+    let known = who(&scope, source);
     let lookup = shared.lookup.get().filter(|_| known.is_none());
     if known.is_none() && lookup.is_none() {
         house.tally.unknown.up();
@@ -127,8 +159,10 @@ async fn try_answer(
         return Err(StatusCode::NOT_FOUND);
     };
     let body = collect(body, shared.limits.body, pulse).await?;
-    let response = match &*shared.source.load_full() {
-        Source::Local => tell(shared, asker, &head.method, target.path(), &body)?,
+    let response = match &*knowing {
+        Source::Agent(_) | Source::Local => {
+            tell(shared, asker, &head.method, target.path(), &body)?
+        }
         Source::Nova(nova) => {
             let mut order = Order {
                 method: &head.method,

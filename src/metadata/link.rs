@@ -1,4 +1,4 @@
-//! Connections to Nova, kept open between requests.
+//! Connections to whom we ask, which is Nova or the metadata role's process. Those to Nova are kept open between requests.
 //!
 //! Who waits for an answer drives the connection itself: there is no task per connection, no channel on the way, and
 //! a guest that goes away takes its unfinished exchange with it. In the pool nobody drives; that a kept connection
@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Waker};
@@ -20,7 +21,7 @@ use hyper::header::InvalidHeaderValue;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
@@ -36,7 +37,7 @@ const KEPT: usize = 64;
 /// Looks at once for the address of Nova's name, each of which holds a thread; further ones wait their turn.
 const LOOKUPS: usize = 8;
 
-/// One connection to Nova. Boxed, as it goes from hand to hand.
+/// One connection. Boxed, as it goes from hand to hand.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
     /// `None`: it has ended. Only its absence tells `sender` so.
@@ -45,11 +46,20 @@ pub(super) struct Link {
 
 /// Opens connections, and keeps those that may serve again.
 pub(super) struct Pool {
+    place: Place,
+    kept: Mutex<Kept>,
+}
+
+enum Place {
+    Nova(Server),
+    Socket(PathBuf),
+}
+
+struct Server {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     lookups: Semaphore,
-    kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
@@ -60,7 +70,7 @@ struct Kept {
     swept: bool,
 }
 
-/// Why Nova gave no answer.
+/// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("connect to {host}:{port} (see whether Nova's metadata API runs there)")]
@@ -70,7 +80,15 @@ pub(super) enum Failure {
         #[source]
         source: io::Error,
     },
-    #[error("get an HTTP answer (see Nova's log)")]
+    #[error(
+        "connect to {path} (see whether the metadata agent runs, and whether this is its metadata_proxy_socket)"
+    )]
+    Reach {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("get an HTTP answer (see the log of who was asked)")]
     Exchange(#[source] hyper::Error),
     #[error(
         "name the instance to Nova: its id or its project's can stand in no HTTP header (give it others)"
@@ -97,13 +115,24 @@ impl Pool {
                 Some((TlsConnector::from(Arc::new(config)), name))
             }
         };
-        Ok(Arc::new(Self {
+        Ok(Self::at(Place::Nova(Server {
             host: settings.host.clone(),
             port: settings.port,
             tls,
             lookups: Semaphore::new(LOOKUPS),
+        })))
+    }
+
+    /// Of a process on this host.
+    pub(super) fn of_socket(path: PathBuf) -> Arc<Self> {
+        Self::at(Place::Socket(path))
+    }
+
+    fn at(place: Place) -> Arc<Self> {
+        Arc::new(Self {
+            place,
             kept: Mutex::default(),
-        }))
+        })
     }
 
     /// The connection used last, if one is kept.
@@ -131,11 +160,20 @@ impl Pool {
 
     /// A new connection. Cancel-safe.
     pub(super) async fn open(&self) -> Result<Box<Link>, Failure> {
-        let wire = self.connect().await.map_err(|source| Failure::Connect {
-            host: self.host.clone(),
-            port: self.port,
-            source,
-        })?;
+        let wire = match &self.place {
+            Place::Nova(nova) => nova.connect().await.map_err(|source| Failure::Connect {
+                host: nova.host.clone(),
+                port: nova.port,
+                source,
+            })?,
+            Place::Socket(path) => {
+                let stream = UnixStream::connect(path).await;
+                Wire::Unix(stream.map_err(|source| Failure::Reach {
+                    path: path.clone(),
+                    source,
+                })?)
+            }
+        };
         // Requests are small: one buffer costs less than the kernel's walk along several.
         let mut http = http1::Builder::new();
         let shaken = http.writev(false).handshake(TokioIo::new(wire)).await;
@@ -145,7 +183,9 @@ impl Pool {
             driver: Some(driver),
         }))
     }
+}
 
+impl Server {
     async fn connect(&self) -> io::Result<Wire> {
         let tcp = match self.host.parse::<IpAddr>() {
             Ok(address) => TcpStream::connect((address, self.port)).await?,

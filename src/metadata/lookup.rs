@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use super::Window;
 use super::rate::Counts;
 use crate::chain;
 use crate::complaint::Complaint;
-use crate::model::{InstanceId, NetworkId, ProjectId};
+use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
 use crate::plan::scope::MetadataScope;
 
 /// The machine at an address.
@@ -31,8 +32,13 @@ pub struct Found {
 pub type Answer<'a> =
     Pin<Box<dyn Future<Output = Result<Option<Found>, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
 
+pub type Networks<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<NetworkId>, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
 /// Asks the source of the model.
 pub trait Lookup: Send + Sync {
+    /// The networks that a router has interfaces in. Cancel-safe.
+    fn networks(&self, router: RouterId) -> Networks<'_>;
     /// Who has this address in one of these networks. `None`: nobody, or not one alone. Cancel-safe.
     fn who<'a>(&'a self, networks: &'a [NetworkId], address: IpAddr) -> Answer<'a>;
 }
@@ -88,28 +94,43 @@ impl Source {
     }
 
     async fn ask(&self, networks: &[NetworkId], address: IpAddr) -> Heard {
+        let answer = self
+            .in_time(&address, self.lookup.who(networks, address))
+            .await;
+        Heard {
+            at: Instant::now(),
+            answer,
+        }
+    }
+
+    /// The networks behind a router; the error is what the guest is answered. Cancel-safe.
+    pub(super) async fn networks(&self, router: RouterId) -> Result<Vec<NetworkId>, StatusCode> {
+        self.in_time(&router, self.lookup.networks(router)).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        of: &(dyn Display + Sync),
+        question: impl Future<Output = Result<T, Box<dyn Error + Send + Sync>>>,
+    ) -> Result<T, StatusCode> {
         let asked = async {
             let _turn = self.turns.acquire().await;
-            self.lookup.who(networks, address).await
+            question.await
         };
-        let answer = match tokio::time::timeout(PATIENCE, asked).await {
+        match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) => {
                 if let Some(times) = self.failed.due(Instant::now()) {
-                    warn!(%address, error = %chain(&*error), times, "failed to ask who a metadata request is of");
+                    warn!(%of, error = %chain(&*error), times, "failed to ask who a metadata request is of");
                 }
                 Err(StatusCode::INTERNAL_SERVER_ERROR)
             }
             Err(_late) => {
                 if let Some(times) = self.failed.due(Instant::now()) {
-                    warn!(%address, times, "nobody said in time who a metadata request is of");
+                    warn!(%of, times, "nobody said in time who a metadata request is of");
                 }
                 Err(StatusCode::GATEWAY_TIMEOUT)
             }
-        };
-        Heard {
-            at: Instant::now(),
-            answer,
         }
     }
 }

@@ -6,29 +6,29 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::pulse::Pulse;
 
-pub(super) struct Patience<'a> {
-    io: TokioIo<TcpStream>,
+pub(super) struct Patience<'a, S> {
+    io: TokioIo<S>,
     pulse: &'a Pulse,
 }
 
-impl<'a> Patience<'a> {
-    pub(super) fn new(stream: TcpStream, pulse: &'a Pulse) -> Self {
+impl<'a, S> Patience<'a, S> {
+    pub(super) fn new(stream: S, pulse: &'a Pulse) -> Self {
         Self {
             io: TokioIo::new(stream),
             pulse,
         }
     }
 
-    pub(super) fn into_inner(self) -> TcpStream {
+    pub(super) fn into_inner(self) -> S {
         self.io.into_inner()
     }
 }
 
-impl Read for Patience<'_> {
+impl<S: AsyncRead + Unpin> Read for Patience<'_, S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -38,7 +38,7 @@ impl Read for Patience<'_> {
     }
 }
 
-impl Write for Patience<'_> {
+impl<S: AsyncWrite + Unpin> Write for Patience<'_, S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

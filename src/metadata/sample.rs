@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::model::{
     AddressScopes, Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance,
     InstanceId, MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId,
-    RouterKind, RouterPort, State, Subnet, SubnetId,
+    RouterKind, RouterPort, State, Subnet, SubnetId, Target,
 };
 use crate::plan::scope::{MetadataScope, Residents};
 
@@ -32,6 +32,7 @@ pub(super) fn scope(residents: Vec<Arc<Residents>>) -> MetadataScope {
     MetadataScope {
         listen: "169.254.169.254:80".parse().expect("address"),
         networks: residents.iter().map(|of| of.network).collect(),
+        of: Target::Network(NetworkId(Uuid::from_u128(1))),
         residents,
     }
 }

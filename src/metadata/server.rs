@@ -20,6 +20,7 @@ use super::guest::{House, answer};
 use super::limits::{Door, Seat};
 use super::patience::Patience;
 use super::pulse::{Late, Pulse};
+use super::rate::Rate;
 use super::{Counters, Error, Limits, Shared};
 use crate::complaint::Complaint;
 use crate::plan::scope::MetadataScope;
@@ -59,7 +60,9 @@ impl Server {
         if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
             debug!(%error, "answers may be slow: failed to set TCP_NODELAY");
         }
-        let house = Arc::new(House::new(scope, shared, http(&shared.limits)));
+        let limits = &shared.limits;
+        let rate = limits.rate.map(Rate::new);
+        let house = Arc::new(House::new(scope, shared, http(limits), rate));
         let task = tokio::spawn(accept(listener, Arc::clone(&house)));
         Self {
             house,
@@ -69,11 +72,7 @@ impl Server {
 
     /// Later requests are judged by this scope, those on open connections too.
     pub fn update(&self, scope: Arc<MetadataScope>) {
-        let networks = scope.networks.clone();
-        let before = self.house.scope.swap(scope);
-        if before.networks != networks {
-            self.house.learned.forget();
-        }
+        self.house.rescope(scope);
     }
 
     pub fn counters(&self) -> Counters {
@@ -96,7 +95,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-fn http(limits: &Limits) -> http1::Builder {
+pub(super) fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.header_read_timeout(None) // Ours is the pulse.
         .max_header_size(limits.head)
@@ -132,7 +131,7 @@ async fn accept(listener: TcpListener, house: Arc<House>) {
 }
 
 /// Errors of `accept` pass: they are of one connection, or of a full table (accept(2), "Error handling").
-async fn endure(error: &io::Error, crowded: &Complaint) {
+pub(super) async fn endure(error: &io::Error, crowded: &Complaint) {
     if matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset

@@ -17,6 +17,8 @@ pub enum Upstream {
     /// The model: its instances are served from this process.
     Local,
     Nova(NovaSettings),
+    /// The metadata role is another process on this host, which listens on this socket (Neutron's `metadata_proxy_socket`).
+    Agent(PathBuf),
 }
 
 /// Where Nova's metadata API is, and how it and we know each other.
@@ -34,6 +36,16 @@ pub struct NovaSettings {
     /// PEM files; our certificate is shown only if both are set.
     pub client_cert: Option<PathBuf>,
     pub client_key: Option<PathBuf>,
+}
+
+/// Where the metadata role serves processes that have not its settings: the reference's haproxys, and our own other roles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxySocket {
+    pub path: PathBuf,
+    pub mode: u32,
+    /// To whom it is given; without it, to whom its directory belongs.
+    pub user: Option<u32>,
+    pub group: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

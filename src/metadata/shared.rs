@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
+use super::agent::Agent;
 use super::limits::Budgets;
 use super::lookup::{self, Lookup};
 use super::nova::Nova;
@@ -29,6 +30,7 @@ pub struct Shared {
 pub(super) enum Source {
     Local,
     Nova(Nova),
+    Agent(Agent),
 }
 
 impl Shared {
@@ -67,6 +69,7 @@ impl Source {
         Ok(match upstream {
             Upstream::Local => Self::Local,
             Upstream::Nova(settings) => Self::Nova(Nova::new(settings)?),
+            Upstream::Agent(socket) => Self::Agent(Agent::new(socket.clone())),
         })
     }
 }

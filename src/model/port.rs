@@ -33,6 +33,16 @@ pub struct Port {
     pub revision: u64,
 }
 
+/// `device_id` of a DHCP port that the server keeps for whichever agent comes next.
+const RESERVED: &str = "reserved_dhcp_port";
+
+impl Port {
+    /// A DHCP port that no agent serves from now.
+    pub fn is_reserved(&self) -> bool {
+        self.owner == DeviceOwner::Dhcp && self.device == RESERVED
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedIp {
     pub subnet: SubnetId,

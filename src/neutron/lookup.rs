@@ -1,5 +1,6 @@
 //! Who has an address, for metadata: asked of the server where the model does not know (`metadata/agent.py: _get_ports`).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::json;
@@ -7,7 +8,14 @@ use serde_json::json;
 use super::bus::CallError;
 use super::decode;
 use super::server::Server;
-use crate::model::{InstanceId, NetworkId, ProjectId};
+use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
+
+/// Owners of a router's interfaces (`neutron_lib.constants.ROUTER_INTERFACE_OWNERS`).
+const INTERFACES: [&str; 3] = [
+    "network:router_interface",
+    "network:ha_router_replicated_interface",
+    "network:router_interface_distributed",
+];
 
 /// Asks the server about ports. Clones share the connection.
 #[derive(Debug, Clone)]
@@ -41,6 +49,17 @@ impl Ports {
             [port] => decode::machine(port),
             _ => None,
         })
+    }
+
+    /// The networks that a router has interfaces in.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn networks_of(&self, router: RouterId) -> Result<Vec<NetworkId>, CallError> {
+        let filters = json!({ "device_id": [router], "device_owner": INTERFACES });
+        let ports = self.0.ports(filters).await?;
+        let ids = ports.iter().filter_map(decode::network_of);
+        Ok(ids.collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 

@@ -15,6 +15,8 @@ mod l3;
 mod lookup;
 mod remarked;
 mod report;
+#[cfg(test)]
+mod sample;
 mod server;
 mod settings;
 
@@ -254,9 +256,9 @@ async fn hand_out(
 }
 
 /// A call that makes no sense: the caller is told as Python would tell it, and so is the operator, once.
-fn not_understood(remarked: &Remarked, method: &str, reply: Option<Reply>, error: &DecodeError) {
+fn not_understood(remarked: &Remarked, reply: Option<Reply>, error: &DecodeError) {
     let message = chain(error);
-    remarked.once(&method, &message);
+    remarked.once(&error.object, &message);
     if let Some(reply) = reply {
         reply.failed(Failure {
             class: "TypeError".into(),

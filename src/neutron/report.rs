@@ -41,8 +41,7 @@ impl Reporter {
                 agent = self.role.agent_type(),
                 "no state is reported, as configured; the server schedules nothing to an agent that it does not know"
             );
-            self.sync_due.notify_one();
-            return;
+            return self.watch().await;
         };
         let (mut known, mut session, mut failed) = (false, None, false);
         loop {
@@ -50,8 +49,8 @@ impl Reporter {
             let state = state(self.role, &self.settings, &self.counts.borrow(), !known);
             let pause = match self.server.report_state(interval, &state, &now()).await {
                 Ok(greeting) => {
-                    let revived = greeting.as_deref() == Some("revived");
-                    if !known || revived || session != Some(connected) {
+                    let news = is_news(greeting.as_deref());
+                    if !known || news || session != Some(connected) {
                         info!(
                             agent = self.role.agent_type(),
                             greeting = greeting.as_deref().unwrap_or("none"),
@@ -69,6 +68,15 @@ impl Reporter {
                 }
             };
             self.rest(pause, connected).await;
+        }
+    }
+
+    /// Without reports: each connection is a reason to ask.
+    async fn watch(&mut self) {
+        loop {
+            let session = self.connected().await;
+            self.sync_due.notify_one();
+            self.rest(Duration::MAX, session).await;
         }
     }
 
@@ -129,6 +137,11 @@ impl Role {
     }
 }
 
+/// The server had given us up, or forgotten us: what was ours may be another agent's, and what is ours now we must ask.
+fn is_news(greeting: Option<&str>) -> bool {
+    matches!(greeting, Some("revived" | "new"))
+}
+
 /// The inner `agent_state`; `first`: until a report has succeeded.
 fn state(role: Role, settings: &Settings, counts: &Counts, first: bool) -> Value {
     let mut configurations = configurations(role, settings);
@@ -185,4 +198,21 @@ fn now() -> String {
     OffsetDateTime::now_utc()
         .format(&format)
         .expect("a time of today has all of these parts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_given_up_or_forgotten_asks_for_everything() {
+        for (greeting, want) in [
+            (Some("revived"), true),
+            (Some("new"), true),
+            (Some("alive"), false),
+            (None, false),
+        ] {
+            assert_eq!(is_news(greeting), want, "{greeting:?}");
+        }
+    }
 }

@@ -142,8 +142,14 @@ pub(super) fn needs_data(port: &Port) -> bool {
     }
 }
 
+/// There is a subnet with DHCP that is isolated.
+pub fn has_isolated(network: &Network) -> bool {
+    let mut served = network.all_subnets().filter(|subnet| subnet.enable_dhcp);
+    served.any(|subnet| is_isolated(network, subnet))
+}
+
 /// No router port has the subnet's gateway address (`dhcp.py: get_isolated_subnets`).
-pub(super) fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
+fn is_isolated(network: &Network, subnet: &Subnet) -> bool {
     let at_gateway = |port: &&Arc<Port>| {
         let has_it = |fixed: &crate::model::FixedIp| {
             fixed.subnet == subnet.id && Some(fixed.ip) == subnet.gateway_ip
@@ -198,12 +204,13 @@ fn of_subnet(
 }
 
 /// The addresses of all DHCP ports on a subnet, ours and other hosts': each answers for the network's names. In the order
-/// of the ports' ids, which is Neutron's: every agent says the same.
+/// of the ports' ids, which is Neutron's: every agent says the same. Not those kept for an agent to come, which nobody
+/// answers from (Neutron's agent names them all the same).
 fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<Ipv4Addr> {
     let others = network
         .ports
         .values()
-        .filter(|port| port.owner == DeviceOwner::Dhcp);
+        .filter(|port| port.owner == DeviceOwner::Dhcp && !port.is_reserved());
     let by_id: BTreeMap<_, _> = others
         .chain(&network.dhcp_port)
         .map(|port| (port.id, port))

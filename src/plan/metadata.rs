@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use super::scope::{Claims, MetadataScope, Residents};
 use super::{Settings, Shared, dhcp};
-use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, State};
+use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, State, Target};
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -56,17 +56,19 @@ pub(super) fn of_network(
     known: &impl Shared,
 ) -> Option<MetadataScope> {
     dhcp::own_port(network).filter(|_| network.admin_state_up)?;
-    let mut isolated = network
-        .all_subnets()
-        .filter(|subnet| subnet.enable_dhcp && dhcp::is_isolated(network, subnet));
     let for_all = settings.metadata.network && is_for_metadata(network);
     let wanted = settings.metadata.force
-        || (settings.metadata.isolated && (for_all || isolated.next().is_some()));
+        || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));
     let mut networks = BTreeSet::from([network.id]);
-    if settings.metadata.network {
-        networks.extend(behind_its_router(state, network));
+    let mut of = Target::Network(network.id);
+    if let Some(first) = first_router(network).filter(|_| settings.metadata.network) {
+        networks.extend(behind_it(state, first));
+        if let Some(router) = first.device.parse().ok().filter(|_| for_all) {
+            of = Target::Router(RouterId(router));
+        }
     }
-    let scope = scope(SocketAddr::new(IpAddr::V4(V4), 80), networks, known);
+    let listen = SocketAddr::new(IpAddr::V4(V4), 80);
+    let scope = scope(listen, of, networks, known);
     (wanted && !scope.residents.is_empty()).then_some(scope)
 }
 
@@ -76,14 +78,18 @@ fn is_for_metadata(network: &Network) -> bool {
     subnets.any(|subnet| LINK_LOCAL.contains(&subnet.cidr))
 }
 
-/// The networks of the first router on it. That router may live on another host: its ports tell.
-fn behind_its_router(state: &State, network: &Network) -> Vec<NetworkId> {
-    let of_router = |port: &&Arc<Port>| port.owner == DeviceOwner::RouterInterface;
-    let Some(first) = network.ports.values().find(of_router) else {
-        return Vec::new();
-    };
+fn first_router(network: &Network) -> Option<&Arc<Port>> {
+    network.ports.values().find(is_router_port)
+}
+
+fn is_router_port(port: &&Arc<Port>) -> bool {
+    port.owner == DeviceOwner::RouterInterface
+}
+
+/// The networks of the router with this port. It may live on another host: its ports tell.
+fn behind_it(state: &State, first: &Port) -> Vec<NetworkId> {
     let has_it = |network: &&Arc<Network>| {
-        let mut ports = network.ports.values().filter(of_router);
+        let mut ports = network.ports.values().filter(is_router_port);
         ports.any(|port| port.device == first.device)
     };
     let networks = state.networks.values().filter(has_it);
@@ -99,16 +105,22 @@ pub(super) fn of_router(
     // Two legs in one network are still one network.
     let networks: BTreeSet<_> = router.interfaces.iter().map(|leg| leg.network).collect();
     let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), settings.metadata.port);
-    let scope = scope(listen, networks, known);
+    let scope = scope(listen, Target::Router(router.id), networks, known);
     let has_guests = !scope.residents.is_empty() || settings.metadata.lookup;
     (settings.metadata.routed && router.admin_state_up && has_guests).then_some(scope)
 }
 
-fn scope(listen: SocketAddr, networks: BTreeSet<NetworkId>, known: &impl Shared) -> MetadataScope {
+fn scope(
+    listen: SocketAddr,
+    of: Target,
+    networks: BTreeSet<NetworkId>,
+    known: &impl Shared,
+) -> MetadataScope {
     let residents = networks.iter().filter_map(|id| known.residents(*id));
     MetadataScope {
         listen,
         residents: residents.collect(),
         networks: networks.into_iter().collect(),
+        of,
     }
 }

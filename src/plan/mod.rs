@@ -24,12 +24,12 @@ use netns::spec::Ownership;
 
 use crate::model::{DevName, MacAddr, PortId, State, Target};
 
-pub use dhcp::{scope as dhcp_scope, shapes_scope};
+pub use dhcp::{has_isolated, scope as dhcp_scope, shapes_scope};
 pub use dns::zone;
 pub use metadata::residents;
 pub use names::{
-    gateway_device, is_ours, is_port_device, is_router_device, namespace, router_device,
-    tap_device, tap_of,
+    gateway_device, is_gateway_device, is_ours, is_port_device, is_router_device, namespace,
+    router_device, tap_device, tap_of,
 };
 pub use nat::leads_inside;
 pub use remark::{Remark, remarks};
@@ -98,6 +98,8 @@ pub trait Shared {
     fn dhcp(&self, network: crate::model::NetworkId) -> Option<Arc<scope::DhcpScope>>;
     fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
     fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
+    /// As [`has_isolated`] says.
+    fn has_isolated(&self, network: crate::model::NetworkId) -> bool;
 }
 
 /// Wants nothing, and owns all that may be ours: to look at what is there, not to be applied.

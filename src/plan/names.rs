@@ -53,6 +53,11 @@ pub fn gateway_device(port: PortId) -> DevName {
     cut("qg-", port)
 }
 
+/// `qg-`.
+pub fn is_gateway_device(device: &DevName) -> bool {
+    device.as_str().starts_with("qg-")
+}
+
 /// `qr-` or `qg-`.
 pub fn is_router_device(device: &DevName) -> bool {
     device.as_str().starts_with("qr-") || device.as_str().starts_with("qg-")

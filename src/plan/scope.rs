@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 
 pub use super::claims::Claims;
-use crate::model::{DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SubnetId};
+use crate::model::{DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SubnetId, Target};
 
 /// What a namespace serves.
 #[derive(Debug, Clone, Default)]
@@ -118,6 +118,8 @@ pub struct MetadataScope {
     pub residents: Vec<Arc<Residents>>,
     /// The same networks, also those whose residents are unknown here.
     pub networks: Vec<NetworkId>,
+    /// Whose guests these are to a metadata agent of its own.
+    pub of: Target,
 }
 
 /// Who lives at which address of a network.

@@ -88,7 +88,7 @@ impl Plug {
         let missing = ports.iter().filter(|port| !there.contains(&port.device));
         let missing: Vec<NewPort> = missing
             .filter(|_| !settings.veth)
-            .map(|port| new_port(port, port.device.clone(), true))
+            .map(|port| new_port(port, port.device.clone(), ns, true))
             .collect();
         if stale.is_empty() && missing.is_empty() {
             return Ok(());
@@ -164,7 +164,7 @@ impl Plug {
         let missing: Vec<NewPort> = ends
             .iter()
             .filter(|(end, _)| !works(end))
-            .map(|(end, port)| new_port(port, end.clone(), false))
+            .map(|(end, port)| new_port(port, end.clone(), ns, false))
             .collect();
         if missing.is_empty() {
             return Ok(());
@@ -190,14 +190,28 @@ impl Plug {
         switch.unplug(&both_names(&there)).await
     }
 
-    /// Ports of the switch that we made and that are none of `wanted`: their namespaces went without our doing.
-    pub async fn leftovers(&self, wanted: &[OwnPort]) -> Result<BTreeSet<DevName>, Error> {
+    /// Ports of the switch that we made and that are none of `wanted`: their namespaces went without our doing. `is_asked`
+    /// says of a port's namespace whether it counts.
+    pub async fn leftovers(
+        &self,
+        wanted: &[OwnPort],
+        is_asked: impl Fn(Option<&NsName>) -> bool,
+    ) -> Result<BTreeSet<DevName>, Error> {
         let Some(settings) = &self.switch else {
             return Ok(BTreeSet::new());
         };
         let wanted = both_names(wanted.iter().map(|port| &port.device));
-        let ours = Switch::connect(settings).await?.ours().await?;
-        Ok(ours.difference(&wanted).cloned().collect())
+        let ours = Switch::connect(settings).await?.ours().await?.into_iter();
+        let left = ours.filter(|(name, of)| !wanted.contains(name) && is_asked(of.as_ref()));
+        Ok(left.map(|(name, _)| name).collect())
+    }
+
+    /// The ports stay, and are somebody else's from now on.
+    pub async fn disown(&self) -> Result<(), Error> {
+        match &self.switch {
+            Some(settings) => Switch::connect(settings).await?.disown().await,
+            None => Ok(()),
+        }
     }
 
     /// Removes ports of the switch by name.
@@ -231,11 +245,12 @@ async fn fetch(home: &Namespace, ns: &Namespace, port: &OwnPort) -> Result<(), E
     Ok(())
 }
 
-fn new_port(port: &OwnPort, name: DevName, internal: bool) -> NewPort {
+fn new_port(port: &OwnPort, name: DevName, ns: &Namespace, internal: bool) -> NewPort {
     NewPort {
         name,
         id: port.id,
         mac: port.mac,
+        namespace: ns.place().to_string(),
         internal,
     }
 }

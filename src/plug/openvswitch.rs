@@ -13,7 +13,7 @@ use super::ovsdb::Session;
 use super::rows::{self, Fate, NewPort, Seen};
 use super::settings::OpenVswitch;
 use crate::chain;
-use crate::model::DevName;
+use crate::model::{DevName, NsName};
 
 /// ovs-vswitchd is asked how far it is: soon at first, since it mostly takes milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -44,6 +44,12 @@ impl<'a> Switch<'a> {
         } else {
             Err(self.no_bridge())
         }
+    }
+
+    /// From now on nothing here is ours.
+    pub(super) async fn disown(&mut self) -> Result<(), Error> {
+        self.session.transact(&rows::disown()).await?;
+        Ok(())
     }
 
     /// Removes ports by name, from any bridge; those that are not there are fine.
@@ -150,7 +156,7 @@ impl<'a> Switch<'a> {
         }
     }
 
-    pub(super) async fn ours(&mut self) -> Result<BTreeSet<DevName>, Error> {
+    pub(super) async fn ours(&mut self) -> Result<BTreeMap<DevName, Option<NsName>>, Error> {
         let mut rows = self.session.transact(&rows::look_for_ours()).await?;
         Ok(rows::ours(&mut rows))
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::ovsdb::Rows;
-use crate::model::{DevName, MacAddr, PortId};
+use crate::model::{DevName, MacAddr, NsName, PortId};
 use crate::plan::MARK;
 
 /// The VLAN on which nothing passes: until the L2 agent gives the port its network's, it must not be in anybody's. As the
@@ -15,6 +15,8 @@ const DEAD_VLAN: u16 = 4095;
 
 /// In `Port.external_ids`, which no agent reads: how we know ours again when their namespace has gone.
 const OWNER: &str = "owner";
+/// Beside it: for whom it was made. Processes with other roles have ports of ours, too.
+const NAMESPACE: &str = "namespace";
 
 /// A port to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub(super) struct NewPort {
     pub(super) name: DevName,
     pub(super) id: PortId,
     pub(super) mac: MacAddr,
+    pub(super) namespace: String,
     /// Open vSwitch makes the device itself.
     pub(super) internal: bool,
 }
@@ -91,14 +94,32 @@ pub(super) fn seen(names: &BTreeSet<DevName>, rows: &mut Rows) -> Seen {
 /// Asks for all ports that carry our mark, and what is in its answer.
 pub(super) fn look_for_ours() -> Vec<Value> {
     let ours = json!([["external_ids", "includes", ["map", [[OWNER, MARK]]]]]);
-    vec![select("Port", &ours, &["name"])]
+    vec![select("Port", &ours, &["name", "external_ids"])]
 }
 
-pub(super) fn ours(rows: &mut Rows) -> BTreeSet<DevName> {
-    let names = rows.selected().into_iter();
-    names
-        .filter_map(|row| DevName::new(row.get("name")?.as_str()?).ok())
+/// Each with its namespace.
+pub(super) fn ours(rows: &mut Rows) -> BTreeMap<DevName, Option<NsName>> {
+    let ports = rows.selected().into_iter();
+    ports
+        .filter_map(|row| {
+            let name = DevName::new(row.get("name")?.as_str()?).ok()?;
+            let namespace = row
+                .get("external_ids")
+                .and_then(|ids| of_map(ids, NAMESPACE));
+            Some((name, namespace.and_then(|name| NsName::new(name).ok())))
+        })
         .collect()
+}
+
+/// Our mark goes from all ports that carry it.
+pub(super) fn disown() -> Vec<Value> {
+    let mark = json!(["map", [[OWNER, MARK]]]);
+    let ours = json!([["external_ids", "includes", mark]]);
+    vec![mutate(
+        "Port",
+        &ours,
+        &json!([["external_ids", "delete", mark]]),
+    )]
 }
 
 /// Takes ports out of whatever bridge they are in. Nothing else holds on to their rows and those of their interfaces, so
@@ -137,7 +158,7 @@ pub(super) fn add(bridge: &str, ports: &[NewPort]) -> Vec<Value> {
             "tag": DEAD_VLAN,
             "vlan_mode": "trunk",
             "trunks": DEAD_VLAN,
-            "external_ids": ["map", [[OWNER, MARK]]],
+            "external_ids": ["map", [[OWNER, MARK], [NAMESPACE, port.namespace]]],
         });
         done.push(insert("Port", &row, &in_bridge));
         new.push(json!(["named-uuid", row]));
@@ -218,6 +239,13 @@ fn optional(value: &Value) -> Option<&Value> {
         Some([kind, Value::Array(values)]) if kind == "set" => values.first(),
         Some(_) => None,
     }
+}
+
+/// A value of a column that is a map.
+fn of_map<'v>(map: &'v Value, key: &str) -> Option<&'v str> {
+    let pairs = map.as_array()?.get(1)?.as_array()?.iter();
+    let mut pairs = pairs.filter_map(|pair| Some((pair.get(0)?, pair.get(1)?.as_str()?)));
+    pairs.find_map(|(name, value)| (name == key).then_some(value))
 }
 
 #[cfg(test)]

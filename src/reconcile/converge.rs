@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::aftermath::{self, Announcement};
 use super::services::{Ground, Rooms, ServeError, Served};
+use crate::adopt::{AdoptError, Predecessor};
 use crate::chain;
 use crate::model::{DevName, NsName, Target};
 use crate::plan::scope::Services;
@@ -24,6 +25,7 @@ pub(super) struct Kernel {
     /// One change of the host's namespace at a time: two targets may want the same bridge.
     pub(super) host_turn: Arc<Mutex<()>>,
     pub(super) plug: Arc<Plug>,
+    pub(super) predecessor: Option<Arc<Predecessor>>,
 }
 
 /// What came out of it.
@@ -67,6 +69,12 @@ pub(super) enum ConvergeError {
         ns: NsName,
         #[source]
         source: ServeError,
+    },
+    #[error("take over {ns} from another agent")]
+    Adopt {
+        ns: NsName,
+        #[source]
+        source: AdoptError,
     },
     #[error("delete namespace {ns}")]
     Delete {
@@ -128,6 +136,14 @@ pub(super) async fn converge(
         source,
     };
     trouble = unplugged.or(attached.err()).map(not_plugged).or(trouble);
+    let adopted = |result: Result<(), AdoptError>| {
+        let (ns, source) = (ns.clone(), result.err()?);
+        Some(ConvergeError::Adopt { ns, source })
+    };
+    if let Some(predecessor) = &kernel.predecessor {
+        let ended = predecessor.end_children(&namespace, target).await;
+        trouble = adopted(ended).or(trouble);
+    }
     let serving = served
         .settle(
             &namespace,
@@ -136,9 +152,14 @@ pub(super) async fn converge(
             rooms,
         )
         .await;
-    trouble = trouble.or(serving
-        .err()
-        .map(|source| ConvergeError::Serve { ns, source }));
+    trouble = trouble.or(serving.err().map(|source| ConvergeError::Serve {
+        ns: ns.clone(),
+        source,
+    }));
+    // Last: until now both translate, and the services wait for nothing.
+    if let Some(predecessor) = &kernel.predecessor {
+        trouble = trouble.or(adopted(predecessor.remove_rules(&namespace).await));
+    }
     aftermath::forget_flows(&namespace, &applied.steps).await;
     let announcement = Announcement::of(&namespace, &applied.steps);
     Ok(Converged {

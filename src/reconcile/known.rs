@@ -19,6 +19,7 @@ struct Entry {
     dhcp: Option<Arc<DhcpScope>>,
     zone: Arc<Zone>,
     residents: Arc<Residents>,
+    has_isolated: bool,
 }
 
 impl Known {
@@ -50,6 +51,7 @@ impl Entry {
             dhcp: plan::dhcp_scope(network, settings).map(Arc::new),
             zone: Arc::new(plan::zone(network, settings)),
             residents: Arc::new(plan::residents(network)),
+            has_isolated: plan::has_isolated(network),
         }
     }
 
@@ -107,6 +109,11 @@ impl Shared for Known {
         self.0
             .get(&network)
             .map(|entry| Arc::clone(&entry.residents))
+    }
+
+    fn has_isolated(&self, network: NetworkId) -> bool {
+        let entry = self.0.get(&network);
+        entry.is_some_and(|entry| entry.has_isolated)
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::adopt::Predecessor;
 use crate::chain;
 use crate::latest::Latest;
 use crate::model::{DevName, Event, Network, NetworkId, Report, Router, RouterId, State, Target};
@@ -130,6 +131,8 @@ pub struct Parts {
     pub rooms: Rooms,
     /// Fits `settings.plugging`.
     pub plug: Arc<Plug>,
+    /// `None`: nobody was here before us.
+    pub predecessor: Option<Arc<Predecessor>>,
     pub shared_state: Arc<ArcSwap<State>>,
     /// Told once everything known at start has been tried.
     pub ready: oneshot::Sender<()>,
@@ -153,6 +156,7 @@ impl Reconciler {
                 watcher: Arc::new(watcher),
                 host_turn: Arc::default(),
                 plug: parts.plug,
+                predecessor: parts.predecessor,
             },
             moves,
             rooms: parts.rooms,
@@ -211,6 +215,8 @@ impl Reconciler {
                 _ = look.tick() => self.look_at_all(),
             }
         }
+        // A save that is under way ends first: what it writes is older.
+        self.tasks.shutdown().await;
         self.save_now();
         info!("stopped; the data plane stays");
     }

@@ -6,6 +6,7 @@ use netns::{Namespace, Spec};
 use tracing::info;
 
 use crate::model::{DevName, NsName, State, Target};
+use crate::neutron::Role;
 use crate::plan::{self, MARK, OwnPort, Settings};
 use crate::plug::{self, Plug};
 
@@ -24,6 +25,13 @@ impl Default for Kinds {
 }
 
 impl Kinds {
+    pub fn of(roles: &BTreeSet<Role>) -> Self {
+        Self {
+            networks: roles.contains(&Role::Dhcp),
+            routers: roles.contains(&Role::L3),
+        }
+    }
+
     fn has(self, target: Target) -> bool {
         match target {
             Target::Network(_) => self.networks,
@@ -149,8 +157,18 @@ pub async fn sweep(home: &Namespace, plug: &Plug, wanted: &Wanted) -> Vec<SweepE
     errors
 }
 
+/// Ports of the switch that were made by who has these kinds, and that nothing wants.
+pub async fn ports_left(plug: &Plug, wanted: &Wanted) -> Result<BTreeSet<DevName>, plug::Error> {
+    let kinds = wanted.kinds;
+    let is_asked = |namespace: Option<&NsName>| match namespace.and_then(plan::is_ours) {
+        Some(target) => kinds.has(target),
+        None => kinds.networks && kinds.routers,
+    };
+    plug.leftovers(&wanted.ports, is_asked).await
+}
+
 async fn forget_ports(plug: &Plug, wanted: &Wanted) -> Result<(), plug::Error> {
-    let ports = plug.leftovers(&wanted.ports).await?;
+    let ports = ports_left(plug, wanted).await?;
     plug.remove(&ports).await?;
     if !ports.is_empty() {
         info!(

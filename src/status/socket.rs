@@ -1,7 +1,7 @@
 //! The unix socket: one question and one answer per connection, each one line of JSON. Owner and group may connect.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::debug;
 
 use super::{Ask, Reply};
+use crate::unix;
 
 /// Where a question goes: the one who knows answers by the sender.
 pub type Asked = (Ask, oneshot::Sender<Reply>);
@@ -25,7 +26,7 @@ const CONNECTIONS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     #[error(
-        "listen on {path} for status questions: {source}; is the directory there and writable, and nothing else of this name in it?"
+        "listen on {path} for status questions: {source}; is the directory there and writable, and nothing else of this name in it? (--socket names another place)"
     )]
     Listen { path: PathBuf, source: io::Error },
     #[error("ask the daemon at {path}: {source}; {}", advice(source))]
@@ -39,35 +40,42 @@ pub enum SocketError {
     Answer { path: PathBuf, reason: String },
 }
 
+/// Listens until it is dropped; then the path is free, so that one that is left tells of a daemon that broke.
+#[derive(Debug)]
+pub struct Listener {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Somebody may have removed it.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
 /// Takes the path, a stale socket in its place is removed: the state directory's lock says that we are alone.
-pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+pub fn listen(path: &Path) -> Result<Listener, SocketError> {
     let failed = |source| SocketError::Listen {
         path: path.to_owned(),
         source,
     };
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).map_err(failed)?;
-    }
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(failed)?,
-        // Anything else of this name is not ours: binding says that it is there.
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let listener = UnixListener::bind(path).map_err(failed)?;
+    let listener = unix::listen(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
-    Ok(listener)
+    Ok(Listener {
+        listener,
+        path: path.to_owned(),
+    })
 }
 
 /// Answers for ever; ends by being dropped.
-pub async fn serve(listener: UnixListener, asked: mpsc::Sender<Asked>) {
+pub async fn serve(listener: Listener, asked: mpsc::Sender<Asked>) {
     let places = std::sync::Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await {
+        let stream = match listener.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 debug!(%error, "status connection not accepted");

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,7 @@ fn answer(line: &str) -> Option<(f64, u32)> {
 #[derive(Debug)]
 pub struct TcpStreaming {
     stop: Arc<AtomicBool>,
+    echoed: Arc<AtomicU64>,
     client: JoinHandle<StreamReport>,
 }
 
@@ -135,11 +136,30 @@ pub fn tcp_stream(from: &Guest, to: &Guest, address: Ipv4Addr, port: u16) -> Tcp
         .inside(move || TcpStream::connect_timeout(&SocketAddr::from((address, port)), PATIENCE))
         .unwrap_or_else(|e| panic!("connect to {address}:{port}: {e}"));
     let client_stop = Arc::clone(&stop);
-    let client = std::thread::spawn(move || stream(&mut connection, &client_stop));
-    TcpStreaming { stop, client }
+    let echoed = Arc::new(AtomicU64::new(0));
+    let client_echoed = Arc::clone(&echoed);
+    let client = std::thread::spawn(move || stream(&mut connection, &client_stop, &client_echoed));
+    TcpStreaming {
+        stop,
+        echoed,
+        client,
+    }
 }
 
 impl TcpStreaming {
+    /// Waits until so many more numbers have come back.
+    #[track_caller]
+    pub fn goes_on(&self, count: u64) {
+        let wanted = self.echoed.load(Ordering::Relaxed) + count;
+        let came = wait_until(PATIENCE, || self.echoed.load(Ordering::Relaxed) >= wanted);
+        assert!(came, "the stream stands still");
+    }
+
+    /// Waits until the stream breaks by itself, or has stalled for long, and reports.
+    pub fn ended(self) -> StreamReport {
+        self.client.join().unwrap()
+    }
+
     /// Ends the stream and reports.
     pub fn stop(self) -> StreamReport {
         self.stop.store(true, Ordering::Relaxed);
@@ -156,7 +176,7 @@ fn wait_until_accepted(listener: &TcpListener, stop: &AtomicBool) -> Option<TcpS
     accepted.map(|(connection, _)| connection)
 }
 
-fn stream(connection: &mut TcpStream, stop: &AtomicBool) -> StreamReport {
+fn stream(connection: &mut TcpStream, stop: &AtomicBool, echoed: &AtomicU64) -> StreamReport {
     connection.set_nodelay(true).unwrap();
     // A stall is measured; one this long is a break.
     connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -186,6 +206,7 @@ fn stream(connection: &mut TcpStream, stop: &AtomicBool) -> StreamReport {
             break;
         }
         report.echoed += 1;
+        echoed.store(report.echoed, Ordering::Relaxed);
         report.longest_stall = report.longest_stall.max(sent.elapsed());
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -31,12 +31,13 @@ fn flags_of_the_agents_are_understood() {
             .replace("LOG", &log)
             .replace('\0', "LOG_LOCAL");
         let flags = flags.replace("DIR", &tree.0.display().to_string());
-        // What refuses the start comes late: the flags have been understood, and the log is where they say.
+        // What refuses the start comes late, and before anything is made or asked: the flags have been understood, and the log
+        // is where they say.
         let files = format!(
             "--config-file={neutron} --config-file {}",
             tree.path("dhcp_agent.ini")
         );
-        let state = tree.path("state");
+        let state = tree.no_directory();
         let args = words(&format!(
             "{files} {flags} --state-dir {state} --socket {state}/s"
         ));
@@ -57,7 +58,7 @@ fn an_agents_name_takes_its_role_alone() {
         ("neutron-dhcp-agent", false),
         ("neutron-metadata-agent", false),
     ] {
-        let state = tree.path("state");
+        let state = tree.no_directory();
         let more = words(&format!("--state-dir {state} --socket {state}/s"));
         let (status, _, errors) = run_as(name, &[args.clone(), more].concat());
         assert_eq!(status, Some(1), "{errors}");

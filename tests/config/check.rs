@@ -45,7 +45,7 @@ fn warnings(loaded: &Loaded) -> Vec<String> {
 fn nova(configured: &Configured) -> (&str, u16) {
     match &configured.metadata.upstream {
         Upstream::Nova(nova) => (&nova.host, nova.port),
-        Upstream::Local => panic!("no Nova"),
+        Upstream::Local | Upstream::Agent(_) => panic!("no Nova"),
     }
 }
 

@@ -20,6 +20,13 @@ use warren::neutron::Role;
 struct Tree(PathBuf);
 
 impl Tree {
+    /// A file where a state directory is wanted: no daemon starts with that.
+    fn no_directory(&self) -> String {
+        let path = self.path("state");
+        fs::write(&path, "").unwrap();
+        path
+    }
+
     fn new(name: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

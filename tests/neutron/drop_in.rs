@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{HttpAnswer, wait_for};
 
-const FILES: [&str; 8] = [
+pub(crate) const FILES: [&str; 8] = [
     "--config-file",
     "/etc/neutron/neutron.conf",
     "--config-file",
@@ -20,7 +20,7 @@ const FILES: [&str; 8] = [
 ];
 
 /// As soon as the server has heard of all three of its agents.
-fn warren(cloud: &Cloud, node: &Node) -> Service {
+pub(crate) fn warren(cloud: &Cloud, node: &Node) -> Service {
     let mut warren = node.warren_start(&[&["run"], &FILES[..]].concat());
     for binary in [
         "neutron-dhcp-agent",

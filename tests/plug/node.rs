@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use warren::model::{Event, State, Target};
 use warren::plan::{self, Settings};
 use warren::plug::{Driver, Plug};
+use warren::reconcile::sweep::Kinds;
 use warren::reconcile::{Parts, Reconciler, Rooms, Word};
 use warren::status::{Ask, Convergence, Reply, SourceView, Status, socket};
 use warren::store::Store;
@@ -30,13 +31,18 @@ pub(crate) struct Node {
 impl Node {
     /// From what an earlier one has kept.
     pub(crate) fn start(driver: Driver) -> Self {
-        std::fs::create_dir_all(STATE_DIR).unwrap();
+        Self::start_as(driver, Kinds::default(), STATE_DIR)
+    }
+
+    /// With a state of its own, as another process for some kinds alone.
+    pub(crate) fn start_as(driver: Driver, kinds: Kinds, state_dir: &str) -> Self {
+        std::fs::create_dir_all(state_dir).unwrap();
         let plug = Plug::new(driver);
         let settings = Settings {
             plugging: plug.plugging(),
             ..Settings::default()
         };
-        let store = Store::open(STATE_DIR.as_ref()).unwrap();
+        let store = Store::open(state_dir.as_ref()).unwrap();
         let (stored, _) = store.load();
         let shared_state = Arc::new(ArcSwap::from_pointee(State::default()));
         let of_metadata = metadata::MetadataSettings {
@@ -56,7 +62,8 @@ impl Node {
             shared_state,
             ready: oneshot::channel().0,
             reports: None,
-            kinds: Default::default(),
+            predecessor: None,
+            kinds,
         };
         let (words, heard) = mpsc::channel(8);
         let (questions, asked) = mpsc::channel(8);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use warren::model::Event;
 use warren::plug::{Driver, OpenVswitch, OvsdbAddress, OvsdbTls};
+use warren::reconcile::sweep::Kinds;
 
 use crate::node::Node;
 use crate::tenant::{self, BLUE, DHCP, DHCP_MAC, R1, ROUTER, dhcp_namespace, router_namespace};
@@ -338,4 +339,41 @@ fn a_port_that_fails() {
         assert_eq!(get("Port", &taken, "tag"), "4095");
         node.stop().await;
     });
+}
+
+/// Two processes, each with a role: what one does not know of is the other's, and stays.
+#[test]
+fn a_sweep_leaves_another_roles_internal_ports() {
+    on_a_host(
+        "openvswitch::a_sweep_leaves_another_roles_internal_ports",
+        || sweep_of_routers(false, "qr-"),
+    );
+}
+
+#[test]
+fn a_sweep_leaves_another_roles_pairs() {
+    on_a_host("openvswitch::a_sweep_leaves_another_roles_pairs", || {
+        sweep_of_routers(true, "tap")
+    });
+}
+
+async fn sweep_of_routers(veth: bool, prefix: &str) {
+    start_database();
+    start_switch();
+    add_bridge();
+    let node = Node::with_tenant(driver(unix(), veth)).await;
+    node.converged(2).await;
+    node.stop().await;
+    let dhcp = format!("ovs-vsctl get Port tap{DHCP} tag");
+    let router = format!("ovs-vsctl get Port {prefix}{ROUTER} tag");
+    sh(&format!("{dhcp} && {router}"));
+    let kinds = Kinds {
+        networks: false,
+        routers: true,
+    };
+    let other = Node::start_as(driver(unix(), veth), kinds, "/run/other");
+    other.say(vec![Event::Complete]).await;
+    eventually(&format!("! {router}")).await;
+    sh(&format!("{dhcp} && ip -n {} link show", dhcp_namespace()));
+    other.stop().await;
 }

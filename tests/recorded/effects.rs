@@ -337,6 +337,10 @@ impl Shared for Known<'_> {
     fn residents(&self, _: NetworkId) -> Option<Arc<Residents>> {
         Some(Arc::new(plan::residents(self.0)))
     }
+
+    fn has_isolated(&self, _: NetworkId) -> bool {
+        plan::has_isolated(self.0)
+    }
 }
 
 fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {

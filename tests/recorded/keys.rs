@@ -302,8 +302,8 @@ const NOT_NEEDED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "envelope",
-        &["versioned_object.namespace", "versioned_object.changes"],
-        "the same for all; what changed is compared here",
+        &["versioned_object.namespace"],
+        "the same for all",
     ),
     (
         "add_arp_entry del_arp_entry",

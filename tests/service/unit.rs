@@ -42,12 +42,26 @@ const TAKEN: [(&str, &str); 11] = [
     ("WatchdogSec", "30"),
 ];
 
+/// The same daemon beside Neutron.
+const NEUTRON: &str = include_str!("../../conf/warren-neutron.service");
+
+/// Settings that differ there, on purpose.
+const OTHERS: [&str; 3] = [
+    "CapabilityBoundingSet",
+    "ConfigurationDirectory",
+    "ExecStart",
+];
+
 /// The settings of `[Service]`.
 pub(crate) struct Unit(BTreeMap<&'static str, &'static str>);
 
 impl Unit {
     pub(crate) fn read() -> Self {
-        let (_, service) = FILE.split_once("[Service]\n").unwrap();
+        Self::of(FILE)
+    }
+
+    fn of(file: &'static str) -> Self {
+        let (_, service) = file.split_once("[Service]\n").unwrap();
         let (service, _) = service.split_once("\n[Install]").unwrap();
         let lines = service.lines().map(str::trim);
         let settings = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -117,4 +131,23 @@ fn every_setting_is_tried_or_taken_on_purpose() {
     for setting in TRIED {
         unit.get(setting);
     }
+}
+
+#[test]
+fn the_unit_beside_neutron_is_as_narrow() {
+    let (unit, mut neutron) = (Unit::read(), Unit::of(NEUTRON));
+    let mut same = neutron.capabilities();
+    let more = same.split_off(unit.capabilities().len());
+    assert_eq!(same, unit.capabilities());
+    // For directories that belong to another user, and processes of another's.
+    assert_eq!(more, ["dac_override", "chown", "sys_ptrace", "kill"]);
+    let start = neutron.get("ExecStart").split_whitespace();
+    let start = start.map(|word| word.replace("/usr/bin/warren", "warren").into());
+    assert!(warren::cli::Arguments::from_command_line(start).is_ok());
+    let mut alone = unit.0;
+    for other in OTHERS {
+        alone.remove(other);
+        neutron.0.remove(other);
+    }
+    assert_eq!(neutron.0, alone);
 }

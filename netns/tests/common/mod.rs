@@ -128,9 +128,9 @@ impl Monitor {
                 .push(command.args(words).stdout(output).spawn().unwrap());
             monitor.files.push(file);
         }
-        // The kernel itself has afterthoughts (carriers, link-local addresses): wait for silence.
+        // The kernel itself has afterthoughts (carriers, link-local addresses), a second late: wait for a longer silence.
         let mut quiet = 0;
-        while quiet < 5 {
+        while quiet < 12 {
             std::thread::sleep(Duration::from_millis(100));
             let heard = monitor.heard().len();
             quiet = if heard == monitor.heard_before {
@@ -144,9 +144,15 @@ impl Monitor {
     }
 
     fn heard(&self) -> String {
-        self.files
+        let all: String = self
+            .files
             .iter()
             .map(|file| std::fs::read_to_string(file).unwrap())
+            .collect();
+        // What multicast groups map to, the kernel notes and forgets by itself.
+        let of_others = |line: &&str| line.starts_with("[NEIGH]") && line.contains("NOARP");
+        all.split_inclusive('\n')
+            .filter(|line| !of_others(line))
             .collect()
     }
 

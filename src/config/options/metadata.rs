@@ -5,6 +5,8 @@ use super::{ALL, Known, METADATA, options};
 use crate::config::value::Kind::{Bool, Choice, Host, Int, List, Secret, Text};
 use crate::config::value::LONG;
 
+const MODES: &[&str] = &["deduce", "user", "group", "all"];
+
 options! {
     METADATA_AGENT ["DEFAULT"]
     // name                             type                default             roles   treatment   what it does, or why not
@@ -16,12 +18,12 @@ options! {
     "nova_client_cert",                 Text,               "",                 METADATA, H, "PEM file of our certificate; goes with nova_client_priv_key";
     "nova_client_priv_key",             Text,               "",                 METADATA, H, "PEM file of its key";
     "metadata_proxy_shared_secret",     Secret,             "",                 METADATA, H, "signs instances' ids for Nova, which has the same; empty: a warning";
-    "metadata_proxy_socket",            Text,               "$state_path/metadata_proxy", ALL, H, "only reported to the server: there is no such socket";
-    "metadata_proxy_socket_mode",       Text,               "deduce",           METADATA, I, "there is no such socket";
-    "metadata_proxy_user",              Text,               "",                 ALL,    I, "there is no proxy process";
-    "metadata_proxy_group",             Text,               "",                 ALL,    I, "there is no proxy process";
+    "metadata_proxy_socket",            Text,               "$state_path/metadata_proxy", ALL, H, "where the process with the metadata role listens for the others on this host, and for haproxys of Neutron's agents";
+    "metadata_proxy_socket_mode",       Choice(MODES),      "deduce",           METADATA, H, "who may connect there; deduce never means all: the socket is given to metadata_proxy_user or to its directory's owner";
+    "metadata_proxy_user",              Text,               "",                 ALL,    H, "whose that socket is, by name or number; empty: its directory's owner";
+    "metadata_proxy_group",             Text,               "",                 ALL,    H, "its group, in the same way";
     "metadata_workers",                 Int(0, LONG),       "-",                METADATA, I, "the daemon's own threads serve metadata";
-    "metadata_backlog",                 Int(1, LONG),       "4096",             METADATA, I, "there is no such socket";
+    "metadata_backlog",                 Int(1, LONG),       "4096",             METADATA, I, "1024 connections may wait there";
     "metadata_proxy_watch_log",         Bool,               "-",                ALL,    I, "there is no proxy process; gone in 11.0";
     "wsgi_default_pool_size",           Int(0, LONG),       "100",              METADATA, I, "of Python's HTTP server";
     "wsgi_keep_alive",                  Bool,               "true",             METADATA, I, "of Python's HTTP server";

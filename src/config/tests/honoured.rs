@@ -10,7 +10,7 @@ use crate::plug::{Driver, OvsdbAddress};
 fn nova(configured: &Configured) -> &NovaSettings {
     match &configured.metadata.upstream {
         Upstream::Nova(nova) => nova,
-        Upstream::Local => panic!("no Nova"),
+        Upstream::Local | Upstream::Agent(_) => panic!("no Nova"),
     }
 }
 

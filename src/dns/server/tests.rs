@@ -310,7 +310,7 @@ fn no_more_wait_than_may() {
             Some(2),
             "the namespace's"
         );
-        assert!(start.elapsed() < Duration::from_millis(300), "at once");
+        assert!(start.elapsed() < Duration::from_secs(1), "at once");
         let counters = ground.server.counters();
         assert_eq!((counters.forwarded, counters.forward_repeated), (5, 3));
         assert_eq!(counters.forward_full, 2);
@@ -498,15 +498,16 @@ fn a_flooded_network_leaves_others_their_turn() {
         let blue = Ground::elsewhere("blue", |_| vec![], &silent).await;
         blue.asks(question(0, "web.demo")).await; // neighbours have found each other
         let flood = red.flood(question(1, "web.demo")).await;
-        let mut slowest = Duration::ZERO;
-        for id in 0..200 {
+        let (mut slowest, mut asked) = (Duration::ZERO, 0);
+        // Until it was a flood.
+        while asked < 200 || red.server.counters().queries < 1000 {
             let start = Instant::now();
-            let reply = blue.asks(question(id, "web.demo")).await;
+            let reply = blue.asks(question(asked, "web.demo")).await;
             assert_eq!(reply[3] & 15, 0);
             slowest = slowest.max(start.elapsed());
+            asked += 1;
         }
         drop(flood);
-        assert!(red.server.counters().queries > 1000, "it was a flood");
         assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     });
 }

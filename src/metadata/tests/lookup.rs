@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::{Answer as Said, Found, Lookup};
+use super::super::{Answer as Said, Found, Lookup, Networks};
 use super::nova::{Stub, status};
 use super::*;
-use crate::model::{InstanceId, NetworkId, ProjectId};
+use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
 
 const LATE: &str = "127.0.1.3";
 
@@ -36,6 +36,10 @@ impl Server {
 }
 
 impl Lookup for Server {
+    fn networks(&self, _router: RouterId) -> Networks<'_> {
+        Box::pin(async { Ok(vec![NetworkId(uuid::Uuid::from_u128(1))]) })
+    }
+
     fn who<'a>(&'a self, networks: &'a [NetworkId], address: IpAddr) -> Said<'a> {
         Box::pin(async move {
             assert_eq!(networks, [NetworkId(uuid::Uuid::from_u128(1))]);

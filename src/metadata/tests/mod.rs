@@ -1,6 +1,7 @@
 //! The server over real sockets, in an empty network namespace per test: guests are addresses of `lo`, Nova is a stub.
 #![allow(clippy::unwrap_used)] // In a test a panic is the report.
 
+mod agent;
 mod guests;
 mod limits;
 mod local;

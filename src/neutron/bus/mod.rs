@@ -33,7 +33,7 @@ mod replies;
 mod reply;
 mod request;
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 mod seen;
 mod session;
 mod settings;

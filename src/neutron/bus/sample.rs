@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Broker, Failover, Login, Password, Queues, Retry, Settings};
 
-pub(super) fn settings() -> Settings {
+pub(in crate::neutron) fn settings() -> Settings {
     Settings {
         brokers: vec![Broker {
             host: "127.0.0.1".to_owned(),

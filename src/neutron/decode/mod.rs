@@ -20,7 +20,7 @@ use std::fmt;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::model::{InstanceId, ProjectId};
+use crate::model::{InstanceId, NetworkId, ProjectId};
 
 pub use naming::Naming;
 pub use network::network;
@@ -73,6 +73,15 @@ pub fn machine(port: &Value) -> Option<(InstanceId, ProjectId)> {
     };
     let project = text("project_id").or_else(|| text("tenant_id"))?;
     Some((InstanceId(text("device_id")?), ProjectId(project)))
+}
+
+/// The network that a port dict is of.
+pub fn network_of(port: &Value) -> Option<NetworkId> {
+    port.get("network_id")?
+        .as_str()?
+        .parse()
+        .ok()
+        .map(NetworkId)
 }
 
 impl Remark {

@@ -42,7 +42,8 @@ impl Errands {
         known.given = None;
     }
 
-    /// It has been asked about, with all others.
+    /// It has been asked about, with all others. Whoever waits to ask would hear something newer, and need not wait any
+    /// longer: the server answers.
     pub(super) fn add_given(
         &mut self,
         network: NetworkId,
@@ -50,12 +51,23 @@ impl Errands {
         asked: Moment,
         now: Instant,
     ) {
-        // Somebody who waits to ask would hear something newer.
-        self.waiting.entry(network).or_insert(Errand {
+        let new = Errand {
             urgency: Urgency::Network,
             not_before: now,
             given: Some((dict, asked)),
-        });
+        };
+        let errand = self.waiting.entry(network).or_insert(new);
+        errand.not_before = errand.not_before.min(now);
+    }
+
+    /// It waits, or is under way.
+    pub(super) fn has(&self, network: NetworkId) -> bool {
+        self.waiting.contains_key(&network) || self.running.contains_key(&network)
+    }
+
+    /// Those that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = NetworkId> {
+        self.waiting.keys().copied()
     }
 
     pub(super) fn forget(&mut self, network: NetworkId) {
@@ -97,10 +109,6 @@ impl Errands {
         *failures += 1;
         self.running.remove(&network);
         self.add(network, Urgency::Network, now + pause);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty()
     }
 
     pub(super) fn running(&self) -> usize {

@@ -1,7 +1,8 @@
 //! What notices said of ports while an older answer was still under way. The answer then takes it in, so that what came
-//! later is not undone. Pure.
+//! later is not undone. Of each port the newest word is kept. Pure.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::model::{DeviceOwner, Network, NetworkId, Port, PortId};
@@ -11,7 +12,7 @@ pub(super) type Moment = u64;
 
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    entries: VecDeque<(Moment, NetworkId, Change)>,
+    entries: BTreeMap<(NetworkId, PortId), (Moment, Change)>,
     now: Moment,
 }
 
@@ -27,15 +28,22 @@ impl Journal {
     }
 
     pub(super) fn note(&mut self, network: NetworkId, change: Change) {
-        self.entries.push_back((self.now, network, change));
+        match self.entries.entry((network, change.port())) {
+            Entry::Vacant(entry) => _ = entry.insert((self.now, change)),
+            Entry::Occupied(mut entry) => {
+                let (at, known) = entry.get_mut();
+                *at = self.now;
+                if !known.is_later_than(&change) {
+                    *known = change;
+                }
+            }
+        }
         self.now += 1;
     }
 
     /// No answer that was asked for before `moment` is still to come.
     pub(super) fn forget_before(&mut self, moment: Moment) {
-        while self.entries.front().is_some_and(|(at, ..)| *at < moment) {
-            self.entries.pop_front();
-        }
+        self.entries.retain(|_, (at, _)| *at >= moment);
     }
 
     /// Brings a network that was asked for at `since` up to now.
@@ -44,14 +52,29 @@ impl Journal {
         let later = self
             .entries
             .iter()
-            .filter(|(at, of, _)| *at >= since && *of == id);
-        for (.., change) in later {
+            .filter(|((of, _), (at, _))| *at >= since && *of == id);
+        for (_, (_, change)) in later {
             change.apply(network);
         }
     }
 }
 
 impl Change {
+    fn port(&self) -> PortId {
+        match self {
+            Self::Put(port) => port.id,
+            Self::Gone(id) => *id,
+        }
+    }
+
+    /// Though `other` came after it.
+    fn is_later_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Put(known), Self::Put(new)) => known.revision > new.revision,
+            _ => false,
+        }
+    }
+
     /// False: it says nothing new. A port that is known in a later revision stays as it is; of one that
     /// tells no revision the newest word counts (`dhcp/agent.py: DhcpPluginApi`'s cache does the same).
     pub(super) fn apply(&self, network: &mut Network) -> bool {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
 use super::bus::{CallError, Notice};
@@ -36,8 +36,15 @@ use tombs::Tombs;
 
 /// Networks asked about at once: the server answers some in parallel, and others want to be answered, too.
 const PARALLEL: usize = 8;
-/// After a call about ready ports that failed.
-const READY_AGAIN: Duration = Duration::from_secs(1);
+/// After a call about ready ports that failed, and after one that released a port; doubled with each failure in a row.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Calls about ready ports at once: an answer that is lost holds up one of them for a minute or two.
+const TELLING: usize = 4;
+/// What the server calls a failure that lasts until somebody frees an address.
+const NO_ADDRESS: &str = "IpAddressGenerationFailure";
+/// What it says to who does not host the network: it is gone, or going.
+const NO_NETWORK: &str = "NetworkNotFound";
 
 /// What the role is made of.
 #[derive(Debug)]
@@ -69,12 +76,20 @@ pub(super) struct Dhcp {
     tasks: JoinSet<Done>,
     /// Of each network that is asked about: it stops when the network goes.
     asking: BTreeMap<NetworkId, AbortHandle>,
+    /// Networks on which there was no address for us: a port that goes may leave one.
+    starved: BTreeSet<NetworkId>,
     /// When the answer to everything was asked for, while that is under way.
     syncing: Option<Moment>,
     sync_again: Option<Instant>,
-    telling_ready: bool,
+    /// The last one began then.
+    sync_began: Option<Instant>,
+    /// What notices said since then: a network became ours, or is not ours any more. The answer may be older.
+    meanwhile: BTreeMap<NetworkId, bool>,
+    telling: usize,
+    ready_failures: u32,
     ready_again: Option<Instant>,
-    synced_once: bool,
+    /// Networks of the first full sync that have not had their turn yet.
+    unsettled: Option<BTreeSet<NetworkId>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +97,8 @@ enum Done {
     Synced(Result<Vec<Value>, CallError>),
     Asked(NetworkId, Moment, Result<Option<Box<Asked>>, AskError>),
     ToldReady(Vec<(Urgency, PortId)>, Result<(), CallError>),
-    Released,
+    /// With false the port may be there still.
+    Released(NetworkId, bool),
 }
 
 /// A network that we are to serve.
@@ -112,6 +128,56 @@ enum AskError {
     },
 }
 
+/// What to do about a network that could not be asked about, or has no port of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Nothing: news of it will come if it can be served after all.
+    Leave,
+    /// Nothing until an address is freed.
+    Starved,
+    AgainQuietly,
+    Again,
+}
+
+impl AskError {
+    fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call { source, .. }
+            | Self::Port {
+                source: PortError::Call(source),
+                ..
+            } => Some(source),
+            Self::Answer(_) | Self::Port { .. } => None,
+        }
+    }
+
+    /// `dhcp/agent.py: call_driver`
+    fn verdict(&self) -> Verdict {
+        match self.call() {
+            Some(CallError::Remote(failure)) if failure.class == NO_ADDRESS => Verdict::Starved,
+            Some(CallError::Remote(failure)) if failure.class.starts_with(NO_NETWORK) => {
+                Verdict::AgainQuietly
+            }
+            None if matches!(
+                self,
+                Self::Port {
+                    source: PortError::Refused,
+                    ..
+                }
+            ) =>
+            {
+                Verdict::Leave
+            }
+            _ => Verdict::Again,
+        }
+    }
+
+    /// Nobody has looked at it yet.
+    fn is_transient(&self) -> bool {
+        self.call().is_some_and(CallError::is_transient)
+    }
+}
+
 impl Dhcp {
     /// `known`: what the last run served, until the server has been asked.
     pub(super) fn new(parts: Parts, known: BTreeMap<NetworkId, Arc<Network>>) -> Self {
@@ -125,11 +191,15 @@ impl Dhcp {
             leaving: BTreeSet::new(),
             tasks: JoinSet::new(),
             asking: BTreeMap::new(),
+            starved: BTreeSet::new(),
             syncing: None,
             sync_again: None,
-            telling_ready: false,
+            sync_began: None,
+            meanwhile: BTreeMap::new(),
+            telling: 0,
+            ready_failures: 0,
             ready_again: None,
-            synced_once: false,
+            unsettled: None,
         };
         dhcp.count();
         dhcp
@@ -148,9 +218,9 @@ impl Dhcp {
                     None => return,
                 },
                 reports = reports.take() => self.reported(reports),
-                () = sync_due.notified() => self.sync_again = Some(Instant::now()),
-                Some(done) = self.tasks.join_next() => match done {
-                    Ok(done) => self.done(done).await,
+                () = sync_due.notified() => self.sync_at(Instant::now()),
+                Some(done) = self.tasks.join_next_with_id() => match done {
+                    Ok((task, done)) => self.done(task, done).await,
                     Err(error) if error.is_cancelled() => {}
                     Err(error) => self.broken(&error),
                 },
@@ -160,9 +230,16 @@ impl Dhcp {
     }
 
     fn start_due(&mut self) {
+        if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty)
+            && let Some(synced) = self.parts.synced.take()
+        {
+            let _ = synced.send(()); // fails only when nobody waits for it
+        }
         let now = Instant::now();
         if self.syncing.is_none() && self.sync_again.is_some_and(|due| due <= now) {
             self.sync_again = None;
+            self.sync_began = Some(now);
+            self.meanwhile.clear();
             self.syncing = Some(self.journal.now());
             let server = self.parts.server.clone();
             self.tasks
@@ -174,9 +251,9 @@ impl Dhcp {
             };
             self.ask(id, errand);
         }
-        let may_tell = !self.telling_ready && self.ready_again.is_none_or(|due| due <= now);
-        if may_tell && self.ready.is_due() {
-            self.telling_ready = true;
+        let may_tell = self.ready_again.is_none_or(|due| due <= now);
+        while may_tell && self.telling < TELLING && self.ready.is_due() {
+            self.telling += 1;
             self.ready_again = None;
             let (server, ports) = (self.parts.server.clone(), self.ready.take());
             self.tasks.spawn(async move {
@@ -188,17 +265,25 @@ impl Dhcp {
     }
 
     fn next_wake(&self) -> Instant {
-        let far = Instant::now() + self.parts.settings.dhcp.resync_interval.max(READY_AGAIN);
+        let far = Instant::now() + self.parts.settings.dhcp.resync_interval.max(TELL_AGAIN);
         let errand = self
             .errands
             .next_due()
             .filter(|_| self.errands.running() < PARALLEL);
         let sync = self.sync_again.filter(|_| self.syncing.is_none());
-        let ready = self.ready_again.filter(|_| !self.telling_ready);
+        let ready = self.ready_again.filter(|_| self.telling < TELLING);
         [errand, sync, ready]
             .into_iter()
             .flatten()
             .fold(far, Instant::min)
+    }
+
+    /// Everything is asked for at `when`, unless that is due sooner; never more often than configured.
+    fn sync_at(&mut self, when: Instant) {
+        let throttle = self.parts.settings.dhcp.resync_throttle;
+        let not_before = self.sync_began.map_or(when, |began| began + throttle);
+        let when = when.max(not_before);
+        self.sync_again = Some(self.sync_again.map_or(when, |due| due.min(when)));
     }
 
     fn ask(&mut self, id: NetworkId, errand: Errand) {
@@ -214,52 +299,81 @@ impl Dhcp {
         self.asking.insert(id, task);
     }
 
-    async fn done(&mut self, done: Done) {
+    async fn done(&mut self, task: Id, done: Done) {
         match done {
             Done::Synced(Ok(dicts)) => self.synced(dicts).await,
             Done::Synced(Err(error)) => {
                 self.syncing = None;
-                let pause = self.parts.settings.dhcp.resync_interval;
-                warn!(error = %chain(&error), retry_ms = pause.as_millis(), "not all networks could be asked for; what was known is served on");
-                self.sync_again = Some(Instant::now() + pause);
+                self.parts.remarked.once(&"all networks", &chain(&error));
+                self.sync_at(Instant::now() + self.parts.settings.dhcp.resync_interval);
             }
             Done::Asked(id, since, asked) => {
-                self.asking.remove(&id);
-                self.asked(id, since, asked).await;
-            }
-            Done::ToldReady(ports, told) => {
-                self.telling_ready = false;
-                if let Err(error) = told {
-                    warn!(error = %chain(&error), ports = ports.len(), "ports not told ready; told again until the server takes it");
-                    self.ready.failed(ports);
-                    self.ready_again = Some(Instant::now() + READY_AGAIN);
+                // Else the network went when the answer was there already.
+                if self.asking.get(&id).is_some_and(|own| own.id() == task) {
+                    self.asking.remove(&id);
+                    self.asked(id, since, asked).await;
                 }
             }
-            Done::Released => {}
+            Done::ToldReady(ports, Ok(())) => {
+                self.telling -= 1;
+                self.ready_failures = 0;
+                debug!(ports = ports.len(), "told ready");
+            }
+            Done::ToldReady(ports, Err(error)) => {
+                self.telling -= 1;
+                self.parts.remarked.once(&"ready ports", &chain(&error));
+                self.ready.failed(ports);
+                let pause = TELL_AGAIN.saturating_mul(1 << self.ready_failures.min(16));
+                self.ready_failures += 1;
+                self.ready_again = Some(Instant::now() + pause.min(LONGEST_PAUSE));
+            }
+            Done::Released(id, false)
+                if !self.networks.contains_key(&id) && !self.errands.has(id) =>
+            {
+                self.release(id);
+            }
+            Done::Released(..) => {}
         }
-        if self.synced_once
-            && self.errands.is_empty()
-            && let Some(synced) = self.parts.synced.take()
-        {
-            let _ = synced.send(()); // fails only when nobody waits for it
-        }
-        let oldest = self.errands.oldest().into_iter().chain(self.syncing).min();
+        let oldest = self.oldest_question();
         self.journal
             .forget_before(oldest.unwrap_or_else(|| self.journal.now()));
+    }
+
+    /// When the oldest answer that is still to come was asked for.
+    fn oldest_question(&self) -> Option<Moment> {
+        self.errands.oldest().into_iter().chain(self.syncing).min()
+    }
+
+    /// Only an answer that is still to come needs it.
+    fn note(&mut self, network: NetworkId, change: Change) {
+        if self.oldest_question().is_some() {
+            self.journal.note(network, change);
+        }
+    }
+
+    /// It had its turn in the first full sync.
+    fn settled(&mut self, id: NetworkId) {
+        if let Some(unsettled) = &mut self.unsettled {
+            unsettled.remove(&id);
+        }
     }
 
     /// A task panicked: that is a bug, and its network is asked for again.
     fn broken(&mut self, error: &JoinError) {
         error!(%error, "a task of the DHCP role broke; this is a bug, please report it");
-        let finished = self.asking.extract_if(.., |_, task| task.is_finished());
-        for (id, _) in finished {
-            let first = self.parts.settings.dhcp.resync_interval;
+        let first = self.parts.settings.dhcp.resync_interval;
+        let asking = self.asking.iter();
+        let own = asking.filter(|(_, task)| task.id() == error.id());
+        if let Some(id) = own.map(|(id, _)| *id).next() {
+            self.asking.remove(&id);
             self.errands.failed(id, first, Instant::now());
+            self.settled(id);
+            return;
         }
-        if self.syncing.take().is_some() {
-            self.sync_again = Some(Instant::now() + self.parts.settings.dhcp.resync_interval);
-        }
-        self.telling_ready = false;
+        // One of the others: which, nobody knows any more.
+        self.syncing = None;
+        self.telling = 0;
+        self.sync_at(Instant::now() + first);
     }
 
     /// All of this host's networks: others that we know are not ours any more.
@@ -270,21 +384,26 @@ impl Dhcp {
         let mut named = BTreeSet::new();
         for dict in dicts {
             // One without an id can't be told from another; nothing is served of it.
-            if let Some(id) = decode::id(&dict) {
-                named.insert(NetworkId(id));
-                self.errands.add_given(NetworkId(id), dict, asked, now);
+            let Some(id) = decode::id(&dict).map(NetworkId) else {
+                continue;
+            };
+            if self.meanwhile.get(&id) != Some(&false) {
+                named.insert(id);
+                self.errands.add_given(id, dict, asked, now);
             }
         }
-        let gone: Vec<NetworkId> = self
-            .networks
-            .keys()
-            .filter(|id| !named.contains(id))
-            .copied()
-            .collect();
+        let is_gone = |id: &NetworkId| {
+            !named.contains(id) && self.meanwhile.get(id).is_none_or(|is_ours| !is_ours)
+        };
+        let known = self.networks.keys().copied().chain(self.errands.waiting());
+        let gone: BTreeSet<NetworkId> = known.filter(is_gone).collect();
         for id in gone {
+            self.errands.forget(id);
             self.disable(id).await;
         }
-        self.synced_once = true;
+        if self.parts.synced.is_some() {
+            self.unsettled = Some(named);
+        }
     }
 
     async fn asked(
@@ -313,6 +432,8 @@ impl Dhcp {
                 for port in self.tombs.among(&network) {
                     network.ports.remove(&port);
                 }
+                self.settled(id);
+                self.starved.remove(&id);
                 let all = network.ports.keys().copied();
                 for port in all.chain(network.dhcp_port.as_ref().map(|own| own.id)) {
                     self.ready.wait(id, port, Urgency::Network);
@@ -325,18 +446,32 @@ impl Dhcp {
             }
             Ok(None) => {
                 self.errands.done(id);
+                self.settled(id);
                 self.disable(id).await;
             }
-            Err(AskError::Port {
-                source: source @ PortError::Refused,
-                network,
-            }) => {
-                debug!(%network, error = %chain(&source), "not served from here");
-                self.errands.done(id);
-            }
             Err(error) => {
-                self.parts.remarked.once(&id, &chain(&error));
-                self.errands.failed(id, first, Instant::now());
+                if !error.is_transient() {
+                    self.settled(id);
+                }
+                let verdict = error.verdict();
+                match verdict {
+                    Verdict::Leave | Verdict::AgainQuietly => {
+                        debug!(network = %id, error = %chain(&error), "not served from here");
+                    }
+                    Verdict::Starved | Verdict::Again => {
+                        self.parts.remarked.once(&id, &chain(&error));
+                    }
+                }
+                match verdict {
+                    Verdict::Again | Verdict::AgainQuietly => {
+                        self.errands.failed(id, first, Instant::now());
+                    }
+                    Verdict::Leave => self.errands.done(id),
+                    Verdict::Starved => {
+                        self.errands.done(id);
+                        self.starved.insert(id);
+                    }
+                }
             }
         }
     }
@@ -352,16 +487,17 @@ impl Dhcp {
                     self.take_in(queued.notice).await;
                 }
             }
-            Err(error) => {
-                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error)
-            }
+            Err(error) => not_understood(&self.parts.remarked, notice.reply, &error),
         }
     }
 
     async fn take_in(&mut self, notice: DhcpNotice) {
         let now = Instant::now();
         match notice {
-            DhcpNotice::NetworkScheduled(id) => self.errands.add(id, Urgency::Now, now),
+            DhcpNotice::NetworkScheduled(id) => {
+                self.meanwhile(id, true);
+                self.errands.add(id, Urgency::Now, now);
+            }
             DhcpNotice::NetworkUpdated {
                 network,
                 admin_state_up: true,
@@ -370,21 +506,16 @@ impl Dhcp {
                 network,
                 admin_state_up: false,
             }
-            | DhcpNotice::NetworkGone(network) => {
-                if let Some(asking) = self.asking.remove(&network) {
-                    asking.abort();
-                    self.errands.done(network);
-                }
-                self.errands.forget(network);
-                self.disable(network).await;
-            }
+            | DhcpNotice::NetworkGone(network) => self.drop_network(network).await,
             DhcpNotice::SubnetChanged { network, .. } => {
                 self.errands.add(network, Urgency::Now, now);
             }
             DhcpNotice::SubnetGone { subnet, network } => {
                 let has = |known: &&Arc<Network>| known.all_subnets().any(|own| own.id == subnet);
                 let known = self.networks.values().find(has).map(|known| known.id);
-                if let Some(id) = known.or(network) {
+                // One that is just being asked about may still have it in the answer.
+                let asked = network.filter(|id| self.errands.has(*id));
+                if let Some(id) = known.or(asked) {
                     self.errands.add(id, Urgency::Now, now);
                 }
             }
@@ -393,8 +524,31 @@ impl Dhcp {
                 self.put_port(port.value).await;
             }
             DhcpNotice::PortGone { port, network, .. } => self.drop_port(port, network).await,
-            DhcpNotice::AgentUpdated { .. } => self.sync_again = Some(now),
+            DhcpNotice::AgentUpdated { .. } => self.sync_at(now),
         }
+    }
+
+    /// Told since everything was asked for.
+    fn meanwhile(&mut self, id: NetworkId, is_ours: bool) {
+        if self.syncing.is_some() {
+            self.meanwhile.insert(id, is_ours);
+        }
+    }
+
+    async fn drop_network(&mut self, id: NetworkId) {
+        self.meanwhile(id, false);
+        self.settled(id);
+        self.errands.forget(id);
+        self.starved.remove(&id);
+        if let Some(asking) = self.asking.remove(&id) {
+            asking.abort();
+            self.errands.done(id);
+            if !self.networks.contains_key(&id) {
+                // A port of ours may just have been made.
+                self.release(id);
+            }
+        }
+        self.disable(id).await;
     }
 
     async fn put_port(&mut self, port: Port) {
@@ -403,13 +557,17 @@ impl Dhcp {
         }
         let (id, network) = (port.id, port.network);
         let change = Change::Put(Arc::new(port));
-        self.journal.note(network, change.clone());
+        self.note(network, change.clone());
         let Some(known) = self.networks.get(&network) else {
             // Not ours, or asked for just now: then the answer has it, or takes it in.
             return;
         };
-        if known.dhcp_port.as_ref().is_some_and(|own| own.id == id) {
-            self.errands.add(network, Urgency::Now, Instant::now());
+        let own = known.dhcp_port.as_ref().filter(|own| own.id == id);
+        if let (Some(own), Change::Put(port)) = (own, &change) {
+            // What we caused ourselves is no news.
+            if own.revision < port.revision || own.fixed_ips != port.fixed_ips {
+                self.errands.add(network, Urgency::Now, Instant::now());
+            }
             return;
         }
         if let Change::Put(port) = &change
@@ -432,7 +590,10 @@ impl Dhcp {
             None => self.networks.values().find(has).map(|known| known.id),
         };
         let Some(id) = id else { return };
-        self.journal.note(id, Change::Gone(port));
+        self.note(id, Change::Gone(port));
+        if self.starved.remove(&id) {
+            self.errands.add(id, Urgency::Now, Instant::now());
+        }
         let own = |known: &Arc<Network>| known.dhcp_port.as_ref().is_some_and(|own| own.id == port);
         if self.networks.get(&id).is_some_and(own) {
             self.errands.add(
@@ -491,10 +652,12 @@ impl Dhcp {
         let server = self.parts.server.clone();
         let device = self.parts.naming.dhcp_device(id);
         self.tasks.spawn(async move {
-            if let Err(error) = server.release_dhcp_port(id, &device).await {
-                debug!(network = %id, error = %chain(&error), "own port not released");
-            }
-            Done::Released
+            let Err(error) = server.release_dhcp_port(id, &device).await else {
+                return Done::Released(id, true);
+            };
+            debug!(network = %id, error = %chain(&error), "own port not released");
+            tokio::time::sleep(TELL_AGAIN).await;
+            Done::Released(id, !error.is_transient())
         });
     }
 

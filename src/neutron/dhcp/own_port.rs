@@ -6,10 +6,7 @@ use std::sync::Arc;
 use super::super::bus::CallError;
 use super::super::decode::{self, DecodeError, Naming};
 use super::super::server::{PortChange, Server, WantedIp};
-use crate::model::{DeviceOwner, Network, Port, PortId, SubnetId};
-
-/// `device_id` of a port that was kept for whichever agent comes next.
-const RESERVED: &str = "reserved_dhcp_port";
+use crate::model::{Network, Port, PortId, SubnetId};
 
 /// The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -114,9 +111,10 @@ fn next(network: &Network, wanted: &BTreeSet<SubnetId>, refused: &BTreeSet<PortI
             .map(|&subnet| WantedIp { subnet, ip: None });
         return Step::Update(own.id, PortChange::FixedIps(kept.chain(new).collect()));
     }
-    let reserved = network.ports.values().find(|port| {
-        port.owner == DeviceOwner::Dhcp && port.device == RESERVED && !refused.contains(&port.id)
-    });
+    let reserved = network
+        .ports
+        .values()
+        .find(|port| port.is_reserved() && !refused.contains(&port.id));
     match reserved {
         Some(port) => Step::Update(port.id, PortChange::DeviceId(String::new())),
         None => Step::Create,

@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, ProjectId, Subnet, SubnetId};
+use crate::neutron::bus::Failure;
+use crate::neutron::sample;
 
 fn id(n: u128) -> Uuid {
     Uuid::from_u128(n)
@@ -216,4 +218,253 @@ fn deleted_ports_are_remembered_for_a_day() {
         tombs.add(PortId(id(1000 + n)), now + Duration::from_secs(86_402));
     }
     assert!(!tombs.has(young), "bounded");
+}
+
+#[test]
+fn a_full_sync_ends_the_waiting_of_what_failed() {
+    let (mut errands, now) = (Errands::default(), Instant::now());
+    let net = NetworkId(id(1));
+    for _ in 0..5 {
+        errands.failed(net, Duration::from_secs(5), now);
+    }
+    assert!(errands.next(now, 0).is_none());
+    errands.add_given(net, json!({}), 0, now);
+    let (_, errand) = errands.next(now, 0).expect("the server answers again");
+    assert!(errand.given.is_none(), "it asks itself");
+}
+
+#[test]
+fn the_journal_holds_one_word_of_each_port() {
+    let mut journal = Journal::default();
+    let net = NetworkId(id(1));
+    for revision in [3, 5, 4] {
+        let put = Change::Put(Arc::new(port(5, &format!("10.0.0.{revision}"), revision)));
+        journal.note(net, put);
+    }
+    let mut answer = network([port(5, "10.0.0.2", 2)]);
+    journal.catch_up(&mut answer, 2);
+    let taken = answer.ports.get(&PortId(id(5))).expect("it is there");
+    assert_eq!(taken.revision, 5, "the newest, though an older came last");
+    journal.note(net, Change::Gone(PortId(id(5))));
+    journal.catch_up(&mut answer, 0);
+    assert!(answer.ports.is_empty());
+    journal.forget_before(journal.now());
+    let mut answer = network([port(5, "10.0.0.2", 2)]);
+    journal.catch_up(&mut answer, 0);
+    assert_eq!(answer.ports.len(), 1, "forgotten");
+}
+
+#[test]
+fn errors_are_taken_as_the_reference_agent_takes_them() {
+    let remote = |class: &str| {
+        CallError::Remote(Failure {
+            class: class.into(),
+            module: String::new(),
+            message: String::new(),
+        })
+    };
+    let network = NetworkId(id(1));
+    let port = |source| AskError::Port { network, source };
+    let lost = || CallError::Lost {
+        topic: String::new(),
+        method: String::new(),
+    };
+    for (name, error, want, transient) in [
+        ("conflict", port(PortError::Refused), Verdict::Leave, false),
+        (
+            "no address",
+            port(PortError::Call(remote("IpAddressGenerationFailure"))),
+            Verdict::Starved,
+            false,
+        ),
+        (
+            "no network",
+            port(PortError::Call(remote("NetworkNotFound"))),
+            Verdict::AgainQuietly,
+            false,
+        ),
+        (
+            "another failure",
+            port(PortError::Call(remote("DBDeadlock"))),
+            Verdict::Again,
+            false,
+        ),
+        (
+            "no answer",
+            AskError::Call {
+                network,
+                source: lost(),
+            },
+            Verdict::Again,
+            true,
+        ),
+        (
+            "no answer",
+            port(PortError::Call(lost())),
+            Verdict::Again,
+            true,
+        ),
+    ] {
+        assert_eq!(error.verdict(), want, "{name}");
+        assert_eq!(error.is_transient(), transient, "{name}");
+    }
+}
+
+/// The role, and what it says to the loop. Nobody answers it.
+fn role() -> (Dhcp, mpsc::Receiver<Vec<Event>>) {
+    let settings = sample::settings();
+    let (events, said) = mpsc::channel(1000);
+    let parts = Parts {
+        server: sample::server(&settings),
+        naming: Arc::new(Naming::new(&settings.host, "")),
+        settings,
+        notices: mpsc::channel(1).1,
+        events,
+        reports: Arc::default(),
+        sync_due: Arc::default(),
+        counts: watch::Sender::default(),
+        synced: Some(tokio::sync::oneshot::channel().0),
+        remarked: Remarked::default(),
+    };
+    (Dhcp::new(parts, BTreeMap::new()), said)
+}
+
+fn asked(network: Network) -> Result<Option<Box<Asked>>, AskError> {
+    Ok(Some(Box::new(Asked {
+        network,
+        remarks: Vec::new(),
+        trouble: None,
+    })))
+}
+
+/// A full sync is under way.
+fn syncing(role: &mut Dhcp) {
+    role.sync_at(Instant::now());
+    role.start_due();
+    assert!(role.syncing.is_some());
+}
+
+#[tokio::test]
+async fn what_became_ours_during_a_full_sync_stays() {
+    let (mut role, _said) = role();
+    let (scheduled, other) = (NetworkId(id(1)), NetworkId(id(2)));
+    role.networks.insert(
+        other,
+        Arc::new(Network {
+            id: other,
+            ..network([])
+        }),
+    );
+    syncing(&mut role);
+    role.take_in(DhcpNotice::NetworkScheduled(scheduled)).await;
+    role.start_due();
+    role.asked(scheduled, 0, asked(network([]))).await;
+    role.synced(Vec::new()).await;
+    assert!(
+        role.networks.contains_key(&scheduled),
+        "the answer is older"
+    );
+    assert!(!role.networks.contains_key(&other), "not ours any more");
+}
+
+#[tokio::test]
+async fn what_went_during_a_full_sync_stays_gone() {
+    let (mut role, _said) = role();
+    let net = NetworkId(id(1));
+    syncing(&mut role);
+    role.take_in(DhcpNotice::NetworkGone(net)).await;
+    role.synced(vec![json!({"id": net})]).await;
+    assert!(!role.errands.has(net), "the answer is older");
+}
+
+#[tokio::test]
+async fn an_answer_about_a_network_that_went_meanwhile_is_dropped() {
+    let (mut role, mut said) = role();
+    let net = NetworkId(id(1));
+    role.take_in(DhcpNotice::NetworkScheduled(net)).await;
+    role.start_due();
+    let task = role.asking.get(&net).expect("it is asked about").id();
+    role.take_in(DhcpNotice::NetworkGone(net)).await;
+    // The answer had come, but nobody had looked at it yet.
+    role.done(task, Done::Asked(net, 0, asked(network([]))))
+        .await;
+    assert!(role.networks.is_empty());
+    assert!(said.try_recv().is_err(), "nothing is served");
+}
+
+#[tokio::test]
+async fn a_network_that_fails_does_not_hold_up_the_first_full_sync() {
+    let (mut role, _said) = role();
+    let (good, bad) = (NetworkId(id(1)), NetworkId(id(2)));
+    syncing(&mut role);
+    role.synced(vec![json!({"id": good}), json!({"id": bad})])
+        .await;
+    role.asked(good, 0, asked(network([]))).await;
+    role.start_due();
+    assert!(role.parts.synced.is_some(), "one had no turn yet");
+    let error = decode::network(&json!({"id": bad}), &role.parts.naming);
+    role.asked(bad, 0, Err(error.expect_err("it says little").into()))
+        .await;
+    role.start_due();
+    assert!(role.parts.synced.is_none(), "told");
+}
+
+#[tokio::test]
+async fn only_news_of_our_own_port_are_asked_about() {
+    let (mut role, _said) = role();
+    let mut own = port(9, "10.0.0.2", 3);
+    own.owner = DeviceOwner::Dhcp;
+    let known = Network {
+        dhcp_port: Some(Arc::new(own.clone())),
+        ..network([])
+    };
+    let net = known.id;
+    role.networks.insert(net, Arc::new(known));
+    role.put_port(own.clone()).await;
+    assert!(!role.errands.has(net), "what we caused ourselves");
+    role.put_port(Port { revision: 4, ..own }).await;
+    assert!(role.errands.has(net));
+}
+
+#[tokio::test]
+async fn a_subnet_of_a_network_that_is_not_ours_is_ignored() {
+    let (mut role, _said) = role();
+    let net = NetworkId(id(1));
+    let gone = |network| DhcpNotice::SubnetGone {
+        subnet: SubnetId(id(10)),
+        network: Some(network),
+    };
+    role.take_in(gone(net)).await;
+    assert!(!role.errands.has(net));
+    role.networks.insert(net, Arc::new(network([])));
+    role.take_in(gone(net)).await;
+    assert!(role.errands.has(net));
+}
+
+#[tokio::test]
+async fn without_a_question_under_way_nothing_is_kept() {
+    let (mut role, _said) = role();
+    let net = network([]);
+    role.networks.insert(net.id, Arc::new(net));
+    for n in 100..400 {
+        role.put_port(port(n, &format!("10.0.{}.{}", n / 200, n % 200), 1))
+            .await;
+    }
+    assert_eq!(role.journal.now(), 0);
+    assert!(role.networks[&NetworkId(id(1))].ports.len() > 200);
+}
+
+#[tokio::test]
+async fn a_failed_sync_does_not_put_off_one_that_is_due() {
+    let (mut role, _said) = role();
+    syncing(&mut role);
+    role.sync_at(Instant::now());
+    let due = role.sync_again.expect("asked for");
+    let error = CallError::Lost {
+        topic: String::new(),
+        method: String::new(),
+    };
+    let task = tokio::spawn(async {}).id();
+    role.done(task, Done::Synced(Err(error))).await;
+    assert_eq!(role.sync_again, Some(due));
 }

@@ -1,5 +1,5 @@
-//! Routers that the server has to be asked about. Two lanes, each with one question under way: who waits for a change
-//! does not wait for a full sync. What both ask about is taken from whoever asked last. Pure: the time is passed in.
+//! Routers that the server has to be asked about. Two lanes: who waits for a change does not wait for a full sync. What
+//! two questions are about is taken from the later one. Pure: the time is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -17,15 +17,29 @@ pub(super) enum Lane {
     Sync,
 }
 
+impl Lane {
+    /// Questions under way. An answer that is lost is waited for a minute or two; others pass it by.
+    fn width(self) -> usize {
+        match self {
+            Self::Notice => 8,
+            Self::Sync => 1,
+        }
+    }
+}
+
+/// Questions are counted.
+pub(super) type Question = u64;
+
 #[derive(Debug, Default)]
 pub(super) struct Errands {
     waiting: BTreeMap<RouterId, (Lane, Instant)>,
-    /// When each lane's question was asked, counted in questions.
-    running: BTreeMap<Lane, (u64, BTreeSet<RouterId>)>,
+    running: BTreeMap<Question, (Lane, BTreeSet<RouterId>)>,
+    /// Which routers there are, while that is asked.
+    listing: Option<Question>,
     /// The newest question whose answer about a router was taken, or that it was told gone after.
-    taken: BTreeMap<RouterId, u64>,
+    taken: BTreeMap<RouterId, Question>,
     failures: BTreeMap<RouterId, u32>,
-    questions: u64,
+    questions: Question,
 }
 
 impl Errands {
@@ -42,11 +56,8 @@ impl Errands {
         self.trim();
     }
 
-    /// A lane that is free, and what to ask there.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(Lane, BTreeSet<RouterId>)> {
-        let free = [Lane::Notice, Lane::Sync]
-            .into_iter()
-            .filter(|lane| !self.running.contains_key(lane));
+    /// A lane with room, and what to ask there.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(Question, BTreeSet<RouterId>)> {
         let due = |lane: Lane| -> BTreeSet<RouterId> {
             let due = self
                 .waiting
@@ -54,31 +65,33 @@ impl Errands {
                 .filter(|(_, (of, not_before))| *of == lane && *not_before <= now);
             due.map(|(id, _)| *id).take(MOST).collect()
         };
-        let (lane, ids) = free
+        let (lane, ids) = [Lane::Notice, Lane::Sync]
+            .into_iter()
+            .filter(|lane| self.has_room(*lane))
             .map(|lane| (lane, due(lane)))
             .find(|(_, ids)| !ids.is_empty())?;
         for id in &ids {
             self.waiting.remove(id);
         }
         self.questions += 1;
-        self.running.insert(lane, (self.questions, ids.clone()));
-        Some((lane, ids))
+        self.running.insert(self.questions, (lane, ids.clone()));
+        Some((self.questions, ids))
     }
 
     /// When [`Errands::next`] may have something that it has not now.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let free = self
+        let open = self
             .waiting
             .values()
-            .filter(|(lane, _)| !self.running.contains_key(lane));
-        free.map(|(_, not_before)| *not_before).min()
+            .filter(|(lane, _)| self.has_room(*lane));
+        open.map(|(_, not_before)| *not_before).min()
     }
 
-    /// The lane is free again; answers which of the answers are newer than what was taken before.
-    pub(super) fn done(&mut self, lane: Lane, answered: &[RouterId]) -> BTreeSet<RouterId> {
-        let Some((question, _)) = self.running.remove(&lane) else {
+    /// Answers which of the answers are newer than what was taken before.
+    pub(super) fn done(&mut self, question: Question, answered: &[RouterId]) -> BTreeSet<RouterId> {
+        if self.running.remove(&question).is_none() {
             return BTreeSet::new();
-        };
+        }
         let newer = |id: &RouterId| self.taken.get(id).is_none_or(|taken| *taken < question);
         let newer: BTreeSet<RouterId> = answered.iter().copied().filter(newer).collect();
         for id in &newer {
@@ -86,6 +99,39 @@ impl Errands {
         }
         self.trim();
         newer
+    }
+
+    /// Which routers there are is asked from now on.
+    pub(super) fn list(&mut self) {
+        self.questions += 1;
+        self.listing = Some(self.questions);
+    }
+
+    /// The answer to that: of those that we know and that it did not name, those that are gone. About others
+    /// something newer is known, or will be.
+    pub(super) fn listed(&mut self, unnamed: BTreeSet<RouterId>) -> BTreeSet<RouterId> {
+        let Some(listing) = self.listing.take() else {
+            return BTreeSet::new();
+        };
+        let later = |id: &RouterId| {
+            let taken = self.taken.get(id).is_some_and(|taken| *taken > listing);
+            let noticed = matches!(self.waiting.get(id), Some((Lane::Notice, _)));
+            let mut asked = self.running.range(listing..);
+            taken || noticed || asked.any(|(_, (_, ids))| ids.contains(id))
+        };
+        let gone: BTreeSet<RouterId> = unnamed.into_iter().filter(|id| !later(id)).collect();
+        for id in &gone {
+            self.waiting.remove(id);
+            self.failures.remove(id);
+            self.taken.insert(*id, listing);
+        }
+        self.trim();
+        gone
+    }
+
+    /// Those that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = RouterId> {
+        self.waiting.keys().copied()
     }
 
     pub(super) fn succeeded(&mut self, router: RouterId) {
@@ -102,20 +148,22 @@ impl Errands {
 
     /// What was under way will not be answered.
     pub(super) fn all_failed(&mut self, again: Instant) {
-        for (lane, (_, ids)) in std::mem::take(&mut self.running) {
+        self.listing = None;
+        for (_, (lane, ids)) in std::mem::take(&mut self.running) {
             for id in ids {
                 self.add(id, lane, again);
             }
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty()
+    fn has_room(&self, lane: Lane) -> bool {
+        let running = self.running.values().filter(|(of, _)| *of == lane);
+        running.count() < lane.width()
     }
 
     /// With nothing under way there is nothing that could come too late.
     fn trim(&mut self) {
-        if self.running.is_empty() {
+        if self.running.is_empty() && self.listing.is_none() {
             self.taken.clear();
         }
     }

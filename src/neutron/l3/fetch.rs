@@ -33,6 +33,17 @@ pub(super) enum FetchError {
     Answer(#[from] DecodeError),
 }
 
+impl FetchError {
+    /// Nobody has looked at it yet.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Call { source, .. } => source.is_transient(),
+            Self::Forwardings { source, .. } => source.is_transient(),
+            Self::Answer(_) => false,
+        }
+    }
+}
+
 /// What became of the question about one router; `None`: it is not this host's.
 pub(super) type Fetched = (RouterId, Result<Option<Box<Decoded<Router>>>, FetchError>);
 

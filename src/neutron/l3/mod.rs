@@ -1,10 +1,12 @@
 //! The L3 agent's part towards the server (`agent/l3/agent.py`): which routers are ours, what they are like, and how
 //! their floating IPs are. Routers that live on one host; others are named and left alone.
 //!
-//! `fetch` what the server says of routers | `errands` which router is asked about next | `statuses` of floating IPs
+//! `fetch` what the server says of routers | `errands` which router is asked about next | `statuses` of floating IPs,
+//! `outbox` what of these the server does not know yet
 
 mod errands;
 mod fetch;
+mod outbox;
 mod statuses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::bus::{CallError, Notice};
 use super::decode::{self, L3Notice};
@@ -25,16 +27,15 @@ use crate::chain;
 use crate::latest::Latest;
 use crate::model::{Event, NetworkId, Report, Router, RouterId, RouterKind};
 
-use errands::{Errands, Lane};
-use fetch::{Fetched, fetch};
+use errands::{Errands, Lane, Question};
+use fetch::{FetchError, Fetched, fetch};
+use outbox::Outbox;
 use statuses::{Statuses, Told};
 
-/// After a call about floating IPs that failed.
-const TELL_AGAIN: Duration = Duration::from_secs(2);
 /// A failing router's first pause.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// Calls about floating IPs at once.
-const TELLING: usize = 8;
+/// Between two full syncs.
+const THROTTLE: Duration = Duration::from_secs(1);
 
 /// What the role is made of.
 #[derive(Debug)]
@@ -58,21 +59,21 @@ pub(super) struct L3 {
     routers: BTreeMap<RouterId, Arc<Router>>,
     errands: Errands,
     sync_again: Option<Instant>,
+    /// The last one began then.
+    sync_began: Option<Instant>,
     asking_all: bool,
-    synced_once: bool,
+    /// Routers of the first full sync that have not had their turn yet.
+    unsettled: Option<BTreeSet<RouterId>>,
     /// What the server was told of each router's floating IPs.
     told: BTreeMap<RouterId, Told>,
-    /// What it still has to be told.
-    to_tell: BTreeMap<RouterId, Statuses>,
-    telling: BTreeSet<RouterId>,
-    tell_again: Option<Instant>,
+    outbox: Outbox,
     tasks: JoinSet<Done>,
 }
 
 #[derive(Debug)]
 enum Done {
     Listed(Result<Vec<RouterId>, CallError>),
-    Fetched(Lane, Vec<Fetched>),
+    Fetched(Question, Vec<Fetched>),
     Told(RouterId, Statuses, Result<(), CallError>),
 }
 
@@ -84,12 +85,11 @@ impl L3 {
             routers: known,
             errands: Errands::default(),
             sync_again: None,
+            sync_began: None,
             asking_all: false,
-            synced_once: false,
+            unsettled: None,
             told: BTreeMap::new(),
-            to_tell: BTreeMap::new(),
-            telling: BTreeSet::new(),
-            tell_again: None,
+            outbox: Outbox::default(),
             tasks: JoinSet::new(),
         };
         l3.count();
@@ -109,7 +109,7 @@ impl L3 {
                     None => return,
                 },
                 reports = reports.take() => self.reported(reports),
-                () = sync_due.notified() => self.sync_again = Some(Instant::now()),
+                () = sync_due.notified() => self.sync_at(Instant::now()),
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.done(done).await,
                     Err(error) => self.broken(&error),
@@ -120,31 +120,51 @@ impl L3 {
     }
 
     fn start_due(&mut self) {
+        if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty)
+            && let Some(synced) = self.parts.synced.take()
+        {
+            let _ = synced.send(()); // fails only when nobody waits for it
+        }
         let now = Instant::now();
         if !self.asking_all && self.sync_again.is_some_and(|due| due <= now) {
             self.sync_again = None;
+            self.sync_began = Some(now);
             self.asking_all = true;
+            self.errands.list();
             let server = self.parts.server.clone();
             self.tasks
                 .spawn(async move { Done::Listed(server.router_ids().await) });
         }
-        while let Some((lane, ids)) = self.errands.next(now) {
+        while let Some((question, ids)) = self.errands.next(now) {
             let server = self.parts.server.clone();
             let settings = Arc::clone(&self.parts.settings);
             self.tasks.spawn(async move {
-                Done::Fetched(lane, fetch(&server, &ids, &settings.l3.extensions).await)
+                Done::Fetched(
+                    question,
+                    fetch(&server, &ids, &settings.l3.extensions).await,
+                )
             });
         }
-        if self.tell_again.is_none_or(|due| due <= now) {
-            self.tell_again = None;
-            self.tell();
+        while let Some((id, statuses)) = self.outbox.next(now) {
+            let server = self.parts.server.clone();
+            self.tasks.spawn(async move {
+                let told = server.floating_ip_statuses(id, &statuses).await;
+                Done::Told(id, statuses, told)
+            });
         }
+    }
+
+    /// Everything is asked for at `when`, unless that is due sooner; never in a close loop.
+    fn sync_at(&mut self, when: Instant) {
+        let not_before = self.sync_began.map_or(when, |began| began + THROTTLE);
+        let when = when.max(not_before);
+        self.sync_again = Some(self.sync_again.map_or(when, |due| due.min(when)));
     }
 
     fn next_wake(&self) -> Instant {
         let far = Instant::now() + self.parts.settings.l3.periodic_interval.max(ASK_AGAIN);
         let sync = self.sync_again.filter(|_| !self.asking_all);
-        [self.errands.next_due(), sync, self.tell_again]
+        [self.errands.next_due(), sync, self.outbox.next_due()]
             .into_iter()
             .flatten()
             .fold(far, Instant::min)
@@ -155,13 +175,13 @@ impl L3 {
             Done::Listed(Ok(ids)) => self.listed(ids).await,
             Done::Listed(Err(error)) => {
                 self.asking_all = false;
-                let pause = self.parts.settings.l3.periodic_interval;
-                warn!(error = %chain(&error), retry_ms = pause.as_millis(), "not all routers could be asked for; what was known goes on");
-                self.sync_again = Some(Instant::now() + pause);
+                self.errands.listed(BTreeSet::new());
+                self.parts.remarked.once(&"all routers", &chain(&error));
+                self.sync_at(Instant::now() + self.parts.settings.l3.periodic_interval);
             }
-            Done::Fetched(lane, fetched) => {
+            Done::Fetched(question, fetched) => {
                 let ids: Vec<RouterId> = fetched.iter().map(|(id, _)| *id).collect();
-                let newest = self.errands.done(lane, &ids);
+                let newest = self.errands.done(question, &ids);
                 for (id, result) in fetched {
                     if newest.contains(&id) {
                         self.fetched(id, result).await;
@@ -169,55 +189,57 @@ impl L3 {
                 }
                 self.count();
             }
-            Done::Told(router, statuses, result) => {
-                self.telling.remove(&router);
-                if let Err(error) = result {
-                    warn!(%router, error = %chain(&error), "states of floating IPs not told; told again until the server takes them");
-                    // What came meanwhile is newer.
-                    let newer = self.to_tell.remove(&router).unwrap_or_default();
-                    let mut all = statuses;
-                    all.extend(newer);
-                    self.to_tell.insert(router, all);
-                    self.tell_again = Some(Instant::now() + TELL_AGAIN);
-                }
+            Done::Told(router, _, Ok(())) => self.outbox.told(router),
+            Done::Told(router, statuses, Err(error)) => {
+                let object = format!("states of floating IPs of router {router}");
+                self.parts.remarked.once(&object, &chain(&error));
+                self.outbox.failed(router, statuses, Instant::now());
             }
         }
-        if self.synced_once
-            && self.errands.is_empty()
-            && let Some(synced) = self.parts.synced.take()
-        {
-            let _ = synced.send(()); // fails only when nobody waits for it
+    }
+
+    /// It had its turn in the first full sync.
+    fn settled(&mut self, id: RouterId) {
+        if let Some(unsettled) = &mut self.unsettled {
+            unsettled.remove(&id);
         }
     }
 
     fn broken(&mut self, error: &JoinError) {
         error!(%error, "a task of the L3 role broke; this is a bug, please report it; everything is asked for again");
         self.errands.all_failed(Instant::now() + ASK_AGAIN);
-        self.telling.clear();
+        self.outbox.broke();
         self.asking_all = false;
-        self.sync_again = Some(Instant::now() + self.parts.settings.l3.periodic_interval);
+        self.sync_at(Instant::now() + ASK_AGAIN);
     }
 
     /// All of this host's routers: others that we know are not ours any more.
     async fn listed(&mut self, ids: Vec<RouterId>) {
         self.asking_all = false;
-        self.synced_once = true;
         info!(routers = ids.len(), "full sync");
         let ids: BTreeSet<RouterId> = ids.into_iter().collect();
-        let known: Vec<RouterId> = self.routers.keys().copied().collect();
-        for id in known.into_iter().filter(|id| !ids.contains(id)) {
+        let known = self.routers.keys().copied().chain(self.errands.waiting());
+        let unnamed = known.filter(|id| !ids.contains(id)).collect();
+        for id in self.errands.listed(unnamed) {
             self.drop_router(id).await;
         }
-        for id in ids {
-            self.errands.add(id, Lane::Sync, Instant::now());
+        self.count();
+        for id in &ids {
+            self.errands.add(*id, Lane::Sync, Instant::now());
+        }
+        if self.parts.synced.is_some() {
+            self.unsettled = Some(ids);
         }
     }
 
     async fn fetched(
         &mut self,
         id: RouterId,
-        result: Result<Option<Box<decode::Decoded<Router>>>, fetch::FetchError>,
+        result: Result<Option<Box<decode::Decoded<Router>>>, FetchError>,
     ) {
+        if !result.as_ref().is_err_and(FetchError::is_transient) {
+            self.settled(id);
+        }
         match result {
             Ok(Some(decoded)) => {
                 self.errands.succeeded(id);
@@ -268,9 +290,7 @@ impl L3 {
         match heard {
             // The server waits for this inside of a user's request.
             Ok(()) => drop(notice.reply),
-            Err(error) => {
-                not_understood(&self.parts.remarked, &notice.method, notice.reply, &error)
-            }
+            Err(error) => not_understood(&self.parts.remarked, notice.reply, &error),
         }
     }
 
@@ -284,11 +304,12 @@ impl L3 {
             }
             L3Notice::Gone(id) => {
                 self.errands.forget(id);
+                self.settled(id);
                 self.drop_router(id).await;
                 self.count();
             }
             L3Notice::NetworkUpdated(network) => self.ask_known(self.routers_on(network)),
-            L3Notice::AgentUpdated { .. } => self.sync_again = Some(now),
+            L3Notice::AgentUpdated { .. } => self.sync_at(now),
             L3Notice::ForDistributed => {}
         }
     }
@@ -339,27 +360,7 @@ impl L3 {
                     .map(|told| statuses::of_gone(&told))
                     .unwrap_or_default(),
             };
-            if !statuses.is_empty() {
-                self.to_tell.entry(id).or_default().extend(statuses);
-            }
-        }
-    }
-
-    /// One call about a router at a time: the newest word must not be overtaken.
-    fn tell(&mut self) {
-        let free = TELLING.saturating_sub(self.telling.len());
-        let due = self.to_tell.keys().filter(|id| !self.telling.contains(id));
-        let due: Vec<RouterId> = due.take(free).copied().collect();
-        for id in due {
-            let Some(statuses) = self.to_tell.remove(&id) else {
-                continue;
-            };
-            self.telling.insert(id);
-            let server = self.parts.server.clone();
-            self.tasks.spawn(async move {
-                let told = server.floating_ip_statuses(id, &statuses).await;
-                Done::Told(id, statuses, told)
-            });
+            self.outbox.add(id, statuses, Instant::now());
         }
     }
 

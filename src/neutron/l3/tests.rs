@@ -8,6 +8,7 @@ use super::*;
 use crate::model::{
     FloatingIp, FloatingIpId, FloatingIpStatus, Gateway, MacAddr, PortId, ProjectId, RouterPort,
 };
+use crate::neutron::sample;
 
 fn router_id(n: u128) -> RouterId {
     RouterId(Uuid::from_u128(n))
@@ -158,25 +159,24 @@ fn who_waits_does_not_wait_for_a_full_sync() {
     for n in 0..300 {
         errands.add(router_id(n), Lane::Sync, now);
     }
-    let (lane, asked) = errands.next(now).expect("the sync");
-    assert_eq!((lane, asked.len()), (Lane::Sync, 256));
+    let (sync, asked) = errands.next(now).expect("the sync");
+    assert_eq!(asked.len(), 256);
     assert!(
         errands.next(now).is_none(),
         "one question of a sync at a time"
     );
     errands.add(router_id(7), Lane::Notice, now);
     errands.add(router_id(299), Lane::Notice, now);
-    let (lane, asked) = errands.next(now).expect("the notice");
-    assert_eq!(
-        (lane, asked),
-        (Lane::Notice, [router_id(7), router_id(299)].into())
-    );
-    let newer = errands.done(Lane::Notice, &[router_id(7)]);
+    let (notice, asked) = errands.next(now).expect("the notice");
+    assert_eq!(asked, [router_id(7), router_id(299)].into());
+    errands.add(router_id(8), Lane::Notice, now);
+    errands.next(now).expect("nor for another notice");
+    let newer = errands.done(notice, &[router_id(7)]);
     assert_eq!(newer, [router_id(7)].into());
-    let newer = errands.done(Lane::Sync, &[router_id(7), router_id(8)]);
+    let newer = errands.done(sync, &[router_id(7), router_id(9)]);
     assert_eq!(
         newer,
-        [router_id(8)].into(),
+        [router_id(9)].into(),
         "7 was asked about later, and answered already"
     );
 }
@@ -185,13 +185,13 @@ fn who_waits_does_not_wait_for_a_full_sync() {
 fn a_router_that_was_told_gone_stays_gone() {
     let (mut errands, now) = (Errands::default(), Instant::now());
     errands.add(router_id(1), Lane::Sync, now);
-    errands.next(now).expect("asked");
+    let (question, _) = errands.next(now).expect("asked");
     errands.forget(router_id(1));
-    assert!(errands.done(Lane::Sync, &[router_id(1)]).is_empty());
+    assert!(errands.done(question, &[router_id(1)]).is_empty());
     errands.add(router_id(1), Lane::Notice, now);
-    errands.next(now).expect("asked again");
+    let (question, _) = errands.next(now).expect("asked again");
     assert_eq!(
-        errands.done(Lane::Notice, &[router_id(1)]).len(),
+        errands.done(question, &[router_id(1)]).len(),
         1,
         "made anew"
     );
@@ -203,8 +203,122 @@ fn a_failing_router_waits_alone() {
     let pause = Duration::from_secs(2);
     errands.failed(router_id(1), pause, now);
     errands.add(router_id(2), Lane::Sync, now);
-    let (_, asked) = errands.next(now).expect("the other");
+    let (question, asked) = errands.next(now).expect("the other");
     assert_eq!(asked, [router_id(2)].into());
-    errands.done(Lane::Sync, &[router_id(2)]);
+    errands.done(question, &[router_id(2)]);
     assert_eq!(errands.next_due(), Some(now + pause));
+}
+
+#[test]
+fn a_list_does_not_know_what_came_after_it() {
+    let (mut errands, now) = (Errands::default(), Instant::now());
+    let all: BTreeSet<RouterId> = (1..=5).map(router_id).collect();
+    // 5 was asked about before the list, and is answered after it.
+    errands.add(router_id(5), Lane::Notice, now);
+    let (earlier, _) = errands.next(now).expect("asked");
+    errands.list();
+    // 1 has been answered, 2 is asked about, 3 is going to be; 4 and 5 are not.
+    errands.add(router_id(1), Lane::Notice, now);
+    let (question, _) = errands.next(now).expect("asked");
+    errands.done(question, &[router_id(1)]);
+    errands.add(router_id(2), Lane::Notice, now);
+    errands.next(now).expect("asked");
+    errands.add(router_id(3), Lane::Notice, now);
+    errands.failed(router_id(4), Duration::from_secs(2), now);
+    let gone = errands.listed(all);
+    assert_eq!(gone, [router_id(4), router_id(5)].into());
+    assert!(!errands.waiting().any(|id| id == router_id(4)));
+    assert!(errands.done(earlier, &[router_id(5)]).is_empty(), "older");
+}
+
+#[test]
+fn states_that_can_not_be_told_hold_up_no_others() {
+    let (mut outbox, now) = (Outbox::default(), Instant::now());
+    let (bad, good) = (router_id(1), router_id(2));
+    let down = || Statuses::from([(floating_id(9), "DOWN")]);
+    let active = || Statuses::from([(floating_id(9), "ACTIVE")]);
+    outbox.add(good, Statuses::new(), now);
+    assert!(outbox.next(now).is_none(), "nothing to tell");
+    outbox.add(bad, down(), now);
+    assert_eq!(outbox.next(now), Some((bad, down())));
+    outbox.add(good, active(), now);
+    outbox.failed(bad, down(), now);
+    assert_eq!(outbox.next(now), Some((good, active())));
+    outbox.told(good);
+    assert_eq!(outbox.next_due(), Some(now + Duration::from_secs(2)));
+    assert!(outbox.next(now).is_none());
+    let later = now + Duration::from_secs(2);
+    assert_eq!(outbox.next(later), Some((bad, down())));
+    outbox.add(bad, active(), later);
+    assert!(outbox.next(later).is_none(), "one call about it at a time");
+    outbox.failed(bad, down(), later);
+    assert_eq!(outbox.next(later), Some((bad, active())), "the newest");
+    outbox.told(bad);
+    assert_eq!(outbox.next_due(), None);
+}
+
+/// The role, and what it says to the loop. Nobody answers it.
+fn role() -> (L3, mpsc::Receiver<Vec<Event>>) {
+    let settings = sample::settings();
+    let (events, said) = mpsc::channel(1000);
+    let parts = Parts {
+        server: sample::server(&settings),
+        settings,
+        notices: mpsc::channel(1).1,
+        events,
+        reports: Arc::default(),
+        sync_due: Arc::default(),
+        counts: watch::Sender::default(),
+        synced: Some(oneshot::channel().0),
+        remarked: Remarked::default(),
+    };
+    (L3::new(parts, BTreeMap::new()), said)
+}
+
+#[tokio::test]
+async fn a_router_that_became_ours_during_a_full_sync_stays() {
+    let (mut role, _said) = role();
+    role.sync_at(Instant::now());
+    role.start_due();
+    let id = router_id(1);
+    role.take_in(L3Notice::Changed(vec![id])).await;
+    role.start_due();
+    let found = decode::Decoded {
+        value: router(false, Vec::new()),
+        remarks: Vec::new(),
+    };
+    let fetched = vec![(id, Ok(Some(Box::new(found))))];
+    role.done(Done::Fetched(2, fetched)).await;
+    role.done(Done::Listed(Ok(Vec::new()))).await;
+    assert!(role.routers.contains_key(&id), "the list is older");
+}
+
+#[tokio::test]
+async fn a_failed_sync_does_not_put_off_one_that_is_due() {
+    let (mut role, _said) = role();
+    role.sync_at(Instant::now());
+    role.start_due();
+    role.sync_at(Instant::now());
+    let due = role.sync_again.expect("asked for");
+    let error = CallError::Lost {
+        topic: String::new(),
+        method: String::new(),
+    };
+    role.done(Done::Listed(Err(error))).await;
+    assert_eq!(role.sync_again, Some(due));
+}
+
+#[tokio::test]
+async fn a_router_that_fails_does_not_hold_up_the_first_full_sync() {
+    let (mut role, _said) = role();
+    role.sync_at(Instant::now());
+    role.start_due();
+    role.done(Done::Listed(Ok(vec![router_id(1)]))).await;
+    role.start_due();
+    assert!(role.parts.synced.is_some(), "it had no turn yet");
+    let error = decode::router(&json!({"id": router_id(1)})).expect_err("it says little");
+    let fetched = vec![(router_id(1), Err(error.into()))];
+    role.done(Done::Fetched(2, fetched)).await;
+    role.start_due();
+    assert!(role.parts.synced.is_none(), "told");
 }

@@ -173,21 +173,19 @@ fn name_servers() {
     }
 }
 
-/// Of both agents' ports, whichever is ours.
+/// Of both agents' ports, whichever is ours; an agent that has gone leaves its port to the next one.
 #[test]
 fn several_agents_are_all_name_servers() {
-    for (name, other, want) in [
-        ("after ours", 3, vec!["10.0.0.2", "10.0.0.3"]),
-        ("before ours", 1, vec!["10.0.0.3", "10.0.0.2"]),
+    for (name, other, device, want) in [
+        ("after ours", 3, "dhcp1", vec!["10.0.0.2", "10.0.0.3"]),
+        ("before ours", 1, "dhcp1", vec!["10.0.0.3", "10.0.0.2"]),
+        ("nobody's", 3, "reserved_dhcp_port", vec!["10.0.0.2"]),
     ] {
         let mut network = blue();
-        let other = port(
-            other,
-            BLUE,
-            DeviceOwner::Dhcp,
-            &[(11, "10.0.0.3"), (12, "10.0.9.3")],
-        );
-        network.ports.insert(other.id, other);
+        let addresses = [(11, "10.0.0.3"), (12, "10.0.9.3")];
+        let mut other = (*port(other, BLUE, DeviceOwner::Dhcp, &addresses)).clone();
+        other.device = device.into();
+        network.ports.insert(other.id, Arc::new(other));
         let dns = serve(&network, &Settings::default()).dhcp.unwrap().subnets[0]
             .dns
             .clone();
@@ -445,6 +443,13 @@ impl Shared for ByState<'_> {
 
     fn residents(&self, id: NetworkId) -> Option<Arc<scope::Residents>> {
         Some(Arc::new(plan::residents(self.0.networks.get(&id)?)))
+    }
+
+    fn has_isolated(&self, id: NetworkId) -> bool {
+        self.0
+            .networks
+            .get(&id)
+            .is_some_and(|network| plan::has_isolated(network))
     }
 }
 

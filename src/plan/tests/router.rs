@@ -265,6 +265,10 @@ impl Shared for OnlyBlue {
     fn residents(&self, network: NetworkId) -> Option<Arc<scope::Residents>> {
         (network == BLUE).then(|| Arc::new(plan::residents(&blue())))
     }
+
+    fn has_isolated(&self, network: NetworkId) -> bool {
+        network == BLUE
+    }
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! What can go wrong with the database.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
-
-use rustls_pki_types::pem;
 
 use super::split::Garbled;
 use crate::plug::OvsdbAddress;
+use crate::tls::TlsError;
 
 /// The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -21,20 +19,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("use {what} in {path} for Open vSwitch's database", path = path.display())]
-    Pem {
-        what: &'static str,
-        path: PathBuf,
-        #[source]
-        source: pem::Error,
-    },
-    #[error("use {what} in {path} for Open vSwitch's database", path = path.display())]
-    Certificate {
-        what: &'static str,
-        path: PathBuf,
-        #[source]
-        source: rustls::Error,
-    },
+    #[error("use the certificates for Open vSwitch's database")]
+    Tls(#[from] TlsError),
     #[error("talk to Open vSwitch's database at {address}")]
     Lost {
         address: Box<OvsdbAddress>,

@@ -1,18 +1,20 @@
 //! One connection, for one piece of work.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use super::error::Error;
 use super::message::{self, Message, Refusal, Rows};
 use super::split::Splitter;
-use super::tls;
 use crate::plug::OvsdbAddress;
+use crate::tls::{self, Identity, Trust};
 
 trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
@@ -150,7 +152,14 @@ async fn open(address: &OvsdbAddress) -> Result<Box<dyn Stream>, Error> {
         },
         OvsdbAddress::Tcp(at) => Ok(Box::new(tcp(at).await.map_err(failed)?)),
         OvsdbAddress::Ssl(at, files) => {
-            let connector = tls::connector(files)?;
+            // Certificates of `ovs-pki` name a switch, not an address: signed by its authority is what counts.
+            let trust = Trust::AnyNameOf(&files.ca);
+            let identity = Identity {
+                certificate: &files.cert,
+                key: &files.key,
+            };
+            let config = tls::client_config(trust, Some(identity))?;
+            let connector = TlsConnector::from(Arc::new(config));
             let stream = tcp(at).await.map_err(failed)?;
             let name = at.ip().into();
             let stream = connector.connect(name, stream).await.map_err(failed)?;

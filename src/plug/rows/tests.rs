@@ -13,6 +13,7 @@ fn port(n: u8, internal: bool) -> NewPort {
         name: dev(&format!("tap{n}")),
         id: PortId(Uuid::from_u128(n.into())),
         mac: MacAddr([0xfa, 0x16, 0x3e, 0, 0, n]),
+        namespace: "qdhcp-1".to_owned(),
         internal,
     }
 }
@@ -40,7 +41,7 @@ fn a_new_port_is_dead_until_the_agent_has_seen_it() {
     let in_bridge = |n: u8| {
         json!({"op": "insert", "table": "Port", "uuid-name": format!("port{}", n - 1), "row": {
             "name": format!("tap{n}"), "interfaces": ["named-uuid", format!("interface{}", n - 1)],
-            "tag": 4095, "vlan_mode": "trunk", "trunks": 4095, "external_ids": ["map", [["owner", "warren"]]],
+            "tag": 4095, "vlan_mode": "trunk", "trunks": 4095, "external_ids": ["map", [["owner", "warren"], ["namespace", "qdhcp-1"]]],
         }})
     };
     let want = [
@@ -182,7 +183,13 @@ fn how_far_ovs_vswitchd_is() {
 
 #[test]
 fn ours_are_told_by_their_mark() {
-    let mut answer =
-        rows(json!([{"rows": [{"name": "tap1"}, {"name": "a name that is none"}, {}]}]));
-    assert_eq!(ours(&mut answer), [dev("tap1")].into());
+    let mut answer = rows(
+        json!([{"rows": [{"name": "tap1"}, {"name": "a name that is none"}, {},
+            {"name": "tap2", "external_ids": ["map", [["owner", "warren"], ["namespace", "qdhcp-1"]]]}]}]),
+    );
+    let of = NsName::new("qdhcp-1").unwrap();
+    assert_eq!(
+        ours(&mut answer),
+        [(dev("tap1"), None), (dev("tap2"), Some(of))].into()
+    );
 }

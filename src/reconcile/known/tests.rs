@@ -147,6 +147,7 @@ fn continued_is_as_made_anew() {
             assert_eq!(kept.dhcp, anew.dhcp, "seed {seed}");
             assert_eq!(kept.zone, anew.zone, "seed {seed}");
             assert_eq!(kept.residents, anew.residents, "seed {seed}");
+            assert_eq!(kept.has_isolated, anew.has_isolated, "seed {seed}");
         }
     }
     assert!(continued > 6000, "only {continued} of 8000");

@@ -131,6 +131,18 @@ impl Node {
         warren
     }
 
+    /// Starts `warren` under the name of an agent, as packages link it.
+    pub fn warren_as(&self, name: &str, args: &[&str]) -> Service {
+        let [.., program] = WARREN;
+        let link = format!("/run/agents/{name}");
+        let make = format!("mkdir -p /run/agents; ln -sf {program} {link}");
+        self.machine().sh(&make).ok();
+        let argv = [&[link.as_str()], args].concat();
+        let mut agent = Service::new(&self.machine(), name, &argv);
+        agent.start();
+        agent
+    }
+
     /// Ends an agent in good order. What it made on the node stays.
     #[track_caller]
     pub fn stop(&self, agent: &str) {

@@ -1,0 +1,185 @@
+//! `warren adopt`: what taking over a node from Neutron's agents would do, and the way back.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{CliError, block_on, check, fail, print, print_json};
+use crate::adopt::{self, Given, Processes, Prospect};
+use crate::app::{AloneError, be_alone};
+use crate::config::{self, Asked};
+use crate::neutron::Role;
+use crate::plug::Plug;
+use crate::store::Store;
+
+pub(super) fn run(arguments: super::Adopt) -> ExitCode {
+    if arguments.undo {
+        return undo(arguments);
+    }
+    match look(&arguments) {
+        Ok(told) if arguments.json.json => print_json(&told),
+        Ok(told) => print(&sentences(&told)),
+        Err(error) => fail(&*error),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Told {
+    /// Agents that run: they have to be stopped first.
+    agents: Vec<Process>,
+    namespaces: Vec<Taken>,
+}
+
+#[derive(Debug, Serialize)]
+struct Taken {
+    name: String,
+    /// To be kept as they are.
+    devices: Vec<String>,
+    /// To be ended.
+    processes: Vec<Process>,
+    /// Of iptables, to be removed.
+    chains: usize,
+    rules: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Process {
+    program: &'static str,
+    pid: i32,
+}
+
+fn look(arguments: &super::Adopt) -> Result<Told, Box<dyn Error>> {
+    let roles = arguments.roles();
+    let processes = Processes::look()?;
+    let prospects = block_on(adopt::prospects(&processes, &roles))??;
+    let agents = processes
+        .agents
+        .iter()
+        .filter(|agent| roles.contains(&agent.role));
+    let agents = agents.map(|agent| Process {
+        program: agent.program,
+        pid: agent.pid,
+    });
+    Ok(Told {
+        agents: agents.collect(),
+        namespaces: prospects.into_iter().map(Taken::from).collect(),
+    })
+}
+
+impl From<Prospect> for Taken {
+    fn from(prospect: Prospect) -> Self {
+        let processes = prospect.children.into_iter().map(|child| Process {
+            program: child.program,
+            pid: child.pid,
+        });
+        Self {
+            name: prospect.name.to_string(),
+            devices: prospect.devices,
+            processes: processes.collect(),
+            chains: prospect.rules.chains,
+            rules: prospect.rules.rules,
+        }
+    }
+}
+
+fn sentences(told: &Told) -> String {
+    let mut lines = Vec::new();
+    for Process { program, pid } in &told.agents {
+        lines.push(format!(
+            "{program} runs (pid {pid}): stop it first, or `warren run` refuses to start"
+        ));
+    }
+    for taken in &told.namespaces {
+        lines.push(taken.name.clone());
+        let devices = taken
+            .devices
+            .iter()
+            .map(|device| format!("  would keep device {device}"));
+        lines.extend(devices);
+        let ended = taken.processes.iter();
+        lines.extend(
+            ended.map(|Process { program, pid }| format!("  would end {program} (pid {pid})")),
+        );
+        if taken.chains > 0 {
+            lines.push(format!(
+                "  would remove {} chains of iptables with {} rules",
+                taken.chains, taken.rules
+            ));
+        }
+    }
+    if told.namespaces.is_empty() {
+        lines.push("nothing of Neutron's agents to take over".into());
+    } else {
+        lines.push(
+            "`warren run` does this for all of them that the server says are this host's".into(),
+        );
+    }
+    lines.join("\n")
+}
+
+#[derive(Debug, Serialize)]
+struct GivenBack {
+    namespaces: Vec<String>,
+    errors: Vec<String>,
+}
+
+fn undo(arguments: super::Adopt) -> ExitCode {
+    let json = arguments.json.json;
+    let (patience, state_dir) = (Duration::from_secs(arguments.wait), arguments.state.dir());
+    let plug = match plug(arguments) {
+        Ok(plug) => plug,
+        Err(status) => return status,
+    };
+    let _alone = match be_alone(&Role::ALL.into()) {
+        Ok(alone) => alone,
+        Err(AloneError::NotAlone { .. }) => return fail(&CliError::StillServing),
+        Err(error) => return fail(&error),
+    };
+    let mut names = Vec::new();
+    let say = |given: &Given| {
+        names.push(given.name.to_string());
+        if !json {
+            print(&format!("gave back {}", given.name));
+        }
+    };
+    let errors = match block_on(adopt::give_back(&plug, patience, say)) {
+        Ok(errors) => errors,
+        Err(error) => return fail(&error),
+    };
+    let mut told: Vec<Box<dyn Error>> = errors.into_iter().map(Into::into).collect();
+    // What the agents change from now on, the state would undo at the next start.
+    if Store::is_there(&state_dir) {
+        match Store::open(&state_dir) {
+            Ok(store) => told.extend(store.forget().into_iter().map(Into::into)),
+            Err(error) => told.push(error.into()),
+        }
+    }
+    let status = told.iter().map(|error| fail(&**error)).next_back();
+    let errors = told.iter().map(|error| crate::chain(&**error)).collect();
+    let printed = match (json, names.is_empty()) {
+        (true, _) => print_json(&GivenBack {
+            namespaces: names,
+            errors,
+        }),
+        (false, true) if status.is_none() => print("nothing of warren's to give back"),
+        (false, _) => ExitCode::SUCCESS,
+    };
+    status.unwrap_or(printed)
+}
+
+/// By the agents' files, if they were named: where ports are, so that they are given back as well.
+fn plug(arguments: super::Adopt) -> Result<Plug, ExitCode> {
+    let roles = arguments.roles();
+    if arguments.flags.is_empty() {
+        return Ok(Plug::default());
+    }
+    let asked = Asked::new(arguments.flags.into_given(), roles, "warren");
+    let loaded = config::load(&asked);
+    let Some(configured) = loaded.configured else {
+        check::tell_refused(&loaded.problems);
+        return Err(ExitCode::FAILURE);
+    };
+    Ok(configured.driver.map(Plug::new).unwrap_or_default())
+}

@@ -1,0 +1,96 @@
+//! Where a daemon keeps its state and listens, unless the command line says so; and where those of this host listen.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::neutron::Role;
+
+const STATE: &str = "/var/lib/warren";
+const RUN: &str = "/run/warren";
+const WARREN: &str = "warren";
+
+#[derive(Debug, Args)]
+pub(super) struct StateDir {
+    /// Where the last known state and the chosen addresses are kept [default: /var/lib/warren; under an agent's name
+    /// $state_path/warren-dhcp, warren-l3 or warren-metadata]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Socket {
+    /// The daemon's socket [default: /run/warren/warren.sock; under an agent's name dhcp.sock, l3.sock or metadata.sock there]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+/// A daemon to be asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// `dhcp` and the like, if it runs as an agent.
+    pub(super) name: Option<String>,
+    pub(super) path: PathBuf,
+}
+
+impl StateDir {
+    pub(super) fn dir(&self) -> PathBuf {
+        self.state_dir.clone().unwrap_or_else(|| STATE.into())
+    }
+
+    /// One per agent, below Neutron's own: three of them share that, also over their containers' ends.
+    pub(super) fn of_agent(&self, role: Role, state_path: &Path) -> PathBuf {
+        let own = || state_path.join(format!("{WARREN}-{role}"));
+        self.state_dir.clone().unwrap_or_else(own)
+    }
+}
+
+impl Socket {
+    pub(super) fn path(&self, agent: Option<Role>) -> PathBuf {
+        let name = agent.map_or(WARREN.to_owned(), |role| role.to_string());
+        self.socket
+            .clone()
+            .unwrap_or_else(|| socket(Path::new(RUN), &name))
+    }
+
+    /// The one that is named, or all of this host's daemons.
+    pub(super) fn asked(&self) -> Vec<Asked> {
+        match &self.socket {
+            Some(path) => vec![Asked {
+                name: None,
+                path: path.clone(),
+            }],
+            None => all(Path::new(RUN)),
+        }
+    }
+}
+
+fn socket(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.sock"))
+}
+
+/// By name; where there is none, the one that should be there.
+fn all(dir: &Path) -> Vec<Asked> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let is_socket = entry.file_type().ok()?.is_socket();
+            let name = entry.file_name().into_string().ok()?;
+            let name = name.strip_suffix(".sock")?.to_owned();
+            is_socket.then_some(name)
+        })
+        .collect();
+    if names.is_empty() {
+        names.push(WARREN.to_owned());
+    }
+    names.sort();
+    let asked = |name: String| Asked {
+        path: socket(dir, &name),
+        name: Some(name).filter(|name| name != WARREN),
+    };
+    names.into_iter().map(asked).collect()
+}

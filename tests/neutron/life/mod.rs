@@ -1,0 +1,171 @@
+//! One real life of a cloud with warren on its nodes: every change that the API offers, seen from the instances.
+//!
+//! Each test has nodes of its own in the shared cloud. A network or router made with [`here`] comes to that node alone.
+#![allow(
+    clippy::print_stdout,
+    reason = "figures, for who runs this with --nocapture"
+)]
+
+mod compare;
+mod dhcp;
+mod outside;
+mod pair;
+mod router;
+mod switch;
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, LONG, Node, Service, id};
+use crate::common::{DhcpClient, Guest, Lease, PATIENCE, wait_until};
+
+/// What the tests change is seen within this, on a machine that is busy with other tests.
+const SOON: Duration = PATIENCE;
+
+/// One node, and warren on it.
+struct Ground<'a> {
+    cloud: &'a Cloud,
+    node: Node,
+    warren: Service,
+}
+
+impl<'a> Ground<'a> {
+    /// Beside the real linuxbridge agent; `prepare` writes more into its files before anything reads them.
+    #[track_caller]
+    fn prepared(cloud: &'a Cloud, name: &str, prepare: impl FnOnce(&Node)) -> Self {
+        let node = cloud.node(name);
+        prepare(&node);
+        node.linuxbridge_agent();
+        let warren = crate::drop_in::warren(cloud, &node);
+        Self {
+            cloud,
+            node,
+            warren,
+        }
+    }
+
+    /// Beside the real openvswitch agent.
+    #[track_caller]
+    fn switched(cloud: &'a Cloud, name: &str, prepare: impl FnOnce(&Node)) -> Self {
+        let node = cloud.node(name);
+        prepare(&node);
+        node.openvswitch();
+        let warren = crate::drop_in::warren(cloud, &node);
+        Self {
+            cloud,
+            node,
+            warren,
+        }
+    }
+
+    /// Ends warren in good order, and starts it again.
+    #[track_caller]
+    fn restart(&mut self) {
+        self.warren.stop();
+        self.warren.start();
+    }
+
+    /// Waits until `condition` holds; else says what was waited for, and what warren said meanwhile.
+    #[track_caller]
+    fn until(&self, what: &str, condition: impl FnMut() -> bool) {
+        let held = wait_until(SOON, condition);
+        assert!(held, "waited in vain for {what}\n{}", self.tails());
+    }
+
+    fn tails(&self) -> String {
+        format!("{}{}", self.warren.tail(), self.node.tails())
+    }
+
+    /// An instance with this port, as soon as the server calls the port active.
+    #[track_caller]
+    fn guest(&self, name: &str, port: &Value) -> Guest {
+        let guest = self.node.guest(name, port);
+        self.active(port);
+        guest
+    }
+
+    #[track_caller]
+    fn active(&self, port: &Value) {
+        let mut last = Value::Null;
+        let active = wait_until(LONG, || {
+            last = self.cloud.show("port", id(port));
+            last["status"] == "ACTIVE"
+        });
+        assert!(active, "not active: {last:#}\n{}", self.tails());
+    }
+
+    /// The client renews its lease until that is as it should be.
+    #[track_caller]
+    fn renewed(&self, client: &mut DhcpClient, what: &str, is_right: impl Fn(&Lease) -> bool) {
+        let begin = Instant::now();
+        loop {
+            client.signal(Signal::SIGUSR1);
+            let lease = client.bound();
+            if is_right(&lease) {
+                return;
+            }
+            assert!(
+                begin.elapsed() < SOON,
+                "{what} does not show in the lease: {lease:#?}\n{}",
+                self.tails()
+            );
+        }
+    }
+
+    /// What `ip` prints in a namespace; empty while that is not there.
+    fn ip_in(&self, namespace: &str, args: &[&str]) -> String {
+        let argv = [&["ip"], args].concat();
+        self.node.run_in(namespace, &argv).stdout
+    }
+
+    fn has(&self, namespace: &str) -> bool {
+        self.node.namespaces().iter().any(|name| name == namespace)
+    }
+
+    /// Of a network; never told by id alone in a failure's message.
+    fn network(&self, name: &str, more: Value) -> Value {
+        self.cloud.create("network", here(&self.node, name, more))
+    }
+
+    fn subnet(&self, network: &Value, cidr: &str, more: Value) -> Value {
+        let version = if cidr.contains(':') { 6 } else { 4 };
+        let subnet = json!({"network_id": id(network), "ip_version": version, "cidr": cidr});
+        self.cloud.create("subnet", with(subnet, more))
+    }
+}
+
+/// Attributes of something that is to come to this node.
+fn here(node: &Node, name: &str, more: Value) -> Value {
+    with(
+        json!({"name": name, "availability_zone_hints": [node.name()]}),
+        more,
+    )
+}
+
+fn with(mut attributes: Value, more: Value) -> Value {
+    let (Some(all), Value::Object(more)) = (attributes.as_object_mut(), more) else {
+        panic!("attributes are objects");
+    };
+    all.extend(more);
+    attributes
+}
+
+fn fixed(ip: &str) -> Value {
+    json!({"fixed_ips": [{"ip_address": ip}]})
+}
+
+fn qdhcp(network: &Value) -> String {
+    format!("qdhcp-{}", id(network))
+}
+
+fn qrouter(router: &Value) -> String {
+    format!("qrouter-{}", id(router))
+}
+
+#[track_caller]
+fn ip(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}

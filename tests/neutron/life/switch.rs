@@ -1,0 +1,120 @@
+//! Beside the real openvswitch agent: our ports get their VLAN from it, instances get their lease through it.
+
+use serde_json::json;
+
+use super::outside::{Outside, see};
+use super::{Ground, fixed, here, qdhcp, qrouter};
+use crate::cloud::{Cloud, id};
+
+#[test]
+fn beside_the_openvswitch_agent() {
+    internal_ports_or_pairs("life6", "");
+}
+
+#[test]
+fn beside_the_openvswitch_agent_with_veth_pairs() {
+    internal_ports_or_pairs(
+        "life7",
+        "ovs_use_veth = True\n[OVS]\ndatapath_type = netdev",
+    );
+}
+
+fn internal_ports_or_pairs(name: &str, option: &str) {
+    let Some(cloud) = Cloud::shared() else {
+        return;
+    };
+    let wire = &name.replace("life", "out");
+    let mut ground = Ground::switched(cloud, name, |node| {
+        super::outside::wire(cloud, node, wire);
+        let mapping = format!("[ovs]\nbridge_mappings = {wire}:br-external");
+        node.configure("plugins/ml2/openvswitch_agent.ini", &mapping);
+        for file in ["dhcp_agent.ini", "l3_agent.ini"] {
+            let driver = format!("[DEFAULT]\ninterface_driver = openvswitch\n{option}");
+            node.configure(file, &driver);
+        }
+    });
+    ground
+        .node
+        .run(&["ovs-vsctl", "add-port", "br-external", wire])
+        .ok();
+    let outside = Outside::new(cloud, wire);
+    let blue = ground.network("blue", json!({}));
+    let subnet = ground.subnet(&blue, "10.6.0.0/24", json!({}));
+    let router = cloud.create(
+        "router",
+        here(
+            &ground.node,
+            "r6",
+            json!({"external_gateway_info": outside.gateway("198.18.0.50")}),
+        ),
+    );
+    let add = format!("/v2.0/routers/{}/add_router_interface", id(&router));
+    cloud.put(&add, &json!({"subnet_id": id(&subnet)}));
+    let port = cloud.instance_port(id(&blue), name, fixed("10.6.0.11"));
+    let vm1 = ground.guest("vm1", &port);
+    let lease = vm1.udhcpc();
+    assert_eq!(lease.address.to_string(), "10.6.0.11", "{lease:#?}");
+    let tags = |ground: &Ground<'_>| {
+        let rows = [
+            "--columns=name,tag",
+            "--format=csv",
+            "--no-headings",
+            "list",
+            "Port",
+        ];
+        let all = ground.node.run(&[&["ovs-vsctl"][..], &rows].concat()).ok();
+        let prefixes = ["tap", "qr-", "qg-"];
+        let ours = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(prefix));
+        let mut ours: Vec<String> = all.lines().filter(ours).map(str::to_owned).collect();
+        ours.sort();
+        ours
+    };
+    ground.until("all ports to have a VLAN", || {
+        let tags = tags(&ground);
+        // DHCP, two legs and the instance.
+        tags.len() == 4
+            && tags
+                .iter()
+                .all(|line| !line.ends_with("4095") && !line.ends_with("[]"))
+    });
+    ground.until("a way out", || see(&vm1) == "198.18.0.50");
+
+    // Looked at again, all is as it should be: nothing is written, so nothing goes dark.
+    let written = |ground: &Ground<'_>| {
+        ground
+            .node
+            .run(&["ovs-vsctl", "get", "Open_vSwitch", ".", "next_cfg"])
+            .ok()
+    };
+    let (before, was) = (tags(&ground), written(&ground));
+    let pinging = vm1.pinging("198.18.0.1").flowing();
+    ground.warren.stop();
+    ground.warren.start();
+    ground.warren.says("full sync");
+    let sent = pinging.answers();
+    ground.until("the ping to go on", || pinging.answers() >= sent + 50);
+    let report = pinging.stop();
+    assert_eq!(
+        (report.lost(), tags(&ground), written(&ground)),
+        (0, before, was),
+        "{report:?}\n{}",
+        ground.tails()
+    );
+    vm1.udhcpc();
+
+    cloud.put(
+        &add.replace("add_", "remove_"),
+        &json!({"subnet_id": id(&subnet)}),
+    );
+    cloud.remove("router", id(&router));
+    cloud.remove("port", id(&port));
+    cloud.remove("network", id(&blue));
+    ground.until("all of it to go", || {
+        !ground.has(&qdhcp(&blue)) && !ground.has(&qrouter(&router))
+    });
+    drop(vm1);
+    ground.until("the switch's ports to go, too", || {
+        let left = tags(&ground);
+        left.iter().all(|line| line.contains(&id(&port)[..11]))
+    });
+}

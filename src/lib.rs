@@ -24,7 +24,7 @@
 //! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
-//! Arrows point one way: `main -> cli -> app -> topology -> model`, `app -> reconcile -> plan -> model`,
+//! Arrows point one way: `main -> cli -> app -> topology -> model`, `cli -> config` (settings of the rooms), `app -> neutron -> model`, `app -> reconcile -> plan -> model`,
 //! `reconcile -> dhcp dns metadata -> plan::scope`, `reconcile -> plug adopt`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 

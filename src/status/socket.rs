@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     #[error(
-        "listen on {path} for status questions: {source}; is the directory there and writable, and nothing else of this name in it?"
+        "listen on {path} for status questions: {source}; is the directory there and writable, and nothing else of this name in it? (--socket names another place)"
     )]
     Listen { path: PathBuf, source: io::Error },
     #[error("ask the daemon at {path}: {source}; {}", advice(source))]

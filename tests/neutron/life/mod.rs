@@ -1,6 +1,10 @@
 //! One real life of a cloud with warren on its nodes: every change that the API offers, seen from the instances.
 //!
 //! Each test has nodes of its own in the shared cloud. A network or router made with [`here`] comes to that node alone.
+#![allow(
+    clippy::print_stdout,
+    reason = "figures, for who runs this with --nocapture"
+)]
 
 mod compare;
 mod dhcp;

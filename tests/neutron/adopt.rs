@@ -176,9 +176,9 @@ impl Traffic {
         }
     }
 
-    /// Nothing was lost.
+    /// No connection broke, and no ping lost more than this.
     #[track_caller]
-    fn end(self) {
+    fn end(self, most_lost: u32) {
         for (what, stream) in self.streams {
             let StreamReport {
                 echoed,
@@ -192,7 +192,7 @@ impl Traffic {
         for (what, ping) in self.pings {
             let report = ping.stop();
             println!("{what}: {report:?}");
-            assert_eq!(report.lost(), 0, "{what}: {report:?}");
+            assert!(report.lost() <= most_lost, "{what}: {report:?}");
         }
         self.asking.into_iter().for_each(Asking::end);
     }
@@ -354,8 +354,9 @@ fn a_node_is_taken_over_without_loss_and_given_back() {
         assert_eq!(life.programs_in(namespace), [""; 0], "{}", taker.tail());
     }
     life.works();
-    traffic.end();
+    traffic.end(0);
 
+    let traffic = Traffic::begin(&life, 7011);
     taker.stop();
     start_reference(&net1);
     let given = net1.warren(&["adopt", "--undo"]).ok();
@@ -371,6 +372,8 @@ fn a_node_is_taken_over_without_loss_and_given_back() {
         assert!(!links.contains("alias"), "{links}");
     }
     life.works();
+    // A ping was seen to be lost while the L3 agent wrote its first rules; why is not known yet.
+    traffic.end(2);
     // Nothing is ours here.
     let nothing = net1.warren(&["cleanup", "--all", "--dry-run"]).ok();
     assert!(nothing.contains("nothing of warren's"), "{nothing}");

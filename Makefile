@@ -10,10 +10,10 @@ THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # Everything is fetched by the target `fetch`; after it no cargo command has a reason to go out.
 cargo := CARGO_NET_OFFLINE=true cargo
 
-.PHONY: help build demo test bench lint clean setup toolchain machine sandbox fetch peers root
+.PHONY: help build demo test test-neutron bench lint clean setup toolchain machine sandbox fetch peers root
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: toolchain machine fetch ## the daemon, optimised: target/release/warren
 	$(cargo) build --locked --release
@@ -24,6 +24,9 @@ demo: root setup ## the main job end to end, in a sandbox that leaves nothing be
 
 test: root setup ## every test (formatting and lints: make lint)
 	RUST_TEST_THREADS=$(THREADS) WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace --no-fail-fast
+
+test-neutron: root setup ## all of the tests with a real neutron-server, also those that take minutes
+	RUST_TEST_THREADS=2 WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --test neutron -- --include-ignored
 
 bench: root setup ## the figures of the README, as ratios against the peers
 	$(cargo) bench --locked --workspace

@@ -30,7 +30,7 @@ impl Node {
         machine.write("/etc/warren-test/neutron.conf", FILES);
         let links = ["dhcp", "l3", "metadata"]
             .map(|role| format!("ln -s {program} /run/agents/neutron-{role}-agent; "));
-        let script = format!("mkdir -p /run/agents /var/log/agents; {}", links.concat());
+        let script = format!("mkdir -p /run/agents /run/log; {}", links.concat());
         machine.sh(&script).ok();
         Some(Self(host))
     }
@@ -137,7 +137,7 @@ fn signals_do_what_operators_expect() {
     let Some(node) = Node::new("signals") else {
         return;
     };
-    let log = "/var/log/agents/dhcp.log";
+    let log = "/run/log/dhcp.log";
     let read = |path: &str| node.0.machine().read(path).unwrap_or_default();
     let mut agent = node.start("dhcp", &format!("--log-file {log} --debug"));
     assert!(
@@ -153,7 +153,7 @@ fn signals_do_what_operators_expect() {
     }
 
     // As logrotate does it without copytruncate.
-    let old = "/var/log/agents/dhcp.log.1";
+    let old = "/run/log/dhcp.log.1";
     node.0.machine().sh(&format!("mv {log} {old}")).ok();
     agent.signal(Signal::SIGHUP);
     assert!(wait_until(PATIENCE, || node.exists(log)), "no new file");
@@ -175,11 +175,11 @@ fn signals_do_what_operators_expect() {
     assert_eq!(agent.log(), "", "all goes to the file");
 
     // The files' own words.
-    let more = "[DEFAULT]\nlog_dir = /var/log/agents\nuse_journal = false\n";
+    let more = "[DEFAULT]\nlog_dir = /run/log\nuse_journal = false\n";
     node.0
         .machine()
         .write("/etc/warren-test/neutron.conf", &format!("{FILES}{more}"));
     let mut agent = node.start("l3", "");
-    assert!(read("/var/log/agents/neutron-l3-agent.log").contains("running"));
+    assert!(read("/run/log/neutron-l3-agent.log").contains("running"));
     end(&mut agent);
 }

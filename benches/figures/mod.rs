@@ -21,12 +21,17 @@ pub fn cpu_time(pid: Pid) -> Duration {
 
 /// The same, with that of the children that it has waited for; in hundredths of a second.
 pub fn cpu_time_with_children(pid: Pid) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    cpu_time_if_alive(pid).expect("a process that is there")
+}
+
+/// The same; `None`: there is no such process (any more).
+pub fn cpu_time_if_alive(pid: Pid) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Behind the name, which may hold blanks, the third field of proc(5); utime, stime, cutime and cstime are 14 to 17.
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     let ticks = fields.split(' ').skip(14 - 3).take(4);
     let ticks: u64 = ticks.map(|field| field.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(10 * ticks)
+    Some(Duration::from_millis(10 * ticks))
 }
 
 /// MiB
@@ -38,7 +43,12 @@ pub struct Memory {
 
 impl Memory {
     pub fn of(pid: Pid) -> Self {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        Self::if_alive(pid).expect("a process that is there")
+    }
+
+    /// `None`: there is no such process (any more).
+    pub fn if_alive(pid: Pid) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
         let mebibytes = |name: &str| -> f64 {
             let line = text
                 .lines()
@@ -47,10 +57,10 @@ impl Memory {
             let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
             kibibytes / 1024.0
         };
-        Self {
+        Some(Self {
             resident: mebibytes("Rss:"),
             proportional: mebibytes("Pss:"),
-        }
+        })
     }
 }
 

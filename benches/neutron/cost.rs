@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use nix::unistd::Pid;
-
 use crate::cloud::Node;
-use crate::figures::{Memory, cpu_time_with_children};
+use crate::figures::{Memory, cpu_time_if_alive};
 
 /// The processes of a node that were there before anything was started are not counted, but for the children that end as
 /// theirs.
@@ -40,18 +38,18 @@ impl Meter {
     /// MiB, proportional, of those that were started since; and how many they are.
     pub(crate) fn memory(&self, node: &Node) -> (f64, usize) {
         let new = node.processes().into_iter().map(|one| one.pid);
-        let new: Vec<Pid> = new
-            .filter(|pid| !self.before.contains(&pid.as_raw()))
-            .collect();
-        let sizes = new.iter().map(|pid| Memory::of(*pid).proportional);
-        (sizes.sum(), new.len())
+        let new = new.filter(|pid| !self.before.contains(&pid.as_raw()));
+        let sizes = new.filter_map(Memory::if_alive);
+        let sizes: Vec<f64> = sizes.map(|memory| memory.proportional).collect();
+        (sizes.iter().sum(), sizes.len())
     }
 }
 
 fn cpu(node: &Node, without: &str) -> Duration {
     let counted = node.processes().into_iter();
     let counted = counted.filter(|one| !one.name.starts_with(without));
-    counted.map(|one| cpu_time_with_children(one.pid)).sum()
+    // What one has used that ended just now is its parent's.
+    counted.filter_map(|one| cpu_time_if_alive(one.pid)).sum()
 }
 
 /// Of the whole machine, over the last minute.

@@ -63,9 +63,10 @@ fn main() {
         cost::load()
     );
     let tenants = networks::make_own_ports(&cloud, tenants);
+    routers::bind_ports(&cloud, &routed);
     let both = [Side::Warren, Side::Reference];
-    print::networks(&both.map(|side| networks::measure(&cloud, side, &tenants)));
     print::routers(&both.map(|side| routers::measure(&cloud, side, &routed)));
+    print::networks(&both.map(|side| networks::measure(&cloud, side, &tenants)));
     println!(
         "all of it took {:.0?}; load {}",
         begin.elapsed(),

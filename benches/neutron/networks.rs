@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::cloud::{Cloud, LONG, Node, Service};
+use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{wait_for, wait_until};
 use crate::cost::Meter;
 use crate::dhcp::{self, Silence};
@@ -82,11 +82,20 @@ pub(crate) fn measure(cloud: &Cloud, side: Side, tenants: &[Tenant]) -> Figures 
     let mut service = side.serve_networks(&node);
     let last = until_served(&node, tenants);
     let (cold, cold_cpu) = (last - begin, meter.cpu(&node));
+    eprintln!(
+        "{} served all networks after {cold:.2?}, {cold_cpu:.2?} of CPU time",
+        side.name()
+    );
     service.says(side.synced());
     let requests = requests(&node, tenants, &everything);
     let memory = everything.memory(&node);
     let ports = ports(cloud, &node, tenants);
+    eprintln!(
+        "{}: {requests:.0} requests, {memory:?} MiB, {ports:.1?}",
+        side.name()
+    );
     let warm = restart(&node, side, &mut service, tenants);
+    eprintln!("{}: {warm:.2?}", side.name());
     Figures {
         networks: tenants.len(),
         cold,
@@ -136,8 +145,11 @@ fn ports(cloud: &Cloud, node: &Node, tenants: &[Tenant]) -> Vec<Latency> {
                 let every = Duration::from_millis(2);
                 place.inside(move || dhcp::until_offered(asking, every, LONG))
             });
-            cloud.instance_port(&tenant.network, "net1", port);
-            asking.join().unwrap()
+            let port = cloud.instance_port(&tenant.network, "net1", port);
+            let offered = asking.join().unwrap();
+            // The other side shall find what this one found.
+            cloud.remove("port", id(&port));
+            offered
         });
         let questions = ["get_network_info"];
         let own = notices.own_share(begin, offered[0], "port_create_end", &questions)?;

@@ -30,6 +30,21 @@ const DHCP: &str = "/etc/neutron/dhcp_agent.ini";
 const L3: &str = "/etc/neutron/l3_agent.ini";
 const METADATA: &str = "/etc/neutron/metadata_agent.ini";
 
+/// Zed's privsep daemon hangs when two of its threads want the same lock ("cannot switch to a different thread"), as it does
+/// with many networks at once.
+const PRIVSEP: &str = "
+[privsep]
+thread_pool_size = 1
+[privsep_namespace]
+thread_pool_size = 1
+[privsep_link]
+thread_pool_size = 1
+[privsep_dhcp_release]
+thread_pool_size = 1
+[privsep_conntrack]
+thread_pool_size = 1
+";
+
 /// Nova's metadata service, for as long as it is held.
 pub(crate) fn nova(cloud: &Cloud) -> Running {
     let place = cloud.place();
@@ -57,6 +72,7 @@ pub(crate) fn node(cloud: &Cloud) -> Node {
             .control(&["purge_queue", &format!("{topic}.{NODE}")]);
     }
     let node = cloud.node(NODE);
+    node.configure("neutron.conf", PRIVSEP);
     // Guests' addresses become the node's own: who asks binds to the device of the network, and is that network's guest.
     let guests = "for of in all default; do echo 0 >/proc/sys/net/ipv4/conf/$of/rp_filter; done";
     node.place().sh(guests).ok();

@@ -72,7 +72,12 @@ pub(crate) async fn inside(topology: &str) {
     change
         .of_each("moved to another address", &mut ports, moved, has_moved)
         .await;
-    let renamed = |port: &mut Port| port.dns[0].hostname.insert_str(0, "re-");
+    let renamed = |port: &mut Port| {
+        for name in &mut port.dns {
+            name.hostname.insert_str(0, "re-");
+            name.fqdn.insert_str(0, "re-");
+        }
+    };
     let is_renamed = |port: &Port, offer: &Message| {
         let name = DhcpOption::Hostname(port.dns[0].hostname.clone());
         offer.opts().get(OptionCode::Hostname) == Some(&name)

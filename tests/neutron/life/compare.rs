@@ -114,6 +114,7 @@ const DIFFERENT: [(&str, &str, &str, &str); 21] = [
 ];
 
 #[test]
+#[ignore = "minutes long: make test-neutron runs it"]
 fn an_instance_gets_what_the_reference_gives() {
     let Some(cloud) = Cloud::shared() else {
         return;

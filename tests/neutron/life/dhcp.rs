@@ -16,6 +16,7 @@ use crate::common::{
 const METADATA: &str = "169.254.169.254";
 
 #[test]
+#[ignore = "minutes long: make test-neutron runs it"]
 fn a_networks_life() {
     let Some(cloud) = Cloud::shared() else {
         return;

@@ -7,11 +7,13 @@ use super::{Ground, fixed, here, qdhcp, qrouter};
 use crate::cloud::{Cloud, id};
 
 #[test]
+#[ignore = "minutes long: make test-neutron runs it"]
 fn beside_the_openvswitch_agent() {
     internal_ports_or_pairs("life6", "");
 }
 
 #[test]
+#[ignore = "minutes long: make test-neutron runs it"]
 fn beside_the_openvswitch_agent_with_veth_pairs() {
     internal_ports_or_pairs(
         "life7",

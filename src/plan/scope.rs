@@ -114,8 +114,10 @@ pub enum Side {
 /// Who may ask for metadata in one namespace, and where the listener is.
 #[derive(Debug, Clone)]
 pub struct MetadataScope {
-    /// `169.254.169.254:80` in a DHCP namespace, `0.0.0.0:9697` in a router's.
-    pub listen: SocketAddr,
+    /// `169.254.169.254:80` in a DHCP namespace, `0.0.0.0:9697` in a router's; and the same for IPv6 where there is that.
+    pub listen: Vec<SocketAddr>,
+    /// Whose link-local addresses are meant.
+    pub device: Option<DevName>,
     /// The networks whose ports ask here: one in a DHCP namespace, those of its interfaces in a router's.
     pub residents: Vec<Arc<Residents>>,
     /// The same networks, also those whose residents are unknown here.

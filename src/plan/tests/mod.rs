@@ -3,6 +3,7 @@
 
 mod dhcp;
 mod nat;
+mod ra;
 mod router;
 
 use std::net::IpAddr;

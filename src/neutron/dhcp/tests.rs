@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::ask::Verdict;
+use super::own_port::PortError;
 use super::*;
-use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, ProjectId, Subnet, SubnetId};
+use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, Port, ProjectId, Subnet, SubnetId};
 use crate::neutron::bus::Failure;
+use crate::neutron::decode::{self, DhcpNotice};
 use crate::neutron::sample;
 
 fn id(n: u128) -> Uuid {
@@ -312,21 +316,9 @@ fn errors_are_taken_as_the_reference_agent_takes_them() {
 
 /// The role, and what it says to the loop. Nobody answers it.
 fn role() -> (Dhcp, mpsc::Receiver<Vec<Event>>) {
-    let settings = sample::settings();
-    let (events, said) = mpsc::channel(1000);
-    let parts = Parts {
-        server: sample::server(&settings),
-        naming: Arc::new(Naming::new(&settings.host, "")),
-        settings,
-        notices: mpsc::channel(1).1,
-        events,
-        reports: Arc::default(),
-        sync_due: Arc::default(),
-        counts: watch::Sender::default(),
-        synced: Some(tokio::sync::oneshot::channel().0),
-        remarked: Remarked::default(),
-    };
-    (Dhcp::new(parts, BTreeMap::new()), said)
+    let (parts, said) = sample::parts();
+    let naming = Arc::new(Naming::new("net1", ""));
+    (Dhcp::new(parts, naming, BTreeMap::new()), said)
 }
 
 fn asked(network: Network) -> Result<Option<Box<Asked>>, AskError> {
@@ -402,7 +394,7 @@ async fn a_network_that_fails_does_not_hold_up_the_first_full_sync() {
     role.asked(good, 0, asked(network([]))).await;
     role.start_due();
     assert!(role.parts.synced.is_some(), "one had no turn yet");
-    let error = decode::network(&json!({"id": bad}), &role.parts.naming);
+    let error = decode::network(&json!({"id": bad}), &role.naming);
     role.asked(bad, 0, Err(error.expect_err("it says little").into()))
         .await;
     role.start_due();

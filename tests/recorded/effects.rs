@@ -304,11 +304,11 @@ fn network(message: &str, id: &str, later: &[&str]) -> Network {
         let notice = notices.iter().find(|line| is(line, from)).unwrap();
         let notice =
             decode::dhcp_notice(notice["method"].as_str().unwrap(), &notice["args"], &naming);
-        match notice.unwrap().unwrap().notice {
-            DhcpNotice::PortCreated(port) => {
+        match notice.unwrap().unwrap() {
+            DhcpNotice::PortChanged(port) => {
                 network.ports.insert(port.value.id, Arc::new(port.value));
             }
-            other => panic!("no port is created by {other:?}"),
+            other => panic!("no port is made by {other:?}"),
         }
     }
     network

@@ -19,10 +19,10 @@ impl Dhcp {
         let heard = decode::dhcp_notice(&notice.method, &args, &self.naming);
         match heard {
             // Whoever called wants to know that it came, not what becomes of it.
-            Ok(queued) => {
+            Ok(heard) => {
                 drop(notice.reply);
-                if let Some(queued) = queued {
-                    self.take_in(queued.notice).await;
+                if let Some(heard) = heard {
+                    self.take_in(heard).await;
                 }
             }
             Err(error) => not_understood(&self.parts.remarked, notice.reply, &error),
@@ -45,9 +45,7 @@ impl Dhcp {
                 admin_state_up: false,
             }
             | DhcpNotice::NetworkGone(network) => self.drop_network(network).await,
-            DhcpNotice::SubnetChanged { network, .. } => {
-                self.errands.add(network, Urgency::Now, now);
-            }
+            DhcpNotice::SubnetChanged(network) => self.errands.add(network, Urgency::Now, now),
             DhcpNotice::SubnetGone { subnet, network } => {
                 let has = |known: &&Arc<Network>| known.all_subnets().any(|own| own.id == subnet);
                 let known = self.networks.values().find(has).map(|known| known.id);
@@ -57,12 +55,12 @@ impl Dhcp {
                     self.errands.add(id, Urgency::Now, now);
                 }
             }
-            DhcpNotice::PortCreated(port) | DhcpNotice::PortUpdated(port) => {
+            DhcpNotice::PortChanged(port) => {
                 self.parts.remarked.tell(&port.remarks);
                 self.put_port(port.value).await;
             }
-            DhcpNotice::PortGone { port, network, .. } => self.drop_port(port, network).await,
-            DhcpNotice::AgentUpdated { .. } => self.sync_at(now),
+            DhcpNotice::PortGone { port, network } => self.drop_port(port, network).await,
+            DhcpNotice::AgentUpdated => self.sync_at(now),
         }
     }
 

@@ -50,7 +50,7 @@ impl L3 {
                 self.count();
             }
             L3Notice::NetworkUpdated(network) => self.ask_known(self.routers_on(network)),
-            L3Notice::AgentUpdated { .. } => self.sync_at(now),
+            L3Notice::AgentUpdated => self.sync_at(now),
             L3Notice::ForDistributed => {}
         }
     }

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use warren::model::{DhcpOption, Event, IpNet, Network, NetworkId, PortId, State, Target};
+use warren::model::{
+    DhcpOption, Event, IpNet, Network, NetworkId, PortId, RouterId, State, Target,
+};
 use warren::neutron::decode::{self, DhcpNotice, Naming};
 use warren::plan::scope::{DhcpScope, Residents, Services, Zone};
 use warren::plan::{self, Ipv6Gateway, Settings, Shared};
@@ -340,6 +342,14 @@ impl Shared for Known<'_> {
 
     fn has_isolated(&self, _: NetworkId) -> bool {
         plan::has_isolated(self.0)
+    }
+
+    fn first_router(&self, _: NetworkId) -> Option<RouterId> {
+        None
+    }
+
+    fn networks_of(&self, _: RouterId) -> Vec<NetworkId> {
+        Vec::new()
     }
 }
 

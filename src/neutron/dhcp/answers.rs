@@ -35,7 +35,7 @@ impl Dhcp {
         let is_gone = |id: &NetworkId| {
             !named.contains(id) && self.meanwhile.get(id).is_none_or(|is_ours| !is_ours)
         };
-        let known = self.networks.keys().copied().chain(self.errands.waiting());
+        let known = self.networks.ids().chain(self.errands.waiting());
         let gone: BTreeSet<NetworkId> = known.filter(is_gone).collect();
         for id in gone {
             self.errands.forget(id);
@@ -80,7 +80,7 @@ impl Dhcp {
                 }
                 let network = Arc::new(network);
                 self.leaving.remove(&id);
-                self.networks.insert(id, Arc::clone(&network));
+                self.networks.put(Arc::clone(&network));
                 self.parts.say(vec![Event::Network(network)]).await;
                 self.count();
             }

@@ -2,13 +2,14 @@
 //! ports are ready.
 //!
 //! `notices` what the server tells unasked | `errands` which network is asked about next | `ask` that question | `own_port`
-//! the port that a network is served from | `answers` what the server answered | `journal` what came while an answer was
-//! under way | `ready` which ports may be told ready | `tombs` ports that are gone for good
+//! the port that a network is served from | `answers` what the server answered | `networks` what it said last | `journal`
+//! what came while an answer was under way | `ready` which ports may be told ready | `tombs` ports that are gone for good
 
 mod answers;
 mod ask;
 mod errands;
 mod journal;
+mod networks;
 mod notices;
 mod own_port;
 mod ready;
@@ -31,6 +32,7 @@ use crate::model::{Event, Network, NetworkId, PortId, Report};
 use ask::{AskError, Asked, ask};
 use errands::{Errand, Errands};
 use journal::{Change, Journal, Moment};
+use networks::Networks;
 use ready::{Ready, Urgency};
 use tombs::Tombs;
 
@@ -46,8 +48,7 @@ const TELLING: usize = 4;
 pub(super) struct Dhcp {
     parts: Parts<NetworkId, Network>,
     naming: Arc<Naming>,
-    /// What the server said last, of networks that we serve.
-    networks: BTreeMap<NetworkId, Arc<Network>>,
+    networks: Networks,
     errands: Errands,
     journal: Journal,
     tombs: Tombs,
@@ -92,7 +93,7 @@ impl Dhcp {
         let dhcp = Self {
             parts,
             naming,
-            networks: known,
+            networks: Networks::new(known),
             errands: Errands::default(),
             journal: Journal::default(),
             tombs: Tombs::default(),
@@ -235,7 +236,7 @@ impl Dhcp {
                 self.ready_again = Some(Instant::now() + pause.min(LONGEST_PAUSE));
             }
             Done::Released(id, false)
-                if !self.networks.contains_key(&id) && !self.errands.has(id) =>
+                if self.networks.get(id).is_none() && !self.errands.has(id) =>
             {
                 self.release(id);
             }
@@ -253,7 +254,7 @@ impl Dhcp {
 
     /// Only an answer that is still to come needs it.
     fn note(&mut self, network: NetworkId, change: Change) {
-        if self.oldest_question().is_some() {
+        if self.syncing.is_some() || self.errands.is_asking() {
             self.journal.note(network, change);
         }
     }
@@ -286,7 +287,7 @@ impl Dhcp {
     /// Not ours any more: nothing of it is served.
     async fn disable(&mut self, id: NetworkId) {
         self.ready.forget(id);
-        if self.networks.remove(&id).is_some() {
+        if self.networks.remove(id) {
             self.leaving.insert(id);
             self.parts.say(vec![Event::NetworkGone(id)]).await;
             self.count();
@@ -297,7 +298,7 @@ impl Dhcp {
         for (id, report) in reports {
             match report {
                 Report::Holds(served) => {
-                    if let Some(newest) = self.networks.get(&id) {
+                    if let Some(newest) = self.networks.get(id) {
                         self.ready.served(&served, newest);
                     }
                 }
@@ -322,15 +323,7 @@ impl Dhcp {
     }
 
     fn count(&self) {
-        let networks = self.networks.values();
-        let subnets: usize = networks.clone().map(|of| of.all_subnets().count()).sum();
-        let own = |of: &Arc<Network>| usize::from(of.dhcp_port.is_some());
-        let ports: usize = networks.map(|of| of.ports.len() + own(of)).sum();
-        self.parts.count([
-            ("networks", self.networks.len()),
-            ("subnets", subnets),
-            ("ports", ports),
-        ]);
+        self.parts.count(self.networks.counts());
     }
 }
 

@@ -47,8 +47,7 @@ impl Dhcp {
             | DhcpNotice::NetworkGone(network) => self.drop_network(network).await,
             DhcpNotice::SubnetChanged(network) => self.errands.add(network, Urgency::Now, now),
             DhcpNotice::SubnetGone { subnet, network } => {
-                let has = |known: &&Arc<Network>| known.all_subnets().any(|own| own.id == subnet);
-                let known = self.networks.values().find(has).map(|known| known.id);
+                let known = self.networks.of_subnet(subnet, network);
                 // One that is just being asked about may still have it in the answer.
                 let asked = network.filter(|id| self.errands.has(*id));
                 if let Some(id) = known.or(asked) {
@@ -79,7 +78,7 @@ impl Dhcp {
         if let Some(asking) = self.asking.remove(&id) {
             asking.abort();
             self.errands.done(id);
-            if !self.networks.contains_key(&id) {
+            if self.networks.get(id).is_none() {
                 // A port of ours may just have been made.
                 self.release(id);
             }
@@ -94,7 +93,7 @@ impl Dhcp {
         let (id, network) = (port.id, port.network);
         let change = Change::Put(Arc::new(port));
         self.note(network, change.clone());
-        let Some(known) = self.networks.get(&network) else {
+        let Some(known) = self.networks.get(network) else {
             // Not ours, or asked for just now: then the answer has it, or takes it in.
             return;
         };
@@ -107,7 +106,7 @@ impl Dhcp {
             return;
         }
         if let Change::Put(port) = &change
-            && takes_an_address(known, port)
+            && self.networks.takes_an_address(port)
         {
             // An address cannot be two ports': which of them is right, the server must say.
             self.errands.add(network, Urgency::Now, Instant::now());
@@ -120,18 +119,15 @@ impl Dhcp {
 
     async fn drop_port(&mut self, port: PortId, network: Option<NetworkId>) {
         self.tombs.add(port, Instant::now());
-        let has = |known: &&Arc<Network>| known.ports.contains_key(&port);
-        let id = match network {
-            Some(id) => Some(id),
-            None => self.networks.values().find(has).map(|known| known.id),
+        let Some(id) = network.or_else(|| self.networks.of_port(port)) else {
+            return;
         };
-        let Some(id) = id else { return };
         self.note(id, Change::Gone(port));
         if self.starved.remove(&id) {
             self.errands.add(id, Urgency::Now, Instant::now());
         }
         let own = |known: &Arc<Network>| known.dhcp_port.as_ref().is_some_and(|own| own.id == port);
-        if self.networks.get(&id).is_some_and(own) {
+        if self.networks.get(id).is_some_and(own) {
             self.errands.add(
                 id,
                 Urgency::Now,
@@ -144,27 +140,15 @@ impl Dhcp {
 
     /// One port of a network that we serve; false: that is known.
     async fn change(&mut self, id: NetworkId, change: Change) -> bool {
-        let Some(known) = self.networks.get_mut(&id) else {
-            return false;
-        };
-        let event = match &change {
-            Change::Put(port) => Event::Port(Arc::clone(port)),
-            Change::Gone(port) => Event::PortGone(id, *port),
-        };
-        let is_new = change.apply(Arc::make_mut(known));
+        let is_new = self.networks.change(id, &change);
         if is_new {
+            let event = match change {
+                Change::Put(port) => Event::Port(port),
+                Change::Gone(port) => Event::PortGone(id, port),
+            };
             self.parts.say(vec![event]).await;
             self.count();
         }
         is_new
     }
-}
-
-/// Another port of the network is known at one of its addresses.
-fn takes_an_address(network: &Network, port: &Port) -> bool {
-    let clashes = |other: &Arc<Port>| {
-        let same = |fixed: &crate::model::FixedIp| port.fixed_ips.contains(fixed);
-        other.id != port.id && other.fixed_ips.iter().any(same)
-    };
-    network.ports.values().any(clashes)
 }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use serde_json::json;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 

@@ -37,6 +37,7 @@ use remarked::Remarked;
 use report::Reporter;
 use server::Server;
 
+pub(crate) use dhcp::PortError;
 pub use lookup::Ports;
 pub use settings::{Dhcp, L3, Metadata, Role, Settings};
 

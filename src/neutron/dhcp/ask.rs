@@ -31,7 +31,7 @@ pub(super) enum AskError {
         #[source]
         source: CallError,
     },
-    #[error(transparent)]
+    #[error("take in what the server says")]
     Answer(#[from] DecodeError),
     #[error("serve network {network}")]
     Port {

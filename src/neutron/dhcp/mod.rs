@@ -33,6 +33,7 @@ use ask::{AskError, Asked, ask};
 use errands::{Errand, Errands};
 use journal::{Change, Journal, Moment};
 use networks::Networks;
+pub(crate) use own_port::PortError;
 use ready::{Ready, Urgency};
 use tombs::Tombs;
 

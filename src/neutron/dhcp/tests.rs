@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::ask::Verdict;
-use super::own_port::PortError;
 use super::*;
 use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, Port, ProjectId, Subnet, SubnetId};
 use crate::neutron::bus::Failure;

@@ -26,7 +26,7 @@ use super::server::Server;
 use super::{Remarked, Settings, not_understood};
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{Event, Network, NetworkId, Port, PortId, Report};
+use crate::model::{Event, Network, NetworkId, Port, PortId, Report, Target};
 
 use errands::{Errand, Errands};
 use journal::{Change, Journal, Moment};
@@ -57,8 +57,8 @@ pub(super) struct Parts {
     pub(super) reports: Arc<Latest<NetworkId, Report<Network>>>,
     pub(super) sync_due: Arc<Notify>,
     pub(super) counts: watch::Sender<Counts>,
-    /// Told once when all of a full sync has been taken in: only then is known what is not ours.
-    pub(super) synced: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Told once when all of a full sync has been taken in: only then is known what is not ours. With what the server named.
+    pub(super) synced: Option<tokio::sync::oneshot::Sender<BTreeSet<Target>>>,
     pub(super) remarked: Remarked,
 }
 
@@ -90,6 +90,8 @@ pub(super) struct Dhcp {
     ready_again: Option<Instant>,
     /// Networks of the first full sync that have not had their turn yet.
     unsettled: Option<BTreeSet<NetworkId>>,
+    /// All of it.
+    named: BTreeSet<NetworkId>,
 }
 
 #[derive(Debug)]
@@ -200,6 +202,7 @@ impl Dhcp {
             ready_failures: 0,
             ready_again: None,
             unsettled: None,
+            named: BTreeSet::new(),
         };
         dhcp.count();
         dhcp
@@ -233,7 +236,10 @@ impl Dhcp {
         if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty)
             && let Some(synced) = self.parts.synced.take()
         {
-            let _ = synced.send(()); // fails only when nobody waits for it
+            let named = std::mem::take(&mut self.named).into_iter();
+            // Also what notices have named since.
+            let named = named.chain(self.errands.waiting()).map(Target::Network);
+            let _ = synced.send(named.collect()); // fails only when nobody waits for it
         }
         let now = Instant::now();
         if self.syncing.is_none() && self.sync_again.is_some_and(|due| due <= now) {
@@ -402,6 +408,7 @@ impl Dhcp {
             self.disable(id).await;
         }
         if self.parts.synced.is_some() {
+            self.named.clone_from(&named);
             self.unsettled = Some(named);
         }
     }

@@ -25,7 +25,7 @@ use super::server::Server;
 use super::{PUSH, Remarked, Settings, not_understood};
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{Event, NetworkId, Report, Router, RouterId, RouterKind};
+use crate::model::{Event, NetworkId, Report, Router, RouterId, RouterKind, Target};
 
 use errands::{Errands, Lane, Question};
 use fetch::{FetchError, Fetched, fetch};
@@ -47,8 +47,8 @@ pub(super) struct Parts {
     pub(super) reports: Arc<Latest<RouterId, Report<Router>>>,
     pub(super) sync_due: Arc<Notify>,
     pub(super) counts: watch::Sender<Counts>,
-    /// Told once when all of a full sync has been taken in: only then is known what is not ours.
-    pub(super) synced: Option<oneshot::Sender<()>>,
+    /// Told once when all of a full sync has been taken in: only then is known what is not ours. With what the server named.
+    pub(super) synced: Option<oneshot::Sender<BTreeSet<Target>>>,
     pub(super) remarked: Remarked,
 }
 
@@ -64,6 +64,8 @@ pub(super) struct L3 {
     asking_all: bool,
     /// Routers of the first full sync that have not had their turn yet.
     unsettled: Option<BTreeSet<RouterId>>,
+    /// All of it.
+    named: BTreeSet<RouterId>,
     /// What the server was told of each router's floating IPs.
     told: BTreeMap<RouterId, Told>,
     outbox: Outbox,
@@ -88,6 +90,7 @@ impl L3 {
             sync_began: None,
             asking_all: false,
             unsettled: None,
+            named: BTreeSet::new(),
             told: BTreeMap::new(),
             outbox: Outbox::default(),
             tasks: JoinSet::new(),
@@ -123,7 +126,10 @@ impl L3 {
         if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty)
             && let Some(synced) = self.parts.synced.take()
         {
-            let _ = synced.send(()); // fails only when nobody waits for it
+            let named = std::mem::take(&mut self.named).into_iter();
+            // Also what notices have named since.
+            let named = named.chain(self.errands.waiting()).map(Target::Router);
+            let _ = synced.send(named.collect()); // fails only when nobody waits for it
         }
         let now = Instant::now();
         if !self.asking_all && self.sync_again.is_some_and(|due| due <= now) {
@@ -228,6 +234,7 @@ impl L3 {
             self.errands.add(*id, Lane::Sync, Instant::now());
         }
         if self.parts.synced.is_some() {
+            self.named.clone_from(&ids);
             self.unsettled = Some(ids);
         }
     }

@@ -173,7 +173,7 @@ impl Follower {
         for mistake in mistakes.iter().take(MISTAKES_TOLD) {
             error!("{mistake}");
         }
-        error!(mistakes = mistakes.len(), topology = %self.topology.display(), "topology refused; the state before it goes on (`warren check` tells every mistake)");
+        error!(mistakes = mistakes.len(), topology = %self.topology.display(), "topology refused, nothing of it is applied (`warren check` tells every mistake)");
         let first = mistakes.first().map(ToString::to_string);
         self.say(Word::Source(SourceView {
             name: self.name(),

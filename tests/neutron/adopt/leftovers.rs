@@ -31,8 +31,12 @@ impl Strangers {
         };
         for (namespace, program) in strangers.namespaces().iter().zip(["dnsmasq", "haproxy"]) {
             wait_for(&format!("{program} in {namespace}"), LONG, || {
-                let programs = life.programs_in(namespace);
-                programs.contains(&program.to_owned()).then_some(())
+                let is_there = life.net1.namespaces().contains(namespace);
+                let runs = || {
+                    let programs = life.programs_in(namespace);
+                    programs.contains(&program.to_owned())
+                };
+                (is_there && runs()).then_some(())
             });
         }
         strangers

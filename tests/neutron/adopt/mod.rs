@@ -48,6 +48,12 @@ fn by_its_unit(node: &Node) -> Service {
         let said = String::from_utf8_lossy(&said[..length]).into_owned();
         said.lines().any(|line| line == "READY=1").then_some(())
     });
+    // Nor are any missing.
+    let log = service.log();
+    let refused = ["not permitted", "denied", "CAP_"];
+    assert!(!refused.iter().any(|word| log.contains(word)), "{log}");
+    let socket = ["stat", "--format=%U %a", "/var/lib/neutron/metadata_proxy"];
+    assert_eq!(node.place().run(&socket).ok(), "neutron 644\n");
     service
 }
 

@@ -511,6 +511,9 @@ fn options_of_the_bus() {
                         == (Duration::from_millis(500), Duration::from_millis(1500))
             },
         ),
+        ("[oslo_messaging_rabbit]\nkombu_compression = zlib", |all| {
+            all.neutron.bus.compression == Some(Compression::Gzip)
+        }),
         (
             "[oslo_messaging_rabbit]\nkombu_compression = gzip\nkombu_failover_strategy = shuffle",
             |all| {

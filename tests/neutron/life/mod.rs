@@ -8,6 +8,7 @@
 
 mod compare;
 mod dhcp;
+mod newest;
 mod outside;
 mod pair;
 mod router;

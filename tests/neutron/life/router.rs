@@ -20,31 +20,13 @@ fn a_routers_life() {
     };
     let ground = Ground::prepared(cloud, "life2", |node| outside::wire(cloud, node, WIRE));
     let outside = Outside::new(cloud, WIRE);
-    let blue = ground.network("blue", json!({}));
-    let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
-    let green = ground.network("green", json!({}));
-    let green_subnet = ground.subnet(&green, "10.3.0.0/24", json!({}));
-    let router = cloud.create("router", here(&ground.node, "r1", json!({})));
-    let mut life = Life {
-        ground,
-        outside,
-        router,
-        subnets: [blue_subnet, green_subnet],
-        ports: Vec::new(),
-        guests: Vec::new(),
-    };
-    life.interfaces(&blue, &green);
-    life.gateway();
-    life.extra_routes();
-    life.without_snat();
-    life.floating_ip();
-    life.port_forwarding();
-    life.down_and_up();
+    let life = Life::begin(ground, outside);
+    life.on_one_node();
     life.to_another_node();
 }
 
-struct Life<'a> {
-    ground: Ground<'a>,
+pub(super) struct Life<'a> {
+    pub(super) ground: Ground<'a>,
     outside: Outside,
     router: Value,
     /// blue's and green's
@@ -54,7 +36,36 @@ struct Life<'a> {
     guests: Vec<Guest>,
 }
 
-impl Life<'_> {
+impl<'a> Life<'a> {
+    /// Two networks, an instance in each, and the router between them.
+    pub(super) fn begin(ground: Ground<'a>, outside: Outside) -> Self {
+        let blue = ground.network("blue", json!({}));
+        let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
+        let green = ground.network("green", json!({}));
+        let green_subnet = ground.subnet(&green, "10.3.0.0/24", json!({}));
+        let router = here(&ground.node, "r1", json!({}));
+        let router = ground.cloud.create("router", router);
+        let mut life = Self {
+            ground,
+            outside,
+            router,
+            subnets: [blue_subnet, green_subnet],
+            ports: Vec::new(),
+            guests: Vec::new(),
+        };
+        life.interfaces(&blue, &green);
+        life
+    }
+
+    pub(super) fn on_one_node(&self) {
+        self.gateway();
+        self.extra_routes();
+        self.without_snat();
+        self.floating_ip();
+        self.port_forwarding();
+        self.down_and_up();
+    }
+
     fn change(&self, attributes: Value) -> Value {
         self.ground
             .cloud
@@ -68,8 +79,13 @@ impl Life<'_> {
             .put(&path, &json!({"subnet_id": id(subnet)}));
     }
 
-    fn vm1(&self) -> &Guest {
+    pub(super) fn vm1(&self) -> &Guest {
         &self.guests[0]
+    }
+
+    /// vm1's id, as Nova has it.
+    pub(super) fn instance(&self) -> &str {
+        self.ports[0]["device_id"].as_str().unwrap()
     }
 
     fn vm2(&self) -> &Guest {

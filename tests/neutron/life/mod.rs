@@ -8,9 +8,12 @@
 
 mod compare;
 mod dhcp;
+mod metadata;
 mod outside;
 mod pair;
 mod router;
+mod scopes;
+mod segments;
 mod switch;
 
 use std::net::Ipv4Addr;

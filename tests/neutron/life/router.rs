@@ -11,6 +11,8 @@ use crate::cloud::{Cloud, id};
 use crate::common::{Guest, HttpAnswer, HttpStub, tcp_stream, wait_until};
 
 const WIRE: &str = "out2";
+/// Of another external network.
+const OTHER: &str = "other2";
 
 #[test]
 #[ignore = "minutes long: make test-neutron runs it"]
@@ -18,7 +20,9 @@ fn a_routers_life() {
     let Some(cloud) = Cloud::shared() else {
         return;
     };
-    let ground = Ground::prepared(cloud, "life2", |node| outside::wire(cloud, node, WIRE));
+    let ground = Ground::prepared(cloud, "life2", |node| {
+        outside::wires(cloud, node, &[WIRE, OTHER]);
+    });
     let outside = Outside::new(cloud, WIRE);
     let blue = ground.network("blue", json!({}));
     let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
@@ -141,9 +145,14 @@ impl Life<'_> {
         self.seen_as("198.18.0.51");
         let world = &self.outside.world;
         assert!(world.ping("198.18.0.51") && !world.ping("198.18.0.50"));
+        // With the same addresses, and yet another world.
+        let other = Outside::new(self.ground.cloud, OTHER);
+        self.change(json!({"external_gateway_info": other.gateway("198.18.0.53")}));
+        self.seen_as("198.18.0.53");
+        assert!(other.world.ping("198.18.0.53") && !world.ping("198.18.0.51"));
         self.change(json!({"external_gateway_info": {}}));
         self.ground.until("the gateway to go", || {
-            !world.ping("198.18.0.51") && see(self.vm1()).is_empty()
+            !other.world.ping("198.18.0.53") && see(self.vm1()).is_empty()
         });
         self.change(at("198.18.0.52"));
         self.seen_as("198.18.0.52");
@@ -280,10 +289,24 @@ impl Life<'_> {
             !answers("http://198.18.0.61/"),
             "the old port still leads in"
         );
+        let _too = HttpStub::start(self.vm1(), "0.0.0.0:9002", |_| HttpAnswer::new(200, "vm1"));
+        let made = cloud.post(
+            &path,
+            &json!({"port_forwarding": {"protocol": "tcp", "internal_port_id": id(&self.ports[0]),
+                "internal_ip_address": "10.2.0.11", "internal_port_range": "9000:9003", "external_port_range": "8000:8003"}}),
+        );
+        let range = format!("{path}/{}", id(&made["port_forwarding"]));
+        self.ground.until("a range of forwarded ports", || {
+            answers("http://198.18.0.61:8002/")
+        });
         cloud.delete(&one);
         self.ground.until("the forwarded port to end", || {
             !answers("http://198.18.0.61:81/")
         });
+        assert!(answers("http://198.18.0.61:8002/"), "the range stays");
+        cloud.delete(&range);
+        self.ground
+            .until("the range to end", || !answers("http://198.18.0.61:8002/"));
         self.status(&floating, "DOWN");
         cloud.remove("floatingip", id(&floating));
     }
@@ -300,7 +323,9 @@ impl Life<'_> {
     /// Its flows are cut, its addresses stay; then it dies there.
     fn to_another_node(&self) {
         let cloud = self.ground.cloud;
-        let mut second = Ground::prepared(cloud, "life3", |node| outside::wire(cloud, node, WIRE));
+        let mut second = Ground::prepared(cloud, "life3", |node| {
+            outside::wires(cloud, node, &[WIRE]);
+        });
         let agent = |node: &str| cloud.agent(node, "neutron-l3-agent").unwrap();
         let floating = self.floating("198.18.0.62");
         let to = json!({"port_id": id(&self.ports[0])});

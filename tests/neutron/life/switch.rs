@@ -27,7 +27,7 @@ fn internal_ports_or_pairs(name: &str, option: &str) {
     };
     let wire = &name.replace("life", "out");
     let mut ground = Ground::switched(cloud, name, |node| {
-        super::outside::wire(cloud, node, wire);
+        super::outside::wires(cloud, node, &[wire]);
         let mapping = format!("[ovs]\nbridge_mappings = {wire}:br-external");
         node.configure("plugins/ml2/openvswitch_agent.ini", &mapping);
         for file in ["dhcp_agent.ini", "l3_agent.ini"] {

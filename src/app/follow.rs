@@ -1,5 +1,6 @@
 //! The topology file as a source at work: loaded, watched, and its differences told to the loop.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,7 +130,8 @@ impl Follower {
         self.take_up(&kept);
         info!(changes = events.len(), "topology loaded");
         if first {
-            events.push(Event::Complete);
+            let named = BTreeSet::new();
+            events.push(Event::Complete { named });
         }
         self.say(Word::Settings(Box::new(kept.plan))).await;
         self.say(Word::Events(events)).await;

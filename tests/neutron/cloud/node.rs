@@ -33,7 +33,8 @@ pub struct Node {
 
 impl Node {
     pub(super) fn join(cloud: &Cloud, name: &str, number: u8) -> Self {
-        let host = Host::of_cloud(name).expect("the control plane's namespaces could be made");
+        let host = Cloud::machine(cloud.release, name);
+        let host = host.expect("the control plane's namespaces could be made");
         for (device, network) in [("management", "m"), ("external", "x")] {
             let end = format!("{network}.{number}");
             cloud.host().cable(&end, &host, device);

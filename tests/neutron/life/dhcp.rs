@@ -133,7 +133,13 @@ pub(super) fn discover(wire: &Wire) -> Vec<u8> {
     })
 }
 
-fn subnet_updates(ground: &Ground<'_>, network: &Value, subnet: &Value, vm1: &Guest, port: &Value) {
+pub(super) fn subnet_updates(
+    ground: &Ground<'_>,
+    network: &Value,
+    subnet: &Value,
+    vm1: &Guest,
+    port: &Value,
+) {
     let cloud = ground.cloud;
     let change = |attributes: Value| cloud.update("subnet", id(subnet), &attributes);
     let mut client = vm1.dhcp(Client::Udhcpc);
@@ -196,7 +202,7 @@ fn subnet_updates(ground: &Ground<'_>, network: &Value, subnet: &Value, vm1: &Gu
     );
 }
 
-fn isolated_metadata(ground: &Ground<'_>, vm1: &Guest, port: &Value) {
+pub(super) fn isolated_metadata(ground: &Ground<'_>, vm1: &Guest, port: &Value) {
     let url = format!("http://{METADATA}/latest/meta-data/instance-id");
     let answer = vm1
         .curl(&url, &[])
@@ -280,11 +286,11 @@ fn port_updates(ground: &Ground<'_>, network: &Value) {
     cloud.remove("port", id(&port));
 }
 
-fn second_subnet(ground: &Ground<'_>, network: &Value) {
+pub(super) fn second_subnet(ground: &Ground<'_>, network: &Value) {
     let cloud = ground.cloud;
     let more = ground.subnet(network, "10.11.0.0/24", json!({}));
     let two = json!({"fixed_ips": [{"ip_address": "10.1.0.30"}, {"ip_address": "10.11.0.30"}]});
-    let port = cloud.instance_port(id(network), "life1", two);
+    let port = cloud.instance_port(id(network), ground.node.name(), two);
     let vm3 = ground.guest("vm3", &port);
     let mut client = vm3.dhcp(Client::Udhcpc);
     let lease = client.bound();
@@ -306,9 +312,9 @@ fn second_subnet(ground: &Ground<'_>, network: &Value) {
     });
 }
 
-fn dhcp_off_and_on(ground: &Ground<'_>, network: &Value, subnet: &Value) {
+pub(super) fn dhcp_off_and_on(ground: &Ground<'_>, network: &Value, subnet: &Value) {
     let cloud = ground.cloud;
-    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let port = cloud.instance_port(id(network), ground.node.name(), json!({}));
     let vm4 = ground.guest("vm4", &port);
     let wire = vm4.wire();
     assert!(offers(&wire, super::SOON), "no OFFER\n{}", ground.tails());
@@ -327,7 +333,7 @@ fn dhcp_off_and_on(ground: &Ground<'_>, network: &Value, subnet: &Value) {
 
 fn network_updates(ground: &Ground<'_>, network: &Value) {
     let cloud = ground.cloud;
-    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let port = cloud.instance_port(id(network), ground.node.name(), json!({}));
     let vm5 = ground.guest("vm5", &port);
     let mut client = vm5.dhcp(Client::Udhcpc);
     client.bound();
@@ -353,9 +359,9 @@ fn network_updates(ground: &Ground<'_>, network: &Value) {
     cloud.remove("port", id(&port));
 }
 
-fn port_deleted(ground: &Ground<'_>, network: &Value) {
+pub(super) fn port_deleted(ground: &Ground<'_>, network: &Value) {
     let cloud = ground.cloud;
-    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let port = cloud.instance_port(id(network), ground.node.name(), json!({}));
     let vm6 = ground.guest("vm6", &port);
     let mut client = vm6.dhcp(Client::Udhcpc);
     client.bound();

@@ -9,6 +9,7 @@
 mod compare;
 mod dhcp;
 mod metadata;
+mod newest;
 mod outside;
 mod pair;
 mod router;

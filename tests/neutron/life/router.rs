@@ -24,31 +24,14 @@ fn a_routers_life() {
         outside::wires(cloud, node, &[WIRE, OTHER]);
     });
     let outside = Outside::new(cloud, WIRE);
-    let blue = ground.network("blue", json!({}));
-    let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
-    let green = ground.network("green", json!({}));
-    let green_subnet = ground.subnet(&green, "10.3.0.0/24", json!({}));
-    let router = cloud.create("router", here(&ground.node, "r1", json!({})));
-    let mut life = Life {
-        ground,
-        outside,
-        router,
-        subnets: [blue_subnet, green_subnet],
-        ports: Vec::new(),
-        guests: Vec::new(),
-    };
-    life.interfaces(&blue, &green);
-    life.gateway();
-    life.extra_routes();
-    life.without_snat();
-    life.floating_ip();
-    life.port_forwarding();
-    life.down_and_up();
+    let life = Life::begin(ground, outside);
+    life.on_one_node();
+    life.to_another_outside();
     life.to_another_node();
 }
 
-struct Life<'a> {
-    ground: Ground<'a>,
+pub(super) struct Life<'a> {
+    pub(super) ground: Ground<'a>,
     outside: Outside,
     router: Value,
     /// blue's and green's
@@ -58,7 +41,36 @@ struct Life<'a> {
     guests: Vec<Guest>,
 }
 
-impl Life<'_> {
+impl<'a> Life<'a> {
+    /// Two networks, an instance in each, and the router between them.
+    pub(super) fn begin(ground: Ground<'a>, outside: Outside) -> Self {
+        let blue = ground.network("blue", json!({}));
+        let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
+        let green = ground.network("green", json!({}));
+        let green_subnet = ground.subnet(&green, "10.3.0.0/24", json!({}));
+        let router = here(&ground.node, "r1", json!({}));
+        let router = ground.cloud.create("router", router);
+        let mut life = Self {
+            ground,
+            outside,
+            router,
+            subnets: [blue_subnet, green_subnet],
+            ports: Vec::new(),
+            guests: Vec::new(),
+        };
+        life.interfaces(&blue, &green);
+        life
+    }
+
+    pub(super) fn on_one_node(&self) {
+        self.gateway();
+        self.extra_routes();
+        self.without_snat();
+        self.floating_ip();
+        self.port_forwarding();
+        self.down_and_up();
+    }
+
     fn change(&self, attributes: Value) -> Value {
         self.ground
             .cloud
@@ -72,8 +84,13 @@ impl Life<'_> {
             .put(&path, &json!({"subnet_id": id(subnet)}));
     }
 
-    fn vm1(&self) -> &Guest {
+    pub(super) fn vm1(&self) -> &Guest {
         &self.guests[0]
+    }
+
+    /// vm1's id, as Nova has it.
+    pub(super) fn instance(&self) -> &str {
+        self.ports[0]["device_id"].as_str().unwrap()
     }
 
     fn vm2(&self) -> &Guest {
@@ -145,17 +162,25 @@ impl Life<'_> {
         self.seen_as("198.18.0.51");
         let world = &self.outside.world;
         assert!(world.ping("198.18.0.51") && !world.ping("198.18.0.50"));
-        // With the same addresses, and yet another world.
-        let other = Outside::new(self.ground.cloud, OTHER);
-        self.change(json!({"external_gateway_info": other.gateway("198.18.0.53")}));
-        self.seen_as("198.18.0.53");
-        assert!(other.world.ping("198.18.0.53") && !world.ping("198.18.0.51"));
         self.change(json!({"external_gateway_info": {}}));
         self.ground.until("the gateway to go", || {
-            !other.world.ping("198.18.0.53") && see(self.vm1()).is_empty()
+            !world.ping("198.18.0.51") && see(self.vm1()).is_empty()
         });
         self.change(at("198.18.0.52"));
         self.seen_as("198.18.0.52");
+    }
+
+    /// With the same addresses, and yet another world.
+    fn to_another_outside(&self) {
+        let other = Outside::new(self.ground.cloud, OTHER);
+        self.change(json!({"external_gateway_info": other.gateway("198.18.0.53")}));
+        self.seen_as("198.18.0.53");
+        let (there, here) = (&other.world, &self.outside.world);
+        assert!(there.ping("198.18.0.53") && !here.ping("198.18.0.52"));
+        let back = json!({"external_fixed_ips": [{"ip_address": "198.18.0.52"}]});
+        self.change(self.gateway_with(back));
+        self.seen_as("198.18.0.52");
+        assert!(here.ping("198.18.0.52") && !there.ping("198.18.0.53"));
     }
 
     /// Behind vm2 there is one more network.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Ground, fixed, ip, qdhcp, with};
 use crate::cloud::{Cloud, id};
 use crate::common::{
-    Client, Dhcp, Guest, Host, HttpAnswer, HttpStub, Udp, Wire, udp_frame, wait_until,
+    Client, Dhcp, Guest, Host, HttpAnswer, HttpStub, Lease, Udp, Wire, udp_frame, wait_until,
 };
 
 const METADATA: &str = "169.254.169.254";
@@ -26,6 +26,7 @@ fn a_networks_life() {
     });
     let mut ground = Ground::prepared(cloud, "life1", |node| {
         node.configure("metadata_agent.ini", "[DEFAULT]\nnova_metadata_port = 8781");
+        node.configure("dhcp_agent.ini", "[DEFAULT]\ndns_domain = tenants.example");
     });
     let blue = ground.network("blue", json!({}));
     let subnet = ground.subnet(
@@ -156,6 +157,8 @@ pub(super) fn subnet_updates(
     assert_eq!(lease.dns, [ip("10.1.0.53")], "{lease:#?}");
     assert_eq!(lease.routers, [ip("10.1.0.1")], "{lease:#?}");
     assert_eq!(lease.mtu, Some(1450), "vxlan's headers take 50: {lease:#?}");
+    // The agent's own; in names that the server gives is the server's.
+    assert_eq!(lease.domain.as_deref(), Some("tenants.example"));
 
     change(json!({"dns_nameservers": ["10.1.0.54", "10.1.0.53"]}));
     ground.renewed(&mut client, "new name servers", |lease| {
@@ -253,14 +256,21 @@ fn port_updates(ground: &Ground<'_>, network: &Value) {
     ground.until("the name to follow", || {
         resolves("second.example.org", "10.1.0.21")
     });
-    let ntp = json!({"opt_name": "ntp-server", "opt_value": "10.1.0.77"});
-    change(json!({"extra_dhcp_opts": [ntp]}));
-    ground.renewed(&mut client, "an extra option", |lease| {
+    let option = |name, value: Option<&str>| json!({"opt_name": name, "opt_value": value});
+    let boot = [("67", "pxe.0"), ("server-ip-address", "10.1.0.99")];
+    let [file, next] = boot.map(|(name, value)| option(name, Some(value)));
+    let ntp = option("ntp-server", Some("10.1.0.77"));
+    change(json!({"extra_dhcp_opts": [ntp, file, next]}));
+    let said = |lease: &Lease, key: &str| lease.raw.get(key).cloned().unwrap_or_default();
+    ground.renewed(&mut client, "extra options", |lease| {
         lease.ntp == [ip("10.1.0.77")]
+            && said(lease, "boot_file") == "pxe.0"
+            && said(lease, "siaddr") == "10.1.0.99"
     });
-    let gone = json!({"opt_name": "ntp-server", "opt_value": null});
-    change(json!({"extra_dhcp_opts": [gone]}));
-    ground.renewed(&mut client, "no extra option", |lease| lease.ntp.is_empty());
+    change(json!({"extra_dhcp_opts": [option("ntp-server", None)]}));
+    ground.renewed(&mut client, "one extra option less", |lease| {
+        lease.ntp.is_empty() && said(lease, "boot_file") == "pxe.0"
+    });
 
     client.crash();
     change(json!({"mac_address": "fa:16:3e:00:ee:02"}));

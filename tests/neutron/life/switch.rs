@@ -38,7 +38,7 @@ pub(super) fn ground_with<'a>(
 ) -> Ground<'a> {
     let ground = Ground::switched(cloud, name, |node| {
         prepare(node);
-        super::outside::wire(cloud, node, wire);
+        super::outside::wires(cloud, node, &[wire]);
         let mapping = format!("[ovs]\nbridge_mappings = {wire}:br-external");
         node.configure("plugins/ml2/openvswitch_agent.ini", &mapping);
         for file in ["dhcp_agent.ini", "l3_agent.ini"] {

@@ -9,7 +9,8 @@ use std::iter::successors;
 use crate::adopt::{AdoptError, GiveBackError};
 use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
-use crate::neutron::bus;
+use crate::neutron::decode::DecodeError;
+use crate::neutron::{PortError, bus};
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
 use crate::{dhcp, dns, metadata, plug, ra};
@@ -135,6 +136,11 @@ codes! {
         Unanswered = "W1602",
         /// The server answers with a failure.
         ServerFailed = "W1603",
+        // What the server says.
+        /// An object, a notice or an answer makes no sense.
+        Nonsense = "W1604",
+        /// The server gives a network no port of ours, or one with too few addresses.
+        OwnPort = "W1605",
     }
 }
 
@@ -167,6 +173,8 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(metadata))
         .or_else(|| error.downcast_ref().map(call))
         .or_else(|| error.is::<bus::LinkError>().then_some(Code::Broker))
+        .or_else(|| error.is::<DecodeError>().then_some(Code::Nonsense))
+        .or_else(|| error.downcast_ref().and_then(own_port))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
         .or_else(|| error.downcast_ref().and_then(adopt))
         .or_else(|| error.downcast_ref().and_then(give_back))
@@ -277,6 +285,14 @@ fn call(error: &bus::CallError) -> Code {
         CallError::Away { .. } | CallError::NotSent { .. } | CallError::Lost { .. } => Code::Broker,
         CallError::TimedOut { .. } => Code::Unanswered,
         CallError::Remote(_) => Code::ServerFailed,
+    }
+}
+
+/// The server's failures keep their own.
+fn own_port(error: &PortError) -> Option<Code> {
+    match error {
+        PortError::Refused | PortError::Incomplete { .. } => Some(Code::OwnPort),
+        PortError::Call(_) | PortError::Answer(_) => None,
     }
 }
 

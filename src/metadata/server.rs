@@ -67,7 +67,8 @@ impl Server {
     ) -> Self {
         let limits = &shared.limits;
         let rate = limits.rate.map(Rate::new);
-        let house = Arc::new(House::new(scope, shared, http(limits), rate));
+        let house = House::new(scope, shared, http(limits), rate, Arc::default());
+        let house = Arc::new(house);
         let door = Door::new(limits, &shared.budgets);
         let mut tasks = JoinSet::new();
         for listener in listeners {

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::scope::{Claims, MetadataScope, Residents};
 use super::{Settings, Shared, dhcp, names, ra};
-use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, State, Target};
+use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, Target};
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -69,7 +69,6 @@ fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> {
 
 /// In the DHCP namespace: where a subnet is isolated, or always if forced.
 pub(super) fn of_network(
-    state: &State,
     network: &Network,
     settings: &Settings,
     known: &impl Shared,
@@ -80,10 +79,13 @@ pub(super) fn of_network(
         || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));
     let mut networks = BTreeSet::from([network.id]);
     let mut of = Target::Network(network.id);
-    if let Some(first) = first_router(network).filter(|_| settings.metadata.network) {
-        networks.extend(behind_it(state, first));
-        if let Some(router) = first.device.parse().ok().filter(|_| for_all) {
-            of = Target::Router(RouterId(router));
+    if settings.metadata.network
+        && let Some(first) = known.first_router(network.id)
+    {
+        // It may live on another host: its ports tell.
+        networks.extend(known.networks_of(first));
+        if for_all {
+            of = Target::Router(first);
         }
     }
     let v6 = has_v6(network).then_some(IpAddr::V6(V6));
@@ -102,22 +104,11 @@ fn is_for_metadata(network: &Network) -> bool {
     subnets.any(|subnet| LINK_LOCAL.contains(&subnet.cidr))
 }
 
-fn first_router(network: &Network) -> Option<&Arc<Port>> {
-    network.ports.values().find(is_router_port)
-}
-
-fn is_router_port(port: &&Arc<Port>) -> bool {
-    port.owner == DeviceOwner::RouterInterface
-}
-
-/// The networks of the router with this port. It may live on another host: its ports tell.
-fn behind_it(state: &State, first: &Port) -> Vec<NetworkId> {
-    let has_it = |network: &&Arc<Network>| {
-        let mut ports = network.ports.values().filter(is_router_port);
-        ports.any(|port| port.device == first.device)
-    };
-    let networks = state.networks.values().filter(has_it);
-    networks.map(|network| network.id).collect()
+/// The routers with ports on a network, in the order of these.
+pub fn routers_on(network: &Network) -> impl Iterator<Item = RouterId> {
+    let ports = network.ports.values();
+    let routers = ports.filter(|port| port.owner == DeviceOwner::RouterInterface);
+    routers.filter_map(|port| port.device.parse().ok().map(RouterId))
 }
 
 /// In a router's namespace, for the networks of its interfaces; NAT redirects to the port.

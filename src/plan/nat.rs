@@ -94,8 +94,9 @@ fn asked_at(router: &Router) -> Vec<IpAddr> {
 fn mark(table: &mut Table, asked: &[IpAddr], outside: Option<&Outside>, scopes: Option<&Scopes>) {
     table.chain("marks", NfChainType::Filter, NfHook::Prerouting, -150);
     // These first: they set the mark as a whole.
-    if let Some(scopes) = scopes {
-        scopes.mark(table, "marks");
+    match scopes {
+        Some(scopes) => scopes.mark(table, "marks"),
+        None => scopes::mark_all(table, "marks"),
     }
     for address in asked {
         table.rule(

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use warren::model::{DhcpOption, Event, IpNet, Network, NetworkId, PortId, State, Target};
+use warren::model::{
+    DhcpOption, Event, IpNet, Network, NetworkId, PortId, RouterId, State, Target,
+};
 use warren::neutron::decode::{self, DhcpNotice, Naming};
 use warren::plan::scope::{DhcpScope, Residents, Services, Zone};
 use warren::plan::{self, Ipv6Gateway, Settings, Shared};
@@ -320,11 +322,11 @@ fn network(message: &str, id: &str, later: &[&str]) -> Network {
         let notice = notices.iter().find(|line| is(line, from)).unwrap();
         let notice =
             decode::dhcp_notice(notice["method"].as_str().unwrap(), &notice["args"], &naming);
-        match notice.unwrap().unwrap().notice {
-            DhcpNotice::PortCreated(port) => {
+        match notice.unwrap().unwrap() {
+            DhcpNotice::PortChanged(port) => {
                 network.ports.insert(port.value.id, Arc::new(port.value));
             }
-            other => panic!("no port is created by {other:?}"),
+            other => panic!("no port is made by {other:?}"),
         }
     }
     network
@@ -356,6 +358,14 @@ impl Shared for Known<'_> {
 
     fn has_isolated(&self, _: NetworkId) -> bool {
         plan::has_isolated(self.0)
+    }
+
+    fn first_router(&self, _: NetworkId) -> Option<RouterId> {
+        None
+    }
+
+    fn networks_of(&self, _: RouterId) -> Vec<NetworkId> {
+        Vec::new()
     }
 }
 

@@ -78,7 +78,11 @@ fn subnets_of_several_modes_share_a_link() {
         prefixes,
         ["fd00:1::/64 true", "fd00:2::/64 false", "fd00:3::/64 true"]
     );
-    assert_eq!(link.domains, Vec::<String>::new(), "the network is not known");
+    assert_eq!(
+        link.domains,
+        Vec::<String>::new(),
+        "the network is not known"
+    );
 }
 
 fn subnet_of_v4() -> RouterSubnet {
@@ -116,7 +120,12 @@ fn name_servers_and_mtu() {
     assert_eq!(dns(&[], None), Vec::<String>::new());
     assert_eq!(dns(&["::"], Some(known.clone())), Vec::<String>::new());
     assert_eq!(
-        dns(&["fd00::1", "10.0.0.9", "fd00::2", "fd00::1", "fd00::3", "fd00::4"], Some(known)),
+        dns(
+            &[
+                "fd00::1", "10.0.0.9", "fd00::2", "fd00::1", "fd00::3", "fd00::4"
+            ],
+            Some(known)
+        ),
         ["fd00::1", "fd00::2", "fd00::3"],
         "three, each once"
     );

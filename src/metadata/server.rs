@@ -62,7 +62,13 @@ impl Server {
         }
         let limits = &shared.limits;
         let rate = limits.rate.map(Rate::new);
-        let house = Arc::new(House::new(scope, shared, http(limits), rate));
+        let house = Arc::new(House::new(
+            scope,
+            shared,
+            http(limits),
+            rate,
+            Arc::default(),
+        ));
         let task = tokio::spawn(accept(listener, Arc::clone(&house)));
         Self {
             house,

@@ -61,6 +61,7 @@ impl Reconciler {
                 .iter()
                 .map(|(target, entry)| self.target(*target, entry))
                 .collect(),
+            counters: serde_json::json!({ "metadata_proxy_socket": self.rooms.metadata.proxied() }),
         }
     }
 

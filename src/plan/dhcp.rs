@@ -74,6 +74,8 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         rebinding: settings.rebinding,
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
+        domain_search: settings.domain_search,
+        options: settings.dhcp_options.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         subnets,
         clients: Claims::default(),

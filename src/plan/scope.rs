@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use super::CommonOption;
 pub use super::claims::Claims;
 use crate::model::{DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SubnetId, Target};
 
@@ -29,8 +30,12 @@ pub struct DhcpScope {
     pub renewal: Option<u32>,
     pub rebinding: Option<u32>,
     pub mtu: Option<u16>,
-    /// Option 15, and 119 with the same.
+    /// Option 15.
     pub domain: Option<String>,
+    /// Option 119 says the same.
+    pub domain_search: bool,
+    /// What a port and its subnet do not say themselves; all of version 4.
+    pub options: Arc<[CommonOption]>,
     /// Every reply as broadcast, asked for or not.
     pub broadcast_reply: bool,
     pub subnets: Vec<DhcpSubnet>,
@@ -90,6 +95,8 @@ pub struct DnsScope {
     pub zones: Vec<Arc<Zone>>,
     /// Tried in order.
     pub forwarders: Vec<Forwarder>,
+    /// For the names of a domain, in its place: those of the longest domain that fits.
+    pub domain_forwarders: Vec<(Arc<str>, Forwarder)>,
     /// Only these sources are answered (dnsmasq's `local-service`).
     pub clients: Vec<IpNet>,
 }

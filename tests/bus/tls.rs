@@ -190,8 +190,11 @@ chmod 644 *.key
     }
 }
 
+/// Name, what is configured, port, login, and why it fails.
+type Row<'a> = (&'a str, Tls, u16, Login, Result<(), &'a str>);
+
 /// Each connects as is wanted, or fails for that reason.
-fn judge(ground: &Ground, rows: &[(&str, Tls, u16, Login, Result<(), &str>)]) {
+fn judge(ground: &Ground, rows: &[Row<'_>]) {
     ground.runtime.block_on(async {
         for (name, tls, port, login, want) in rows {
             let settings = Settings {

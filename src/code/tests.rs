@@ -95,9 +95,12 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "runs on this host",
         ),
         (
-            Box::new(CliError::NoState { dir: path.clone() }),
+            Box::new(CliError::NoState {
+                dir: path.clone(),
+                state_path: path.clone(),
+            }),
             "/the/place",
-            "no state directory",
+            "state directory",
         ),
         (
             Box::new(StoreError::Dir {

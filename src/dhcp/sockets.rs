@@ -1,12 +1,13 @@
 //! One network's two sockets: UDP for what comes in and what can be routed, frames for who has no address yet.
 //!
-//! The second is there while it is needed, some seconds around a machine's start. The end of such a socket takes the kernel
-//! many milliseconds, one after the other: with one in each of 500 networks a killed daemon would need five seconds to end,
-//! and its successor as long to begin.
+//! The second is there while it is needed, some seconds around a machine's start, and of a few networks only: others open
+//! theirs for each turn. The end of such a socket takes the kernel many milliseconds, one after the other: with one in
+//! each of 500 networks a killed daemon would need five seconds to end, and its successor as long to begin.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
@@ -17,6 +18,7 @@ use nix::sys::socket::{
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::frame::{self, End};
@@ -35,10 +37,19 @@ pub(super) struct Sockets {
     device: DevName,
     mac: MacAddr,
     udp: UdpSocket,
-    /// `None`: nobody without an address has asked for some time.
-    frames: Option<PacketSocket>,
+    /// `None`: nobody without an address has asked for some time, or too many networks have theirs.
+    frames: Option<Kept>,
+    /// One for each network that may keep a socket for frames.
+    places: Arc<Semaphore>,
     /// Frames that wait for that socket; not more than there are replies in a turn.
     waiting: Vec<Vec<u8>>,
+}
+
+/// A socket for frames, and its place among those that stay open.
+#[derive(Debug)]
+struct Kept {
+    socket: PacketSocket,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Room for one message, and for what the kernel says about it; used again for the next.
@@ -61,6 +72,7 @@ impl Sockets {
     pub(super) async fn open(
         namespace: &Namespace,
         scope: &DhcpScope,
+        places: &Arc<Semaphore>,
     ) -> Result<Self, netns::Error> {
         let bind = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), SERVER_PORT);
         Ok(Self {
@@ -69,6 +81,7 @@ impl Sockets {
             mac: scope.mac,
             udp: netns::socket::udp(namespace, bind, Some(&scope.device)).await?,
             frames: None,
+            places: Arc::clone(places),
             waiting: Vec::new(),
         })
     }
@@ -123,7 +136,7 @@ impl Sockets {
                 };
                 frame::write(&mut buffer.frame, from, End { mac, ip }, &reply.message);
                 match &self.frames {
-                    Some(frames) => frames.try_send(&buffer.frame),
+                    Some(kept) => kept.socket.try_send(&buffer.frame),
                     None => {
                         self.waiting.push(buffer.frame.clone());
                         Ok(())
@@ -134,17 +147,19 @@ impl Sockets {
         }
     }
 
-    /// Opens the socket for the frames that wait for it, and sends them; how many could not be sent.
+    /// Opens a socket for the frames that wait for it, and sends them; how many could not be sent.
     pub(super) async fn send_waiting(&mut self) -> usize {
         if self.waiting.is_empty() {
             return 0;
         }
         let waiting = std::mem::take(&mut self.waiting);
         match netns::socket::packet(&self.namespace, &self.device, 0).await {
-            Ok(frames) => {
-                let frames = self.frames.insert(frames);
-                let refused = |frame: &&Vec<u8>| frames.try_send(frame).is_err();
-                waiting.iter().filter(refused).count()
+            Ok(socket) => {
+                let refused = |frame: &&Vec<u8>| socket.try_send(frame).is_err();
+                let unsent = waiting.iter().filter(refused).count();
+                let place = Arc::clone(&self.places).try_acquire_owned().ok();
+                self.frames = place.map(|_place| Kept { socket, _place });
+                unsent
             }
             Err(error) => {
                 let error = crate::chain(&error);

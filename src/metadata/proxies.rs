@@ -68,9 +68,10 @@ impl Proxies {
             source,
         };
         let listener = unix::listen(&settings.path).map_err(failed)?;
-        let (owner, group) = give(settings).map_err(failed)?;
+        // First: of what is another user's it would take CAP_FOWNER.
         let mode = fs::Permissions::from_mode(settings.mode);
         fs::set_permissions(&settings.path, mode).map_err(failed)?;
+        let (owner, group) = give(settings).map_err(failed)?;
         Ok(Self {
             listener,
             owner,

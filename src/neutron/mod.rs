@@ -21,6 +21,7 @@ mod sample;
 mod server;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State};
+use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State, Target};
 
 use bus::{Bus, Failure, Link, Listener, Notice, Reply};
 use decode::{DecodeError, Naming};
@@ -89,13 +90,15 @@ impl Neutron {
         }
         let events = roles.to_loop.events.clone();
         roles.tasks.spawn(async move {
+            let mut named = BTreeSet::new();
             for synced in synced {
-                if synced.await.is_err() {
-                    return;
+                match synced.await {
+                    Ok(mut targets) => named.append(&mut targets),
+                    Err(_) => return,
                 }
             }
             // A loop that has ended hears nothing, and the daemon ends with it.
-            let _ = events.send(vec![Event::Complete]).await;
+            let _ = events.send(vec![Event::Complete { named }]).await;
         });
         roles.tasks.spawn(hand_out(notices, dhcp, l3));
         Self {
@@ -148,7 +151,7 @@ impl Roles {
     fn dhcp(
         &mut self,
         known: &State,
-        synced: &mut Vec<oneshot::Receiver<()>>,
+        synced: &mut Vec<oneshot::Receiver<BTreeSet<Target>>>,
     ) -> mpsc::Sender<Notice> {
         let reports = Arc::clone(&self.to_loop.networks);
         let (parts, notices) = self.parts(Role::Dhcp, reports, synced);
@@ -162,7 +165,7 @@ impl Roles {
     fn l3(
         &mut self,
         known: &State,
-        synced: &mut Vec<oneshot::Receiver<()>>,
+        synced: &mut Vec<oneshot::Receiver<BTreeSet<Target>>>,
     ) -> mpsc::Sender<Notice> {
         let reports = Arc::clone(&self.to_loop.routers);
         let (parts, notices) = self.parts(Role::L3, reports, synced);
@@ -176,7 +179,7 @@ impl Roles {
         &mut self,
         role: Role,
         reports: Arc<Latest<Id, Report<T>>>,
-        synced: &mut Vec<oneshot::Receiver<()>>,
+        synced: &mut Vec<oneshot::Receiver<BTreeSet<Target>>>,
     ) -> (Parts<Id, T>, mpsc::Sender<Notice>) {
         let (notices, heard) = mpsc::channel(NOTICES);
         let (done, is_synced) = oneshot::channel();

@@ -1,5 +1,6 @@
 //! What a role towards the server is made of, whatever its objects are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -9,7 +10,7 @@ use super::report::Counts;
 use super::server::Server;
 use super::{Remarked, Settings};
 use crate::latest::Latest;
-use crate::model::{Event, Report};
+use crate::model::{Event, Report, Target};
 
 /// Of a role that asks for objects of type `T`, each known by its `Id`.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ pub(super) struct Parts<Id, T> {
     pub(super) reports: Arc<Latest<Id, Report<T>>>,
     pub(super) sync_due: Arc<Notify>,
     pub(super) counts: watch::Sender<Counts>,
-    /// Told once when all of a full sync has been taken in: only then is known what is not ours.
-    pub(super) synced: Option<oneshot::Sender<()>>,
+    /// Told once when all of a full sync has been taken in: only then is known what is not ours. With what the server named.
+    pub(super) synced: Option<oneshot::Sender<BTreeSet<Target>>>,
     pub(super) remarked: Remarked,
 }
 
@@ -32,9 +33,9 @@ impl<Id, T> Parts<Id, T> {
         let _ = self.events.send(events).await;
     }
 
-    pub(super) fn tell_synced(&mut self) {
+    pub(super) fn tell_synced(&mut self, named: impl Iterator<Item = Target>) {
         if let Some(synced) = self.synced.take() {
-            let _ = synced.send(()); // fails only when nobody waits for it
+            let _ = synced.send(named.collect()); // fails only when nobody waits for it
         }
     }
 

@@ -87,8 +87,9 @@ pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
 fn mark(table: &mut Table, outside: Option<&Outside>, scopes: Option<&Scopes>) {
     table.chain("marks", NfChainType::Filter, NfHook::Prerouting, -150);
     // These first: they set the mark as a whole.
-    if let Some(scopes) = scopes {
-        scopes.mark(table, "marks");
+    match scopes {
+        Some(scopes) => scopes.mark(table, "marks"),
+        None => scopes::mark_all(table, "marks"),
     }
     table.rule(
         "marks",

@@ -87,6 +87,8 @@ pub struct Reconciler {
     started: Instant,
     /// The source has said everything once: what no target wants may be removed.
     complete: bool,
+    /// What it called this host's then; until it was held against what is here.
+    named: Option<BTreeSet<Target>>,
     sweep_due: bool,
     host_look_due: Option<Instant>,
     save_due: Option<Instant>,
@@ -165,6 +167,7 @@ impl Reconciler {
             source: None,
             started: Instant::now(),
             complete: false,
+            named: None,
             sweep_due: false,
             host_look_due: None,
             save_due: None,
@@ -243,8 +246,9 @@ impl Reconciler {
             if let Event::Router(router) = event {
                 self.remark(router);
             }
-            if matches!(event, Event::Complete) {
+            if let Event::Complete { named } = event {
                 self.complete = true;
+                self.named = Some(named.clone());
                 self.sweep_due = true;
             }
             touched.append(&mut self.state.apply(event));

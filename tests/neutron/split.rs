@@ -10,7 +10,7 @@ const URL: &str = "http://169.254.169.254/latest/meta-data/instance-id";
 const OWN_SOCKET: &str = "/var/lib/neutron/metadata_proxy";
 
 /// One of the three, with `neutron.conf` and its own file; as soon as the server has heard of it.
-fn agent(cloud: &Cloud, node: &Node, role: &str) -> Service {
+pub(crate) fn agent(cloud: &Cloud, node: &Node, role: &str) -> Service {
     let binary = format!("neutron-{role}-agent");
     let own = format!("/etc/neutron/{role}_agent.ini");
     let args = [

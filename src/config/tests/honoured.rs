@@ -294,6 +294,16 @@ fn options_of_dhcp_and_l3() {
     }
 }
 
+/// As agents do since 2025.1; before, they did not start.
+#[test]
+fn without_a_driver_it_is_open_vswitch() {
+    let dir = Files::with(&[("neutron.conf", "[DEFAULT]\ntransport_url = rabbit://u:p@h")]);
+    let loaded = load(&asked(vec![Given::File(dir.path("neutron.conf"))]));
+    let all = loaded.configured.expect("nothing is refused");
+    assert_eq!(switch(&all).bridge, "br-int");
+    assert_eq!(all.neutron.interface_driver, "openvswitch");
+}
+
 #[test]
 fn options_of_metadata() {
     let cases: &[Case] = &[

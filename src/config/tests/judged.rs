@@ -130,7 +130,7 @@ fn what_stands_against_a_start_is_told_with_the_way_out() {
     for (text, want) in [
         (
             "[DEFAULT]\ninterface_driver =",
-            "refused 2 [DEFAULT] interface_driver: it is not set, so",
+            "refused 2 [DEFAULT] interface_driver: it is empty, so",
         ),
         (
             "[DEFAULT]\ninterface_driver = null",

@@ -42,6 +42,7 @@ impl Dhcp {
             self.disable(id).await;
         }
         if self.parts.synced.is_some() {
+            self.named.clone_from(&named);
             self.unsettled = Some(named);
         }
     }

@@ -27,7 +27,7 @@ use super::bus::CallError;
 use super::decode::Naming;
 use super::parts::Parts;
 use crate::chain;
-use crate::model::{Event, Network, NetworkId, PortId, Report};
+use crate::model::{Event, Network, NetworkId, PortId, Report, Target};
 
 use ask::{AskError, Asked, ask};
 use errands::{Errand, Errands};
@@ -73,6 +73,8 @@ pub(super) struct Dhcp {
     ready_again: Option<Instant>,
     /// Networks of the first full sync that have not had their turn yet.
     unsettled: Option<BTreeSet<NetworkId>>,
+    /// All of it.
+    named: BTreeSet<NetworkId>,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl Dhcp {
             ready_failures: 0,
             ready_again: None,
             unsettled: None,
+            named: BTreeSet::new(),
         };
         dhcp.count();
         dhcp
@@ -142,7 +145,9 @@ impl Dhcp {
 
     fn start_due(&mut self) {
         if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty) {
-            self.parts.tell_synced();
+            // Also what notices have named since.
+            let named = self.named.iter().copied().chain(self.errands.waiting());
+            self.parts.tell_synced(named.map(Target::Network));
         }
         let now = Instant::now();
         if self.syncing.is_none() && self.sync_again.is_some_and(|due| due <= now) {

@@ -21,7 +21,7 @@ use super::bus::CallError;
 use super::decode;
 use super::parts::Parts;
 use crate::chain;
-use crate::model::{Event, Report, Router, RouterId, RouterKind};
+use crate::model::{Event, Report, Router, RouterId, RouterKind, Target};
 
 use errands::{Errands, Lane, Question};
 use fetch::{FetchError, Fetched, fetch};
@@ -45,6 +45,8 @@ pub(super) struct L3 {
     asking_all: bool,
     /// Routers of the first full sync that have not had their turn yet.
     unsettled: Option<BTreeSet<RouterId>>,
+    /// All of it.
+    named: BTreeSet<RouterId>,
     /// What the server was told of each router's floating IPs.
     told: BTreeMap<RouterId, Told>,
     outbox: Outbox,
@@ -72,6 +74,7 @@ impl L3 {
             sync_began: None,
             asking_all: false,
             unsettled: None,
+            named: BTreeSet::new(),
             told: BTreeMap::new(),
             outbox: Outbox::default(),
             tasks: JoinSet::new(),
@@ -105,7 +108,9 @@ impl L3 {
 
     fn start_due(&mut self) {
         if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty) {
-            self.parts.tell_synced();
+            // Also what notices have named since.
+            let named = self.named.iter().copied().chain(self.errands.waiting());
+            self.parts.tell_synced(named.map(Target::Router));
         }
         let now = Instant::now();
         if !self.asking_all && self.sync_again.is_some_and(|due| due <= now) {
@@ -210,6 +215,7 @@ impl L3 {
             self.errands.add(*id, Lane::Sync, Instant::now());
         }
         if self.parts.synced.is_some() {
+            self.named.clone_from(&ids);
             self.unsettled = Some(ids);
         }
     }

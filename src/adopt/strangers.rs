@@ -82,11 +82,20 @@ mod tests {
     use crate::model::{NetworkId, RouterId};
     use uuid::Uuid;
 
+    type Row<'a> = (
+        &'a str,
+        &'a [Target],
+        &'a [Target],
+        &'a [Target],
+        &'a [Role],
+    );
+
     #[test]
     fn what_the_server_does_not_name_is_unknown_unless_it_names_nothing_at_all() {
         let network = |n| Target::Network(NetworkId(Uuid::from_u128(n)));
         let router = |n| Target::Router(RouterId(Uuid::from_u128(n)));
-        let rows: [(&str, &[Target], &[Target], &[Target], &[Role]); 5] = [
+        // Name, what is here, what the server names, what is unknown of it, roles of which nothing is named.
+        let rows: [Row<'_>; 5] = [
             ("nothing here", &[], &[network(1)], &[], &[]),
             (
                 "all named",

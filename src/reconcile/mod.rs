@@ -276,6 +276,7 @@ impl Reconciler {
                     .watcher
                     .unwatch(&Place::Named(namespace.clone()));
                 let old = self.entries.get_mut(&target).and_then(|entry| {
+                    entry.served.cease();
                     entry.served = Served::default();
                     entry.plan.take()
                 });

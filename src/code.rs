@@ -13,7 +13,7 @@ use crate::neutron::decode::DecodeError;
 use crate::neutron::{PortError, bus};
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
-use crate::{dhcp, dns, metadata, plug};
+use crate::{dhcp, dns, metadata, plug, ra};
 
 /// An enum of codes; each has a text.
 macro_rules! codes {
@@ -122,6 +122,8 @@ codes! {
         Secret = "W1404",
         /// Nova can't be asked as configured.
         Nova = "W1405",
+        /// Router advertisements can't be sent on a link.
+        Ra = "W1406",
         // How ports reach their networks.
         /// Open vSwitch's database can't be used.
         Ovsdb = "W1501",
@@ -179,6 +181,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
+        .or_else(|| error.is::<ra::Error>().then_some(Code::Ra))
 }
 
 /// Those that only pass an error on leave it its own code.

@@ -1,5 +1,6 @@
 //! The names that the kernel and `ip netns` know: devices, namespaces, hardware addresses.
 
+use std::net::Ipv6Addr;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -24,6 +25,20 @@ pub struct NsName(String);
 /// A 48-bit hardware address, written `fa:16:3e:00:00:01`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MacAddr(pub [u8; 6]);
+
+impl MacAddr {
+    /// What a host makes of this prefix, 64 bits of it, and its MAC (RFC 4291 appendix A).
+    pub fn eui64(self, prefix: Ipv6Addr) -> Ipv6Addr {
+        let Self([a, b, c, d, e, f]) = self;
+        let host = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+        Ipv6Addr::from(u128::from(prefix) >> 64 << 64 | u128::from(host))
+    }
+
+    /// As [`Self::eui64`], for its own link.
+    pub fn link_local(self) -> Ipv6Addr {
+        self.eui64(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0))
+    }
+}
 
 impl DevName {
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {

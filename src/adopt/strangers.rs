@@ -82,35 +82,51 @@ mod tests {
     use crate::model::{NetworkId, RouterId};
     use uuid::Uuid;
 
+    type Row<'a> = (
+        &'a str,
+        &'a [Target],
+        &'a [Target],
+        &'a [Target],
+        &'a [Role],
+    );
+
     #[test]
     fn what_the_server_does_not_name_is_unknown_unless_it_names_nothing_at_all() {
         let network = |n| Target::Network(NetworkId(Uuid::from_u128(n)));
         let router = |n| Target::Router(RouterId(Uuid::from_u128(n)));
-        // Here, named, unknown; and roles of which nothing is named.
-        let rows: [(&str, [&[Target]; 3], &[Role]); 5] = [
-            ("nothing here", [&[], &[network(1)], &[]], &[]),
+        // Name, what is here, what the server names, what is unknown of it, roles of which nothing is named.
+        let rows: [Row<'_>; 5] = [
+            ("nothing here", &[], &[network(1)], &[], &[]),
             (
                 "all named",
-                [&[network(1)], &[network(1), router(2)], &[]],
+                &[network(1)],
+                &[network(1), router(2)],
+                &[],
                 &[],
             ),
             (
                 "one unknown",
-                [&[network(1), network(2)], &[network(1)], &[network(2)]],
+                &[network(1), network(2)],
+                &[network(1)],
+                &[network(2)],
                 &[],
             ),
             (
                 "no router named",
-                [&[network(2), router(1)], &[network(1)], &[network(2)]],
+                &[network(2), router(1)],
+                &[network(1)],
+                &[network(2)],
                 &[Role::L3],
             ),
             (
                 "a network of the router's id",
-                [&[router(1)], &[network(1), router(2)], &[router(1)]],
+                &[router(1)],
+                &[network(1), router(2)],
+                &[router(1)],
                 &[],
             ),
         ];
-        for (name, [here, named, unknown], unnamed) in rows {
+        for (name, here, named, unknown, unnamed) in rows {
             let names =
                 |targets: &[Target]| targets.iter().map(|it| plan::namespace(*it)).collect();
             let expected = Found {

@@ -339,6 +339,15 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "10.0.0.2",
             WHY,
         ),
+        (
+            Box::new(ra::Error::Listen {
+                of: crate::model::Target::Network(network),
+                device: dev(),
+                source: refused(),
+            }),
+            "tap9",
+            WHY,
+        ),
         (Box::new(metadata::Error::Listen(refused())), ns, WHY),
         (
             Box::new(metadata::SecretError::Read {

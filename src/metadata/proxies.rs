@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::pin::{Pin, pin};
@@ -313,7 +313,8 @@ impl Home {
 fn scope(of: Target, networks: Vec<NetworkId>) -> MetadataScope {
     MetadataScope {
         // Nothing listens for it: its requests come by our socket.
-        listen: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+        listen: Vec::new(),
+        device: None,
         residents: Vec::new(),
         networks,
         of,

@@ -158,18 +158,34 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("dhcp-", "- v6 ", "DHCPv6 is not served yet"),
     (
         "dhcp-",
-        "- default6 ",
-        "IPv6 is not routed from DHCP namespaces yet",
-    ),
-    (
-        "dhcp-",
         "- address fe80::a9fe:a9fe/64",
-        "metadata is not offered over IPv6 yet",
+        "later agents set it as ours: /128, and where a subnet is of IPv6",
     ),
+    ("dhcp-", "+ address fe80::a9fe:a9fe/128", "the same"),
     (
         "dhcp-",
         "- metadata fe80::a9fe:a9fe:80",
-        "metadata is not offered over IPv6 yet",
+        "later agents listen there as we do: where a subnet is of IPv6",
+    ),
+    (
+        "router-",
+        "+ address fe80::a9fe:a9fe/128",
+        "the agent's radvd tells a route to it, which many machines do not take; asked for it, ours says where it is",
+    ),
+    (
+        "router-",
+        "+ address fe80::f816:3eff:",
+        "the kernel's own, named because advertisements come from it",
+    ),
+    (
+        "router-",
+        "+ setting net.ipv6.conf.default.accept_dad = 0",
+        "no machine says that a router's address is its own",
+    ),
+    (
+        "router-",
+        "+ setting net.ipv6.conf.qg-",
+        "the same, and no other setting of that device",
     ),
     (
         "dhcp-v4-no-gateway",
@@ -409,11 +425,8 @@ fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {
         bare.sort_unstable();
         lines.insert(format!("name {ip} {fqdn} {}", comma(&bare)));
     }
-    lines.extend(
-        served
-            .metadata
-            .map(|metadata| format!("metadata {}", metadata.listen)),
-    );
+    let listen = served.metadata.iter().flat_map(|served| &served.listen);
+    lines.extend(listen.map(|to| format!("metadata {}:{}", to.ip(), to.port())));
     assert_eq!(effect["host"], "net1");
     lines
 }
@@ -483,12 +496,7 @@ fn of_l3_agent(effect: &Value) -> BTreeSet<String> {
 fn of_dhcp_agent(effect: &Value) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     addresses_and_routes(effect, &mut lines);
-    for route in texts(&effect["routes6"])
-        .iter()
-        .filter(|route| route.starts_with("default"))
-    {
-        lines.insert(format!("default6 {route}"));
-    }
+    routes(&effect["routes6"], "::/0", &mut lines);
     for argument in texts(&effect["dnsmasq"]) {
         let value = argument.split_once('=').unwrap().1;
         if let Some(range) = argument.strip_prefix("--dhcp-range=set:subnet-") {

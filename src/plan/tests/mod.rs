@@ -3,6 +3,7 @@
 
 mod dhcp;
 mod nat;
+mod ra;
 mod router;
 
 use std::net::IpAddr;
@@ -118,6 +119,8 @@ pub(super) fn leg(n: u128, network: NetworkId, address: &str, gateway: Option<&s
         id: SubnetId(Uuid::from_u128(n)),
         cidr: net(address).trunc(),
         gateway_ip: gateway.map(ip),
+        ra_mode: None,
+        dns_nameservers: Vec::new(),
     };
     RouterPort {
         port: PortId(Uuid::from_u128(n << 96)),

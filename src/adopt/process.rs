@@ -19,7 +19,8 @@ use crate::config;
 use crate::model::{NsName, Target};
 use crate::neutron::Role;
 
-/// Programs that the agents start in their namespaces (`dhcp.py`, `keepalived.py`, `metadata/driver.py`, `pd.py`, `ra.py`).
+/// Programs that the agents start in their namespaces (`dhcp.py`, `keepalived.py`, `metadata/driver.py`, `pd.py`, `ra.py`). radvd
+/// has no time to say that it is no router any more: instances keep their way out, which we advertise from now on.
 const CHILDREN: [&str; 5] = [
     "dnsmasq",
     "haproxy",

@@ -122,15 +122,15 @@ impl Server {
     }
 
     /// Says this from now on, at once; also after it had ceased.
-    pub fn update(&self, link: Arc<RaLink>) {
+    pub fn update(&self, link: &Arc<RaLink>) {
         let now = Instant::now();
         let mut book = self.serving.book();
-        let Some(before) = book.link.replace(Arc::clone(&link)) else {
+        let Some(before) = book.link.replace(Arc::clone(link)) else {
             book.timer.renew(link.interval, now);
             drop(book);
             return self.serving.renewed.notify_one();
         };
-        if before == link {
+        if before == *link {
             return;
         }
         let still = |of: &RaPrefix| link.prefixes.iter().any(|prefix| prefix.net == of.net);

@@ -76,7 +76,7 @@ impl Served {
         for (device, (server, link)) in &mut self.ra {
             match links.get(device) {
                 Some(new) => {
-                    server.update(Arc::clone(new));
+                    server.update(new);
                     *link = Arc::clone(new);
                 }
                 // Its device goes next, and with it the chance to say so.

@@ -34,6 +34,9 @@ impl<'a> Life<'a> {
             "subnet",
             json!({"network_id": id(&network), "ip_version": 4, "cidr": "10.1.0.0/24"}),
         );
+        let slaac = json!({"network_id": id(&network), "ip_version": 6, "cidr": "fd00:1::/64",
+            "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"});
+        let slaac = cloud.create("subnet", slaac);
         let outside = cloud.create(
             "network",
             json!({"name": "outside", "router:external": true, "provider:network_type": "flat", "provider:physical_network": "external"}),
@@ -48,7 +51,9 @@ impl<'a> Life<'a> {
         let gateway = json!({"network_id": id(&outside)});
         let router = cloud.create("router", json!({"external_gateway_info": gateway}));
         let interface = format!("/v2.0/routers/{}/add_router_interface", id(&router));
-        cloud.put(&interface, &json!({"subnet_id": id(&subnet)}));
+        for subnet in [&subnet, &slaac] {
+            cloud.put(&interface, &json!({"subnet_id": id(subnet)}));
+        }
         let instance = |name, address| -> (Value, Guest) {
             let fixed = json!({"fixed_ips": [{"ip_address": address}]});
             let port = cloud.instance_port(id(&network), "net1", fixed);

@@ -142,6 +142,7 @@ fn a_node_is_taken_over_without_loss_and_given_back() {
         "would keep device ns-",
         "would end dnsmasq",
         "would end haproxy",
+        "would end radvd",
         "would end keepalived",
         "chains of iptables",
     ] {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::outside::Outside;
 use super::router::Life;
-use super::{Ground, dhcp, fixed, qdhcp, switch, with};
+use super::{Ground, dhcp, fixed, qdhcp, segments, switch, with};
 use crate::cloud::{Cloud, id};
 use crate::common::{Host, HttpAnswer, HttpStub};
 
@@ -17,7 +17,7 @@ fn the_newest_release() {
         return;
     };
     let _nova = nova(&cloud);
-    let ground = switch::ground(&cloud, "new1", "out8", "");
+    let ground = switch::ground(&cloud, "new1", "out8", "dns_domain = tenants.example");
     probed(&ground);
     stranger(&ground);
     let blue = ground.network("blue", json!({}));
@@ -169,6 +169,18 @@ use_queue_manager = True
     ground.warren.says("full sync");
     lease(&ground, "10.1.0.12");
     assert_eq!(ours(&queues(&cloud)), ours(&before), "after a restart");
+}
+
+/// Only of a routed network does it still say which segments there are.
+#[test]
+#[ignore = "minutes long: make test-neutron runs it"]
+fn a_routed_network_of_the_newest_release() {
+    let Some(cloud) = Cloud::newest("") else {
+        return;
+    };
+    let sides = [("new4", "out14"), ("new5", "out15")];
+    let grounds = sides.map(|(name, wire)| switch::ground(&cloud, name, wire, ""));
+    segments::served(&grounds, sides.map(|(_, wire)| wire));
 }
 
 /// What the newest agents' own sample of a configuration sets, each option to its default.

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::outside::{Outside, see};
-use super::{Ground, fixed, here, qdhcp, qrouter};
+use super::{Ground, SOON, fixed, here, qdhcp, qrouter};
 use crate::cloud::{Cloud, Node, id};
+use crate::common::wait_until;
 
 #[test]
 #[ignore = "minutes long: make test-neutron runs it"]
@@ -112,10 +113,16 @@ fn internal_ports_or_pairs(name: &str, options: &str) {
     ground.warren.start();
     ground.warren.says("full sync");
     let sent = pinging.answers();
-    ground.until("the ping to go on", || pinging.answers() >= sent + 50);
+    let goes_on = wait_until(SOON, || pinging.answers() >= sent + 50);
+    let (now, is) = (tags(&ground), written(&ground));
+    assert!(
+        goes_on,
+        "the ping does not go on: {was} {before:?} became {is} {now:?}\n{}",
+        ground.tails()
+    );
     let report = pinging.stop();
     assert_eq!(
-        (report.lost(), tags(&ground), written(&ground)),
+        (report.lost(), now, is),
         (0, before, was),
         "{report:?}\n{}",
         ground.tails()

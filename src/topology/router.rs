@@ -260,9 +260,18 @@ impl Check<'_, '_> {
         };
         let cidr = self.cidr(subnet);
         let gateway = self.draft.networks[subnet.network].pools[subnet.subnet].gateway;
-        let given = address.value.or(gateway.filter(|gateway| cidr.contains(gateway)));
+        let given = address
+            .value
+            .or(gateway.filter(|gateway| cidr.contains(gateway)));
         let object = format!("{object}, interface in {cidr}");
-        let claim = self.claim(Claimant::Interface, id.0, subnet, given, address.at, &object);
+        let claim = self.claim(
+            Claimant::Interface,
+            id.0,
+            subnet,
+            given,
+            address.at,
+            &object,
+        );
         if let Some(leg) = beside {
             let port = &mut self.draft.networks[leg.network].ports[leg.port];
             port.claims.push(claim);

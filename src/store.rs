@@ -131,10 +131,6 @@ impl Store {
         })
     }
 
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// What an earlier run kept by [`Store::keep_settings`]; `None`: there was none.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<Option<T>, StoreError> {
         let path = self.dir.join(SETTINGS);

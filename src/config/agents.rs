@@ -159,7 +159,6 @@ fn l3(reader: &mut Reader) -> L3 {
             .filter(|name| EXTENSIONS.contains(&&**name))
             .collect(),
         periodic_interval: reader.seconds(default("periodic_interval")),
-        fuzzy_delay: reader.seconds(default("periodic_fuzzy_delay")),
     }
 }
 

@@ -57,7 +57,6 @@ fn settings() -> Arc<Settings> {
             handle_internal_only_routers: true,
             extensions: BTreeSet::new(),
             periodic_interval: Duration::from_secs(40),
-            fuzzy_delay: Duration::ZERO,
         },
         metadata: Metadata {
             nova_host: "127.0.0.1".into(),

@@ -67,9 +67,8 @@ pub struct L3 {
     pub handle_internal_only_routers: bool,
     /// Names of the extensions that are on (`[agent] extensions`).
     pub extensions: BTreeSet<String>,
-    /// A failed full sync is tried again this often; the first comes within `fuzzy_delay`.
+    /// A failed full sync is tried again this often.
     pub periodic_interval: Duration,
-    pub fuzzy_delay: Duration,
 }
 
 /// Repeated in the metadata agent's state report.

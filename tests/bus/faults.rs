@@ -163,8 +163,7 @@ fn it_comes_back_from_whatever_happens_to_the_broker() {
         // The same, but somebody else makes it anew at once, without our bindings.
         for (exchange, kind) in [("dhcp_agent_fanout", "fanout"), ("neutron", "topic")] {
             let times = pair.times().await;
-            broker.delete_exchange(exchange);
-            broker.make_exchange(exchange, kind);
+            broker.make_exchange_anew(exchange, kind);
             connected(&pair.agent, times.0 + 1).await;
             let body = cast("port_update_end", json!({"anew": exchange}), exchange);
             publish(&channel, exchange, "dhcp_agent.net1", &body).await;
@@ -353,8 +352,7 @@ fn a_user_who_may_do_little_is_heard_again_too() {
         let (bus, mut notices) = starting.await.unwrap();
         connected(&bus, 1).await;
         let channel = ground.channel().await;
-        broker.delete_exchange("neutron");
-        broker.make_exchange("neutron", "topic");
+        broker.make_exchange_anew("neutron", "topic");
         let heard = async {
             loop {
                 let body = cast("port_update_end", json!({}), "1");

@@ -121,13 +121,9 @@ fn options_of_all_agents() {
         ("[DEFAULT]\nrpc_response_timeout = 900", |all| {
             all.neutron.bus.response_max_timeout == seconds(900)
         }),
-        (
-            "[DEFAULT]\nperiodic_interval = 7\nperiodic_fuzzy_delay = 0",
-            |all| {
-                (all.neutron.l3.periodic_interval, all.neutron.l3.fuzzy_delay)
-                    == (seconds(7), seconds(0))
-            },
-        ),
+        ("[DEFAULT]\nperiodic_interval = 7", |all| {
+            all.neutron.l3.periodic_interval == seconds(7)
+        }),
         (
             "[DEFAULT]\nrpc_backend = neutron.openstack.common.rpc.impl_kombu",
             |all| all.neutron.bus.brokers.len() == 1,

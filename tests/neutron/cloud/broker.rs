@@ -164,12 +164,14 @@ impl Broker {
         ));
     }
 
-    /// As servers and agents make a `topic` or a `fanout`, if it is not there.
+    /// Deletes a `topic` or a `fanout`, and at once makes it anew as servers and agents do: without its bindings.
     #[track_caller]
-    pub fn make_exchange(&self, name: &str, kind: &str) {
+    pub fn make_exchange_anew(&self, name: &str, kind: &str) {
         let goes_when_unused = kind == "fanout";
         self.eval(&format!(
-            r#"rabbit_exchange:declare(rabbit_misc:r(<<"/">>, exchange, <<"{name}">>), {kind}, false, {goes_when_unused}, false, [], <<"test">>)."#
+            r#"Name = rabbit_misc:r(<<"/">>, exchange, <<"{name}">>),
+            ok = rabbit_exchange:delete(Name, false, <<"test">>),
+            rabbit_exchange:declare(Name, {kind}, false, {goes_when_unused}, false, [], <<"test">>)."#
         ));
     }
 

@@ -61,7 +61,12 @@ fn the_newest_release() {
     let log = cloud.server.lock().unwrap().log();
     // Some drivers that stevedore looks for are not installed.
     let is_error = |line: &&str| line.contains(" ERROR neutron") || line.contains(" ERROR oslo");
-    let errors: Vec<&str> = log.lines().filter(is_error).collect();
+    // The lines behind the first are its traceback.
+    let is_first = |line: &&str| line.contains(" [");
+    // Nor does it matter where two requests met at one subnet: the server refuses one of them, and is asked again.
+    let met = |line: &&str| line.contains("is being modified by another concurrent operation");
+    let errors = log.lines().filter(is_error).filter(is_first);
+    let errors: Vec<&str> = errors.filter(|line| !met(line)).collect();
     assert_eq!(errors, [] as [&str; 0], "the server takes offence");
 }
 

@@ -121,6 +121,8 @@ codes! {
         Secret = "W1404",
         /// Nova can't be asked as configured.
         Nova = "W1405",
+        /// DHCPv6 can't be served on a network.
+        Dhcp6 = "W1406",
         // How ports reach their networks.
         /// Open vSwitch's database can't be used.
         Ovsdb = "W1501",
@@ -170,6 +172,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().and_then(give_back))
         .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
+        .or_else(|| error.is::<dhcp::v6::Error>().then_some(Code::Dhcp6))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
 }
 

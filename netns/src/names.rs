@@ -1,5 +1,6 @@
 //! The names that the kernel and `ip netns` know: devices, namespaces, hardware addresses.
 
+use std::net::Ipv6Addr;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -72,6 +73,21 @@ impl MacAddr {
 
     pub fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1
+    }
+
+    /// The link-local address that is made of it (RFC 4862 section 5.3, RFC 4291 appendix A).
+    pub fn link_local(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f] = self.0;
+        let pair = |high, low| u16::from_be_bytes([high, low]);
+        let id = [pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
+        Ipv6Addr::new(0xfe80, 0, 0, 0, id[0], id[1], id[2], id[3])
+    }
+
+    /// The one that this link-local address is made of; `None`: it is of another kind, or made in another way.
+    pub fn of_link_local(address: Ipv6Addr) -> Option<Self> {
+        let [.., a, b, c, _, _, d, e, f] = address.octets();
+        let mac = Self([a ^ 2, b, c, d, e, f]);
+        (mac.link_local() == address && !mac.is_multicast()).then_some(mac)
     }
 }
 

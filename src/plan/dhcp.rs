@@ -184,7 +184,10 @@ fn of_subnet(
         .filter_map(|ip| v4(Some(*ip)))
         .collect();
     let dns = match nameservers.as_slice() {
-        [] => dhcp_servers(network, subnet),
+        [] => {
+            let servers = dhcp_servers(network, subnet).into_iter();
+            servers.filter_map(|ip| v4(Some(ip))).collect()
+        }
         [Ipv4Addr::UNSPECIFIED] => Vec::new(),
         given => given.to_vec(),
     };
@@ -206,7 +209,7 @@ fn of_subnet(
 /// The addresses of all DHCP ports on a subnet, ours and other hosts': each answers for the network's names. In the order
 /// of the ports' ids, which is Neutron's: every agent says the same. Not those kept for an agent to come, which nobody
 /// answers from (Neutron's agent names them all the same).
-fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<Ipv4Addr> {
+pub(super) fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<IpAddr> {
     let others = network
         .ports
         .values()
@@ -218,7 +221,7 @@ fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<Ipv4Addr> {
     let fixed_ips = by_id.values().flat_map(|port| &port.fixed_ips);
     fixed_ips
         .filter(|fixed| fixed.subnet == subnet.id)
-        .filter_map(|fixed| v4(Some(fixed.ip)))
+        .map(|fixed| fixed.ip)
         .collect()
 }
 

@@ -1,12 +1,13 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
 //! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
+//! and its DHCP | `dhcp6` its DHCPv6 | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
 //! values, with `claims` of what ports have in them
 
 mod bridge;
 mod claims;
 mod dhcp;
+mod dhcp6;
 mod dns;
 mod metadata;
 mod names;
@@ -25,6 +26,7 @@ use netns::spec::Ownership;
 use crate::model::{DevName, MacAddr, PortId, State, Target};
 
 pub use dhcp::{has_isolated, scope as dhcp_scope, shapes_scope};
+pub use dhcp6::scope as dhcp6_scope;
 pub use dns::zone;
 pub use metadata::residents;
 pub use names::{
@@ -77,6 +79,7 @@ pub fn services(
         Target::Network(id) => match state.networks.get(&id) {
             Some(network) => scope::Services {
                 dhcp: known.dhcp(network.id),
+                dhcp6: known.dhcp6(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
                 metadata: metadata::of_network(state, network, settings, known).map(Arc::new),
             },
@@ -96,6 +99,7 @@ pub fn services(
 /// Values made of all ports of a network, which can be many: made once for each version of it, and shared.
 pub trait Shared {
     fn dhcp(&self, network: crate::model::NetworkId) -> Option<Arc<scope::DhcpScope>>;
+    fn dhcp6(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Dhcp6Scope>>;
     fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
     fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
     /// As [`has_isolated`] says.

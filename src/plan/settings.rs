@@ -16,6 +16,8 @@ pub struct Settings {
     pub rebinding: Option<u32>,
     /// Every DHCP reply as broadcast (`dhcp_broadcast_reply`).
     pub broadcast_reply: bool,
+    /// DHCPv6 gives a port all of its addresses of one subnet, instead of the last (`dnsmasq_enable_addr6_list`).
+    pub every_address: bool,
     /// Resolvers that are asked from inside each network's namespace, for subnets without forwarders of their own
     /// (`dnsmasq_dns_servers`).
     #[serde(default)]
@@ -85,6 +87,7 @@ impl Default for Settings {
             renewal: None,
             rebinding: None,
             broadcast_reply: false,
+            every_address: true,
             forwarders: Vec::new(),
             host_resolvers: Vec::new(),
             authoritative_dns: true,

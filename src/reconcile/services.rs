@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use netns::Namespace;
 
-use crate::plan::scope::{DhcpScope, DnsScope, MetadataScope, Services};
+use crate::plan::scope::{Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, Services};
 use crate::{dhcp, dns, metadata};
 
 /// The process-wide part of each kind of server.
@@ -21,6 +21,7 @@ pub(super) struct Served {
     /// Namespace (inode) and device (index) that the servers' sockets were born in and bound to.
     ground: Option<Ground>,
     dhcp: Option<(Arc<dhcp::Server>, Arc<DhcpScope>)>,
+    dhcp6: Option<(Arc<dhcp::v6::Server>, Arc<Dhcp6Scope>)>,
     dns: Option<(Arc<dns::Server>, Arc<DnsScope>)>,
     metadata: Option<(Arc<metadata::Server>, Arc<MetadataScope>)>,
 }
@@ -36,6 +37,8 @@ pub(super) struct Ground {
 pub(super) enum ServeError {
     #[error("serve DHCP")]
     Dhcp(#[source] dhcp::Error),
+    #[error("serve DHCPv6")]
+    Dhcp6(#[source] dhcp::v6::Error),
     #[error("serve DNS")]
     Dns(#[source] dns::Error),
     #[error("serve metadata")]
@@ -46,6 +49,12 @@ impl Served {
     /// New data for servers that run; what has to start or stop waits for [`Served::settle`].
     pub(super) fn update(&mut self, wanted: &Services) {
         if let (Some((server, scope)), Some(new)) = (&mut self.dhcp, &wanted.dhcp)
+            && scope.device == new.device
+        {
+            server.update(Arc::clone(new));
+            *scope = Arc::clone(new);
+        }
+        if let (Some((server, scope)), Some(new)) = (&mut self.dhcp6, &wanted.dhcp6)
             && scope.device == new.device
         {
             server.update(Arc::clone(new));
@@ -85,6 +94,10 @@ impl Served {
             .settle_dhcp(ns, wanted, rooms)
             .await
             .map_err(ServeError::Dhcp);
+        let dhcp6 = self
+            .settle_dhcp6(ns, wanted, rooms)
+            .await
+            .map_err(ServeError::Dhcp6);
         let dns = self
             .settle_dns(ns, wanted, rooms)
             .await
@@ -93,7 +106,7 @@ impl Served {
             .settle_metadata(ns, wanted, rooms)
             .await
             .map_err(ServeError::Metadata);
-        dhcp.and(dns).and(metadata)
+        dhcp.and(dhcp6).and(dns).and(metadata)
     }
 
     /// After [`Served::update`]: are exactly the wanted servers running?
@@ -101,6 +114,9 @@ impl Served {
         is_current(
             self.dhcp.as_ref().map(|(_, scope)| scope),
             wanted.dhcp.as_ref(),
+        ) && is_current(
+            self.dhcp6.as_ref().map(|(_, scope)| scope),
+            wanted.dhcp6.as_ref(),
         ) && is_current(
             self.dns.as_ref().map(|(_, scope)| scope),
             wanted.dns.as_ref(),
@@ -112,6 +128,10 @@ impl Served {
 
     pub(super) fn dhcp(&self) -> Option<&dhcp::Server> {
         self.dhcp.as_ref().map(|(server, _)| &**server)
+    }
+
+    pub(super) fn dhcp6(&self) -> Option<&dhcp::v6::Server> {
+        self.dhcp6.as_ref().map(|(server, _)| &**server)
     }
 
     pub(super) fn dns(&self) -> Option<&dns::Server> {
@@ -138,6 +158,26 @@ impl Served {
         if let Some(scope) = &wanted.dhcp {
             let server = dhcp::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
             self.dhcp = Some((Arc::new(server), Arc::clone(scope)));
+        }
+        Ok(())
+    }
+
+    async fn settle_dhcp6(
+        &mut self,
+        ns: &Namespace,
+        wanted: &Services,
+        rooms: &Rooms,
+    ) -> Result<(), dhcp::v6::Error> {
+        if is_current(
+            self.dhcp6.as_ref().map(|(_, scope)| scope),
+            wanted.dhcp6.as_ref(),
+        ) {
+            return Ok(());
+        }
+        self.dhcp6 = None;
+        if let Some(scope) = &wanted.dhcp6 {
+            let server = dhcp::v6::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
+            self.dhcp6 = Some((Arc::new(server), Arc::clone(scope)));
         }
         Ok(())
     }

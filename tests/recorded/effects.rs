@@ -330,6 +330,10 @@ impl Shared for Known<'_> {
         plan::dhcp_scope(self.0, self.1).map(Arc::new)
     }
 
+    fn dhcp6(&self, _: NetworkId) -> Option<Arc<Dhcp6Scope>> {
+        plan::dhcp6_scope(self.0, self.1).map(Arc::new)
+    }
+
     fn zone(&self, _: NetworkId) -> Option<Arc<Zone>> {
         Some(Arc::new(plan::zone(self.0, self.1)))
     }

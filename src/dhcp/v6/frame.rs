@@ -42,3 +42,38 @@ pub(super) fn write(out: &mut Vec<u8>, from: End, to: End, payload: &[u8]) {
     };
     out[ETHERNET + IP + 6..ETHERNET + IP + UDP].copy_from_slice(&checksum.to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_what_the_wire_expects() {
+        let end = |last| {
+            let mac = MacAddr([2, 0, 0, 0, 0, last]);
+            let ip = mac.link_local();
+            End { mac, ip }
+        };
+        for (name, payload, checksum) in [
+            // Reckoned by another program.
+            ("even", &b"ab"[..], 0x9f2e),
+            ("odd", b"abc", 0x3c2c),
+        ] {
+            let mut frame = vec![1, 2, 3];
+            write(&mut frame, end(1), end(2), payload);
+            assert_eq!(frame.len(), 62 + payload.len(), "{name}");
+            assert_eq!(
+                frame[..14],
+                [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd],
+                "{name}"
+            );
+            assert_eq!(frame[22..38], end(1).ip.octets(), "{name}");
+            assert_eq!(frame[38..54], end(2).ip.octets(), "{name}");
+            assert_eq!(frame[54..58], [2, 35, 2, 34], "{name}");
+            assert_eq!(frame[62..], *payload, "{name}");
+            let at = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+            assert_eq!(at(18), u16::try_from(payload.len() + 8).unwrap_or(0), "{name}");
+            assert_eq!(at(60), checksum, "{name}");
+        }
+    }
+}

@@ -26,6 +26,27 @@ pub struct NsName(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MacAddr(pub [u8; 6]);
 
+impl MacAddr {
+    /// What a host makes of this prefix, 64 bits of it, and its MAC (RFC 4291 appendix A).
+    pub fn eui64(self, prefix: Ipv6Addr) -> Ipv6Addr {
+        let Self([a, b, c, d, e, f]) = self;
+        let host = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+        Ipv6Addr::from(u128::from(prefix) >> 64 << 64 | u128::from(host))
+    }
+
+    /// As [`Self::eui64`], for its own link.
+    pub fn link_local(self) -> Ipv6Addr {
+        self.eui64(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0))
+    }
+
+    /// The one that this link-local address is made of; `None`: it is of another kind, or made in another way.
+    pub fn of_link_local(address: Ipv6Addr) -> Option<Self> {
+        let [.., a, b, c, _, _, d, e, f] = address.octets();
+        let mac = Self([a ^ 2, b, c, d, e, f]);
+        (mac.link_local() == address && !mac.is_multicast()).then_some(mac)
+    }
+}
+
 impl DevName {
     pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
         let value = name.into();
@@ -73,21 +94,6 @@ impl MacAddr {
 
     pub fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1
-    }
-
-    /// The link-local address that is made of it (RFC 4862 section 5.3, RFC 4291 appendix A).
-    pub fn link_local(self) -> Ipv6Addr {
-        let [a, b, c, d, e, f] = self.0;
-        let pair = |high, low| u16::from_be_bytes([high, low]);
-        let id = [pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f)];
-        Ipv6Addr::new(0xfe80, 0, 0, 0, id[0], id[1], id[2], id[3])
-    }
-
-    /// The one that this link-local address is made of; `None`: it is of another kind, or made in another way.
-    pub fn of_link_local(address: Ipv6Addr) -> Option<Self> {
-        let [.., a, b, c, _, _, d, e, f] = address.octets();
-        let mac = Self([a ^ 2, b, c, d, e, f]);
-        (mac.link_local() == address && !mac.is_multicast()).then_some(mac)
     }
 }
 

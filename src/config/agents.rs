@@ -207,6 +207,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         },
         random_fully: reader.bool(("AGENT", "use_random_fully")),
         ipv6_gateway: ipv6_gateway(reader),
+        ra_interval: ra_interval(reader),
         // The driver says.
         plugging: plan::Plugging::default(),
         conntrack_helpers: helpers(reader),
@@ -242,6 +243,24 @@ fn ipv6_gateway(reader: &mut Reader) -> plan::Ipv6Gateway {
             plan::Ipv6Gateway::Nowhere
         }
     }
+}
+
+/// Within RFC 4861 section 6.2.1, where radvd would refuse its whole configuration.
+fn ra_interval(reader: &mut Reader) -> (u16, u16) {
+    let names = ["min_rtr_adv_interval", "max_rtr_adv_interval"].map(default);
+    let [least, most] =
+        names.map(|name| u16::try_from(reader.number::<i64>(name)).unwrap_or(u16::MAX));
+    let sound_most = most.clamp(4, 1800);
+    let sound_least = least.clamp(3, sound_most - sound_most.div_ceil(4));
+    for (name, said, taken) in [(names[0], least, sound_least), (names[1], most, sound_most)] {
+        if said != taken {
+            let why = format!(
+                "{taken} is taken: of 4 to 1800 seconds at most, 3 to three quarters of that at least"
+            );
+            reader.warn(name, Code::Unusual, why, "say seconds within these bounds");
+        }
+    }
+    (sound_least, sound_most)
 }
 
 fn host_resolvers(reader: &mut Reader, name: (&'static str, &'static str)) -> Vec<SocketAddr> {

@@ -138,6 +138,12 @@ impl fmt::Display for Attachment {
 }
 
 impl Subnet {
+    /// Its machines make their addresses of the prefix and their MAC, whatever anyone says (Neutron: `is_auto_address_subnet`).
+    pub fn is_auto_addressed(&self) -> bool {
+        let auto = |mode| matches!(mode, Some(Ipv6Mode::Slaac | Ipv6Mode::Stateless));
+        auto(self.ra_mode) || auto(self.address_mode)
+    }
+
     /// A prefix is still to be delegated for it (Neutron: `PROVISIONAL_IPV6_PD_PREFIX`).
     pub fn is_provisional(&self) -> bool {
         self.cidr == IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64))

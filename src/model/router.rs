@@ -7,8 +7,8 @@ use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AddressScopeId, FloatingIpId, HostRoute, MacAddr, NetworkId, PortForwardingId, PortId,
-    ProjectId, RouterId, SubnetId,
+    AddressScopeId, FloatingIpId, HostRoute, Ipv6Mode, MacAddr, NetworkId, PortForwardingId,
+    PortId, ProjectId, RouterId, SubnetId,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,12 @@ pub struct RouterSubnet {
     pub id: SubnetId,
     pub cidr: IpNet,
     pub gateway_ip: Option<IpAddr>,
+    /// How the router advertises it (`ipv6_ra_mode`); `None`: itself only, not the prefix.
+    #[serde(default)]
+    pub ra_mode: Option<Ipv6Mode>,
+    /// Name servers of its machines, where the router tells them.
+    #[serde(default)]
+    pub dns_nameservers: Vec<IpAddr>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use netns::spec::{Link, Route};
 
 use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside};
-use crate::model::{DevName, DeviceOwner, Network, Port, Subnet};
+use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, SubnetId};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
 pub(super) fn plan(network: &Network, settings: &Settings) -> Option<Plan> {
@@ -184,10 +184,10 @@ fn of_subnet(
         .filter_map(|ip| v4(Some(*ip)))
         .collect();
     let dns = match nameservers.as_slice() {
-        [] => {
-            let servers = dhcp_servers(network, subnet).into_iter();
-            servers.filter_map(|ip| v4(Some(ip))).collect()
-        }
+        [] => dhcp_servers(network, subnet.id)
+            .into_iter()
+            .filter_map(|ip| v4(Some(ip)))
+            .collect(),
         [Ipv4Addr::UNSPECIFIED] => Vec::new(),
         given => given.to_vec(),
     };
@@ -209,7 +209,7 @@ fn of_subnet(
 /// The addresses of all DHCP ports on a subnet, ours and other hosts': each answers for the network's names. In the order
 /// of the ports' ids, which is Neutron's: every agent says the same. Not those kept for an agent to come, which nobody
 /// answers from (Neutron's agent names them all the same).
-pub(super) fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<IpAddr> {
+pub(super) fn dhcp_servers(network: &Network, subnet: SubnetId) -> Vec<IpAddr> {
     let others = network
         .ports
         .values()
@@ -220,7 +220,7 @@ pub(super) fn dhcp_servers(network: &Network, subnet: &Subnet) -> Vec<IpAddr> {
         .collect();
     let fixed_ips = by_id.values().flat_map(|port| &port.fixed_ips);
     fixed_ips
-        .filter(|fixed| fixed.subnet == subnet.id)
+        .filter(|fixed| fixed.subnet == subnet)
         .map(|fixed| fixed.ip)
         .collect()
 }

@@ -121,7 +121,7 @@ fn of_subnet(network: &Network, subnet: &Subnet) -> Option<Dhcp6Subnet> {
     }
     let all = |list: &[IpAddr]| -> Vec<Ipv6Addr> { list.iter().copied().filter_map(v6).collect() };
     let dns = match all(&subnet.dns_nameservers).as_slice() {
-        [] => all(&dhcp_servers(network, subnet)),
+        [] => all(&dhcp_servers(network, subnet.id)),
         [Ipv6Addr::UNSPECIFIED] => Vec::new(),
         given => given.to_vec(),
     };

@@ -1,10 +1,10 @@
 //! Where instances reach the metadata service, and who they are (Neutron: `agent/metadata/driver.py`).
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::scope::{Claims, MetadataScope, Residents};
 use super::{Settings, Shared, dhcp};
@@ -12,6 +12,9 @@ use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, Stat
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// The same by IPv6, on each link its own.
+pub(super) const V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe);
+pub(super) const V6_NET: Ipv6Net = Ipv6Net::new_assert(V6, 128);
 pub(super) const V4_NET: Ipv4Net = Ipv4Net::new_assert(V4, 32);
 const LINK_LOCAL: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16));
 

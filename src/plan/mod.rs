@@ -12,6 +12,7 @@ mod dns;
 mod metadata;
 mod names;
 mod nat;
+mod ra;
 mod remark;
 mod router;
 mod routes;
@@ -82,16 +83,17 @@ pub fn services(
                 dhcp6: known.dhcp6(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
                 metadata: metadata::of_network(state, network, settings, known).map(Arc::new),
+                ra: None,
             },
             None => scope::Services::default(),
         },
-        Target::Router(id) => scope::Services {
-            metadata: state
-                .routers
-                .get(&id)
-                .and_then(|router| metadata::of_router(router, settings, known))
-                .map(Arc::new),
-            ..scope::Services::default()
+        Target::Router(id) => match state.routers.get(&id) {
+            Some(router) => scope::Services {
+                metadata: metadata::of_router(router, settings, known).map(Arc::new),
+                ra: ra::of_router(state, router, settings).map(Arc::new),
+                ..scope::Services::default()
+            },
+            None => scope::Services::default(),
         },
     }
 }

@@ -1,5 +1,6 @@
 //! The data that the servers serve: one immutable value per namespace and service, swapped whole.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub struct Services {
     pub dhcp6: Option<Arc<Dhcp6Scope>>,
     pub dns: Option<Arc<DnsScope>>,
     pub metadata: Option<Arc<MetadataScope>>,
+    pub ra: Option<Arc<RaScope>>,
 }
 
 /// What DHCP (v4) knows of one network.
@@ -179,4 +181,43 @@ pub struct MetadataScope {
 pub struct Residents {
     pub network: NetworkId,
     pub by_address: Claims<IpAddr, Arc<Port>>,
+}
+
+/// What router advertisements say in one namespace: on these devices, and on no other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaScope {
+    /// Whose namespace it is.
+    pub of: Target,
+    pub links: BTreeMap<DevName, Arc<RaLink>>,
+}
+
+/// What one device's link is told (RFC 4861 section 6.2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaLink {
+    /// Source: the link-local address made of it, which the plan sets.
+    pub mac: MacAddr,
+    /// Whether to use us as a default router; else only what is told counts.
+    pub default_router: bool,
+    /// Addresses by DHCPv6 (M).
+    pub managed: bool,
+    /// The rest by DHCPv6 (O).
+    pub other: bool,
+    /// Not told where IPv6 has no such MTU.
+    pub mtu: Option<u32>,
+    pub prefixes: Vec<RaPrefix>,
+    /// Name servers, and the domain that names are looked for in (RFC 8106).
+    pub dns: Vec<Ipv6Addr>,
+    pub domains: Vec<String>,
+    /// More that we lead to (RFC 4191).
+    pub routes: Vec<Ipv6Net>,
+    /// Seconds between two unasked ones: at least, at most.
+    pub interval: (u16, u16),
+}
+
+/// On-link in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RaPrefix {
+    pub net: Ipv6Net,
+    /// Machines make their addresses of it (A).
+    pub autonomous: bool,
 }

@@ -35,6 +35,9 @@ pub struct Settings {
     pub random_fully: bool,
     /// A router's way out for v6 where its external subnets name no gateway.
     pub ipv6_gateway: Ipv6Gateway,
+    /// Seconds between unasked router advertisements: at least, at most (`min_rtr_adv_interval`, `max_rtr_adv_interval`).
+    #[serde(default = "ra_interval")]
+    pub ra_interval: (u16, u16),
     /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
 }
@@ -103,7 +106,13 @@ impl Default for Settings {
             plugging: Plugging::default(),
             random_fully: true,
             ipv6_gateway: Ipv6Gateway::default(),
+            ra_interval: ra_interval(),
             conntrack_helpers: BTreeSet::new(),
         }
     }
+}
+
+/// Neutron's.
+fn ra_interval() -> (u16, u16) {
+    (30, 100)
 }

@@ -1,10 +1,12 @@
 //! Addresses against each other: who claims what, and whether enough are left.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::check::Check;
-use super::draft::{ClaimId, Claimant, SubnetRef};
+use super::draft::{Claim, ClaimId, Claimant, SubnetRef};
 use super::mistake::Code;
 
 impl Check<'_, '_> {
@@ -22,15 +24,12 @@ impl Check<'_, '_> {
     }
 
     /// Whether the address is anyone's to have.
-    fn judge(&mut self, id: ClaimId, address: Ipv4Addr) {
+    fn judge(&mut self, id: ClaimId, address: IpAddr) {
         let claim = &self.draft.claims[id];
         let pool = &self.draft.networks[claim.subnet.network].pools[claim.subnet.subnet];
         let (at, object) = (claim.at, claim.object.clone());
         if !pool.is_usable(address) {
-            let why = format!(
-                "{address} is the network or broadcast address of {}",
-                pool.cidr
-            );
+            let why = unusable(address, pool.cidr);
             self.mistake(
                 Code::Unusable,
                 at,
@@ -53,7 +52,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn twice(&mut self, id: ClaimId, other: ClaimId, address: Ipv4Addr) {
+    fn twice(&mut self, id: ClaimId, other: ClaimId, address: IpAddr) {
         let (claim, other) = (&self.draft.claims[id], &self.draft.claims[other]);
         // The router's interface was there first because routers are looked at first; the file's order is what people see.
         let (first, second) = if claim.at < other.at {
@@ -75,11 +74,11 @@ impl Check<'_, '_> {
     fn room(&mut self) {
         let mut wanted: BTreeMap<SubnetRef, Vec<ClaimId>> = BTreeMap::new();
         for (id, claim) in self.draft.claims.iter().enumerate() {
-            if claim.given.is_none() {
+            if claim.given.is_none() && !self.makes_its_own(claim) {
                 wanted.entry(claim.subnet).or_default().push(id);
             }
         }
-        let mut used: HashMap<SubnetRef, HashSet<Ipv4Addr>> = HashMap::new();
+        let mut used: HashMap<SubnetRef, HashSet<IpAddr>> = HashMap::new();
         for (subnet, address) in self.given.keys() {
             used.entry(*subnet).or_default().insert(*address);
         }
@@ -94,14 +93,9 @@ impl Check<'_, '_> {
             let mut gone = used.remove(&subnet).unwrap_or_default();
             gone.extend(named);
             gone.extend(pool.gateway);
-            let in_pool = |address: &&Ipv4Addr| {
-                let number = u32::from(**address);
-                pool.ranges
-                    .iter()
-                    .any(|(first, last)| (*first..=*last).contains(&number))
-            };
-            let free = pool.size() - gone.iter().filter(in_pool).count() as u64;
-            if claims.len() as u64 <= free {
+            let in_pool = gone.iter().filter(|gone| pool.ranges_contain(**gone));
+            let free = pool.size() - in_pool.count() as u128;
+            if claims.len() as u128 <= free {
                 continue;
             }
             // The first one for whom there is none.
@@ -118,5 +112,18 @@ impl Check<'_, '_> {
             let fix = "widen the subnet's `allocation` or its `cidr`";
             self.mistake(Code::SubnetFull, at, &object, why, fix);
         }
+    }
+
+    fn makes_its_own(&self, claim: &Claim) -> bool {
+        let pool = &self.draft.networks[claim.subnet.network].pools[claim.subnet.subnet];
+        pool.auto && matches!(claim.kind, Claimant::Machine | Claimant::Dhcp)
+    }
+}
+
+/// Why nobody can have it.
+pub(super) fn unusable(address: IpAddr, cidr: IpNet) -> String {
+    match cidr {
+        IpNet::V4(_) => format!("{address} is the network or broadcast address of {cidr}"),
+        IpNet::V6(_) => format!("{address} is the address of any router in {cidr}"),
     }
 }

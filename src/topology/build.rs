@@ -1,6 +1,6 @@
 //! From a draft and its addresses to the model.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -59,12 +59,12 @@ fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen
         .iter()
         .map(|claim| FixedIp {
             subnet: network.network.subnets[draft.claims[*claim].subnet.subnet].id,
-            ip: IpAddr::V4(chosen.addresses[*claim]),
+            ip: chosen.addresses[*claim],
         })
         .collect();
     let domain = &network.network.dns_domain;
     let named = fixed_ips.iter().map(|fixed| {
-        let by_address = || format!("host-{}", fixed.ip).replace('.', "-");
+        let by_address = || format!("host-{}", fixed.ip).replace(['.', ':'], "-");
         let hostname = port.hostname.clone().unwrap_or_else(by_address);
         let fqdn = if domain.is_empty() {
             hostname.clone()
@@ -94,7 +94,10 @@ fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen
 }
 
 fn router(draft: &Draft, router: &RouterDraft, chosen: &Chosen) -> Router {
-    let address = |claim: usize| chosen.addresses[claim];
+    let address = |claim: usize| match chosen.addresses[claim] {
+        IpAddr::V4(address) => address,
+        IpAddr::V6(_) => unreachable!("what is translated was looked for in IPv4 subnets alone"),
+    };
     let target = |target: Target| match target {
         Target::Claim(claim) => address(claim),
         Target::Fixed(ip) => ip,
@@ -131,14 +134,14 @@ fn router(draft: &Draft, router: &RouterDraft, chosen: &Chosen) -> Router {
 fn router_port(draft: &Draft, of: PortRef, chosen: &Chosen) -> RouterPort {
     let network = &draft.networks[of.network];
     let port = &network.ports[of.port];
-    let own: Vec<(usize, Ipv4Addr)> = port
+    let own: Vec<(usize, IpAddr)> = port
         .claims
         .iter()
         .map(|claim| (draft.claims[*claim].subnet.subnet, chosen.addresses[*claim]))
         .collect();
-    let with_prefix = |(subnet, ip): &(usize, Ipv4Addr)| {
+    let with_prefix = |(subnet, ip): &(usize, IpAddr)| {
         let length = network.network.subnets[*subnet].cidr.prefix_len();
-        IpNet::new(IpAddr::V4(*ip), length).expect("a subnet's prefix length fits its addresses")
+        IpNet::new(*ip, length).expect("a subnet's prefix length fits its addresses")
     };
     let has_own = |index: usize| own.iter().any(|(subnet, _)| *subnet == index);
     let subnets = |wanted: bool| {
@@ -165,6 +168,8 @@ fn router_subnet(subnet: &Subnet) -> RouterSubnet {
         id: subnet.id,
         cidr: subnet.cidr,
         gateway_ip: subnet.gateway_ip,
+        ra_mode: subnet.ra_mode,
+        dns_nameservers: subnet.dns_nameservers.clone(),
     }
 }
 

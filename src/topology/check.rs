@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ pub(super) struct Check<'n, 't> {
     /// Instances about which something is wrong.
     pub(super) shaky: HashSet<usize>,
     /// Who has an address that the file gives. Of several, which is a mistake, the first.
-    pub(super) given: HashMap<(SubnetRef, Ipv4Addr), ClaimId>,
+    pub(super) given: HashMap<(SubnetRef, IpAddr), ClaimId>,
     pub(super) hostnames: HostNames,
     pub(super) macs: Macs,
     /// Files that the topology names.
@@ -147,7 +147,7 @@ impl Check<'_, '_> {
         kind: Claimant,
         owner: Uuid,
         subnet: SubnetRef,
-        given: Option<Ipv4Addr>,
+        given: Option<IpAddr>,
         at: Span,
         object: &str,
     ) -> ClaimId {
@@ -166,6 +166,7 @@ impl Check<'_, '_> {
         self.draft.claims.push(Claim {
             key,
             kind,
+            owner,
             subnet,
             given,
             at,
@@ -183,7 +184,7 @@ impl Check<'_, '_> {
     }
 
     /// The subnet of the network that this address is in.
-    pub(super) fn subnet_of(&self, network: usize, address: Ipv4Addr) -> Option<SubnetRef> {
+    pub(super) fn subnet_of(&self, network: usize, address: IpAddr) -> Option<SubnetRef> {
         let pools = &self.draft.networks[network].pools;
         let subnet = pools.iter().position(|pool| pool.cidr.contains(&address))?;
         Some(SubnetRef { network, subnet })
@@ -192,6 +193,16 @@ impl Check<'_, '_> {
     pub(super) fn subnets_of(&self, network: usize) -> impl Iterator<Item = SubnetRef> + use<> {
         let count = self.draft.networks[network].pools.len();
         (0..count).map(move |subnet| SubnetRef { network, subnet })
+    }
+
+    /// The network's first subnet of a family.
+    pub(super) fn first_of(
+        &self,
+        network: usize,
+        family: fn(&IpAddr) -> bool,
+    ) -> Option<SubnetRef> {
+        self.subnets_of(network)
+            .find(|subnet| family(&self.subnet(*subnet).cidr.addr()))
     }
 
     /// `10.0.0.0/24, 10.0.1.0/24`: what an address on this network could have been in.

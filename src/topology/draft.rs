@@ -1,10 +1,11 @@
 //! A checked file: everything is known but the addresses and MACs that the file leaves to us.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
+use uuid::Uuid;
 
 use super::metadata::MetadataSource;
 use super::mistake::{Mistake, Span};
@@ -31,7 +32,7 @@ pub(super) struct Draft {
     /// Every address that someone has or needs.
     pub(super) claims: Vec<Claim>,
     /// Named as a target, whoever has them: not to be given to a new one.
-    pub(super) named: BTreeMap<SubnetId, BTreeSet<Ipv4Addr>>,
+    pub(super) named: BTreeMap<SubnetId, BTreeSet<IpAddr>>,
 }
 
 #[derive(Debug)]
@@ -54,9 +55,11 @@ pub(super) struct Claim {
     /// Owner, subnet and count: what a pick is kept under.
     pub(super) key: String,
     pub(super) kind: Claimant,
+    /// The port's id, where it is a port.
+    pub(super) owner: Uuid,
     pub(super) subnet: SubnetRef,
     /// `None`: to be picked.
-    pub(super) given: Option<Ipv4Addr>,
+    pub(super) given: Option<IpAddr>,
     pub(super) at: Span,
     pub(super) object: String,
 }
@@ -108,7 +111,7 @@ pub(super) struct RouterDraft {
 
 #[derive(Debug)]
 pub(super) struct FloatingDraft {
-    pub(super) id: uuid::Uuid,
+    pub(super) id: Uuid,
     pub(super) address: ClaimId,
     pub(super) target: Option<Target>,
 }
@@ -128,33 +131,31 @@ pub(super) enum Target {
     Fixed(Ipv4Addr),
 }
 
-/// The addresses of a subnet that may be picked: ranges in order, without overlap.
-#[derive(Debug, Clone, Default)]
+/// The addresses of a subnet that may be picked: ranges in order, without overlap, as numbers of the subnet's family.
+#[derive(Debug, Clone)]
 pub(super) struct Pool {
-    pub(super) cidr: Ipv4Net,
-    pub(super) ranges: Vec<(u32, u32)>,
+    pub(super) cidr: IpNet,
+    pub(super) ranges: Vec<(u128, u128)>,
     /// In none of the ranges' business.
-    pub(super) gateway: Option<Ipv4Addr>,
+    pub(super) gateway: Option<IpAddr>,
+    /// Its machines make their addresses of their MACs: none is picked for them.
+    pub(super) auto: bool,
 }
 
 impl Pool {
-    /// `ranges` may overlap and be in any order; empty: the whole subnet.
-    pub(super) fn new(
-        cidr: Ipv4Net,
-        ranges: &[(Ipv4Addr, Ipv4Addr)],
-        gateway: Option<Ipv4Addr>,
-    ) -> Self {
+    /// `ranges` are of the subnet's family, may overlap and be in any order; empty: the whole subnet.
+    pub(super) fn new(cidr: IpNet, ranges: &[(IpAddr, IpAddr)], gateway: Option<IpAddr>) -> Self {
         let (first, last) = usable(cidr);
-        let mut sorted: Vec<(u32, u32)> = ranges
+        let mut sorted: Vec<(u128, u128)> = ranges
             .iter()
-            .map(|(from, to)| (u32::from(*from).max(first), u32::from(*to).min(last)))
+            .map(|(from, to)| (number(*from).max(first), number(*to).min(last)))
             .filter(|(from, to)| from <= to)
             .collect();
         if ranges.is_empty() {
             sorted.push((first, last));
         }
         sorted.sort_unstable();
-        let mut merged: Vec<(u32, u32)> = Vec::with_capacity(sorted.len());
+        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(sorted.len());
         for (from, to) in sorted {
             match merged.last_mut() {
                 Some(before) if from <= before.1 => before.1 = before.1.max(to),
@@ -165,26 +166,22 @@ impl Pool {
             cidr,
             ranges: merged,
             gateway,
+            auto: false,
         }
     }
 
     /// How many addresses there are, the gateway's included.
-    pub(super) fn size(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|(from, to)| u64::from(to - from) + 1)
-            .sum()
+    pub(super) fn size(&self) -> u128 {
+        self.ranges.iter().map(|(from, to)| to - from + 1).sum()
     }
 
     /// The n-th address, counted from 0, round and round.
-    pub(super) fn nth(&self, n: u64) -> Option<Ipv4Addr> {
+    pub(super) fn nth(&self, n: u128) -> Option<IpAddr> {
         let mut rest = n.checked_rem(self.size())?;
         for (from, to) in &self.ranges {
-            let length = u64::from(to - from) + 1;
+            let length = to - from + 1;
             if rest < length {
-                return u32::try_from(u64::from(*from) + rest)
-                    .ok()
-                    .map(Ipv4Addr::from);
+                return self.address(from + rest);
             }
             rest -= length;
         }
@@ -192,32 +189,64 @@ impl Pool {
     }
 
     /// Whether it is one of those that may be picked.
-    pub(super) fn contains(&self, address: Ipv4Addr) -> bool {
-        let number = u32::from(address);
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
+        self.ranges_contain(address) && self.gateway != Some(address)
+    }
+
+    pub(super) fn ranges_contain(&self, address: IpAddr) -> bool {
+        let number = number(address);
         let after = self.ranges.partition_point(|(from, _)| *from <= number);
         let range = after.checked_sub(1).and_then(|at| self.ranges.get(at));
-        range.is_some_and(|(_, to)| number <= *to) && self.gateway != Some(address)
+        self.cidr.contains(&address) && range.is_some_and(|(_, to)| number <= *to)
     }
 
     /// Whether somebody may have it: neither the subnet's first nor last one, where these mean something.
-    pub(super) fn is_usable(&self, address: Ipv4Addr) -> bool {
+    pub(super) fn is_usable(&self, address: IpAddr) -> bool {
         let (first, last) = usable(self.cidr);
-        (first..=last).contains(&u32::from(address))
+        (first..=last).contains(&number(address))
     }
 
     /// The first address, which is the gateway if nothing is said.
-    pub(super) fn first(cidr: Ipv4Net) -> Ipv4Addr {
-        usable(cidr).0.into()
+    pub(super) fn first(cidr: IpNet) -> IpAddr {
+        let (first, _) = usable(cidr);
+        of_family(cidr, first).unwrap_or(cidr.network())
+    }
+
+    /// The one that a machine makes itself (RFC 4291 appendix A).
+    pub(super) fn made_of(&self, mac: MacAddr) -> Option<IpAddr> {
+        match self.cidr {
+            IpNet::V6(cidr) if self.auto => Some(IpAddr::V6(mac.eui64(cidr.network()))),
+            IpNet::V4(_) | IpNet::V6(_) => None,
+        }
+    }
+
+    fn address(&self, number: u128) -> Option<IpAddr> {
+        of_family(self.cidr, number)
     }
 }
 
-/// All but network and broadcast address; in /31 (RFC 3021) and /32 all.
-fn usable(cidr: Ipv4Net) -> (u32, u32) {
-    let (first, last) = (u32::from(cidr.network()), u32::from(cidr.broadcast()));
-    if cidr.prefix_len() < 31 {
-        (first + 1, last - 1)
-    } else {
-        (first, last)
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u32::from(address).into(),
+        IpAddr::V6(address) => address.into(),
+    }
+}
+
+fn of_family(cidr: IpNet, number: u128) -> Option<IpAddr> {
+    match cidr {
+        IpNet::V4(_) => Some(Ipv4Addr::from(u32::try_from(number).ok()?).into()),
+        IpNet::V6(_) => Some(Ipv6Addr::from(number).into()),
+    }
+}
+
+/// All but network and broadcast address, in /31 (RFC 3021) and /32 all; in IPv6 all but the first, which is any router's
+/// (RFC 4291 section 2.6.1), in /127 (RFC 6164) and /128 all.
+fn usable(cidr: IpNet) -> (u128, u128) {
+    let (first, last) = (number(cidr.network()), number(cidr.broadcast()));
+    match cidr {
+        IpNet::V4(cidr) if cidr.prefix_len() < 31 => (first + 1, last - 1),
+        IpNet::V6(cidr) if cidr.prefix_len() < 127 => (first + 1, last),
+        IpNet::V4(_) | IpNet::V6(_) => (first, last),
     }
 }
 
@@ -228,7 +257,7 @@ mod tests {
 
     #[test]
     fn pools_count_their_addresses_once() {
-        let ip = |text: &str| text.parse::<Ipv4Addr>().unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         for (name, cidr, ranges, size, first, last) in [
             (
                 "all of a subnet",
@@ -278,6 +307,30 @@ mod tests {
                 5,
                 "10.0.0.250",
                 "10.0.0.254",
+            ),
+            (
+                "a /64",
+                "fd00::/64",
+                &[],
+                u128::from(u64::MAX),
+                "fd00::1",
+                "fd00::ffff:ffff:ffff:ffff",
+            ),
+            (
+                "a range of it",
+                "fd00::/64",
+                &[("fd00::10", "fd00::1f")],
+                16,
+                "fd00::10",
+                "fd00::1f",
+            ),
+            (
+                "point to point, v6",
+                "fd00::/127",
+                &[],
+                2,
+                "fd00::",
+                "fd00::1",
             ),
             (
                 "the largest",

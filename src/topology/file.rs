@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use uuid::Uuid;
@@ -12,12 +12,12 @@ use uuid::Uuid;
 use super::mistake::{Notes, Span};
 use super::options::Options;
 use super::read::{At, Key, Read, Reader, Value, key_name, table};
-use super::values::{Choice, Json, Number, OrTable, Ports, Seconds, Texts};
+use super::values::{Choice, Json, Number, OneOrMore, OrTable, Ports, Seconds, Texts};
 use super::words::{
     AddressOrSubnet, Destination, Domain, HostName, Kind, Name, PublicKeyLine, Range, Reference,
     Resolver, Source, Url,
 };
-use crate::model::{DevName, MacAddr, Protocol};
+use crate::model::{DevName, Ipv6Mode, MacAddr, Protocol};
 
 table! {
     /// The whole file.
@@ -66,16 +66,18 @@ table! {
 
 table! {
     Subnet {
-        cidr: Ipv4Net [required],
+        cidr: IpNet [required],
         name: Name,
         id: Uuid,
-        gateway: Choice<Ipv4Addr>,
+        gateway: Choice<IpAddr>,
         dhcp: bool,
-        dhcp_address: Ipv4Addr,
+        dhcp_address: IpAddr,
+        ipv6_ra_mode: Choice<Ipv6Mode>,
+        ipv6_address_mode: Choice<Ipv6Mode>,
         allocation: Vec<At<Range>>,
-        dns_servers: Choice<Vec<Ipv4Addr>>,
-        dns_forwarders: Vec<Ipv4Addr>,
-        ntp_servers: Vec<Ipv4Addr>,
+        dns_servers: Choice<Vec<At<IpAddr>>>,
+        dns_forwarders: Vec<IpAddr>,
+        ntp_servers: Vec<At<IpAddr>>,
         host_routes: Vec<Route>,
     }
 }
@@ -83,7 +85,7 @@ table! {
 table! {
     Route {
         to: Destination [required],
-        via: Ipv4Addr [required],
+        via: IpAddr [required],
     }
 }
 
@@ -143,14 +145,14 @@ table! {
     Interface {
         network: Reference,
         subnet: Reference,
-        address: Ipv4Addr,
+        address: IpAddr,
     }
 }
 
 table! {
     RouterGateway {
         network: Reference [required],
-        address: Ipv4Addr,
+        address: OneOrMore<At<IpAddr>>,
         snat: bool,
     }
 }

@@ -61,9 +61,9 @@ pub(super) fn mac(port: PortId, attempt: u32) -> MacAddr {
 }
 
 /// Which of `size` addresses is tried first.
-pub(super) fn first_choice(key: &str, size: u64) -> u64 {
+pub(super) fn first_choice(key: &str, size: u128) -> u128 {
     let [a, b, c, d, e, f, ..] = derive(NAMESPACE, "address", key).into_bytes();
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f]) % size.max(1)
+    u128::from(u64::from_be_bytes([0, 0, a, b, c, d, e, f])) % size.max(1)
 }
 
 fn derive(of: Uuid, kind: &str, name: &str) -> Uuid {

@@ -1,7 +1,7 @@
 //! What leads in from outside: floating IPs and port forwardings.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::check::Check;
 use super::draft::{ClaimId, Claimant, FloatingDraft, ForwardingDraft, PortRef, SubnetRef, Target};
@@ -69,7 +69,7 @@ impl Check<'_, '_> {
             None => ids::floating_ip(self.router_id(router), &name),
         };
         self.take_id(id, file.id.as_ref().map_or(file.at, |id| id.at), object);
-        let given = file.address.as_ref().map(|address| address.value);
+        let given = file.address.as_ref().map(|address| address.value.into());
         let address = self.claim(Claimant::Floating, id, subnet, given, at, object);
         Some(FloatingDraft {
             id,
@@ -153,13 +153,16 @@ impl Check<'_, '_> {
         file: &file::PortForwarding,
         object: &str,
     ) -> Option<ClaimId> {
-        let gateway = self.draft.networks[outside.network].ports[outside.port].claims[0];
+        let gateway = self.gateway_address(outside);
         let Some(address) = &file.address else {
-            return Some(gateway).filter(|_| !file.is_broken("address"));
+            if gateway.is_none() {
+                self.no_v4_outside(outside, file.at, object);
+            }
+            return gateway.filter(|_| !file.is_broken("address"));
         };
         let (subnet, at) = self.address_outside(outside, Some(address), file.at, object)?;
-        let known = self.given.get(&(subnet, address.value)).copied();
-        if known == Some(gateway) {
+        let known = self.given.get(&(subnet, address.value.into())).copied();
+        if known.is_some() && known == gateway {
             return known;
         }
         let mut floating = self.draft.routers[router].floating_ips.iter();
@@ -183,7 +186,7 @@ impl Check<'_, '_> {
             Claimant::Floating,
             owner,
             subnet,
-            Some(address.value),
+            Some(address.value.into()),
             at,
             object,
         );
@@ -216,13 +219,13 @@ impl Check<'_, '_> {
         object: &str,
     ) -> Option<(SubnetRef, Span)> {
         let Some(address) = address else {
-            // The gateway has an address there, so there is a subnet.
-            return self
-                .subnets_of(outside.network)
-                .next()
-                .map(|subnet| (subnet, at));
+            let first = self.first_of(outside.network, IpAddr::is_ipv4);
+            if first.is_none() {
+                self.no_v4_outside(outside, at, object);
+            }
+            return first.map(|subnet| (subnet, at));
         };
-        let subnet = self.subnet_of(outside.network, address.value);
+        let subnet = self.subnet_of(outside.network, address.value.into());
         if subnet.is_none() && self.draft.networks[outside.network].whole {
             let network = &self.draft.networks[outside.network].object;
             let why = format!(
@@ -236,6 +239,25 @@ impl Check<'_, '_> {
             self.mistake(Code::OutsideSubnet, address.at, object, why, fix);
         }
         subnet.map(|subnet| (subnet, address.at))
+    }
+
+    /// The gateway's own IPv4 address.
+    fn gateway_address(&self, outside: PortRef) -> Option<ClaimId> {
+        let claims = &self.draft.networks[outside.network].ports[outside.port].claims;
+        let of_v4 = |claim: &&ClaimId| {
+            let subnet = self.draft.claims[**claim].subnet;
+            self.cidr(subnet).addr().is_ipv4()
+        };
+        claims.iter().find(of_v4).copied()
+    }
+
+    fn no_v4_outside(&mut self, outside: PortRef, at: Span, object: &str) {
+        let draft = &self.draft.networks[outside.network];
+        if draft.whole {
+            let why = format!("{} has no IPv4 subnet", draft.object);
+            let fix = "add one; IPv6 addresses are reached as they are";
+            self.mistake(Code::Gateway, at, object, why, fix);
+        }
     }
 
     /// An inside address has one floating IP at most: SNAT could not choose.

@@ -50,8 +50,6 @@ codes! {
         MissingKey = "W0204",
         /// A key that does not go with another one.
         Misplaced = "W0205",
-        /// Understood, but this version does not serve it.
-        NotYet = "W0206",
         /// Two things of one name.
         DuplicateName = "W0301",
         /// Two things of one id.

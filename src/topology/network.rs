@@ -1,6 +1,6 @@
 //! Networks and subnets: what each may say, and what two of them can't share.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use imbl::OrdMap;
 
@@ -105,7 +105,7 @@ impl Check<'_, '_> {
     }
 
     /// Our own port, with an address on every subnet that has DHCP.
-    fn dhcp_port(&mut self, index: usize, subnets: &[(SubnetRef, Option<Ipv4Addr>, Span)]) {
+    fn dhcp_port(&mut self, index: usize, subnets: &[(SubnetRef, Option<IpAddr>, Span)]) {
         if subnets.is_empty() {
             return;
         }

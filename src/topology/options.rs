@@ -33,12 +33,23 @@ pub(super) struct OptionName(String);
 pub(super) struct OptionValue(String);
 
 impl Options {
-    fn take(&mut self, name: &str, value: &OptionValue, at: Span, reader: &mut Reader<'_, '_>) {
-        if matches!(name, "client-id" | "61") {
+    fn take(
+        &mut self,
+        name: &str,
+        value: &OptionValue,
+        version: u32,
+        at: Span,
+        reader: &mut Reader<'_, '_>,
+    ) {
+        if version == 4 && matches!(name, "client-id" | "61") {
             self.client_id = Some(parse_client_id(&value.0));
             return;
         }
-        match DhcpOption::parse_v4(name, &value.0) {
+        let parsed = match version {
+            6 => DhcpOption::parse_v6(name, &value.0),
+            _ => DhcpOption::parse_v4(name, &value.0),
+        };
+        match parsed {
             Ok(option) => self.sent.push(option),
             Err(error) => {
                 let why = format!("DHCP option {:?} with value {:?}", error.name, error.value);
@@ -65,23 +76,19 @@ impl Read for Options {
             DeValue::Table(table) => {
                 for (name, value) in table.iter() {
                     if let Some(text) = OptionValue::read(value, reader) {
-                        options.take(name.get_ref(), &text, value.span().into(), reader);
+                        options.take(name.get_ref(), &text, 4, value.span().into(), reader);
                     }
                 }
             }
             DeValue::Array(_) => {
                 for option in Vec::<OptionTable>::read(value, reader)? {
                     let version = option.ip_version.as_ref();
-                    if let Some(version) = version.filter(|version| version.0 != 4) {
-                        let why = "DHCP is served for IP version 4 only, yet";
-                        reader.mistake(
-                            Code::NotYet,
-                            version.at,
-                            why,
-                            "leave out other versions' options",
-                        );
+                    if let Some(version) = version.filter(|version| version.0 == 5) {
+                        let why = "`ip_version`: 5 is no version that DHCP has";
+                        reader.mistake(Code::BadValue, version.at, why, "say 4 or 6");
                     } else if let (Some(name), Some(value)) = (option.name, option.value) {
-                        options.take(&name.0, &value, value.at, reader);
+                        let version = version.map_or(4, |version| version.0);
+                        options.take(&name.0, &value, version, value.at, reader);
                     }
                 }
             }

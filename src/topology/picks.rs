@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::draft::{Claim, Draft, SubnetRef};
+use super::draft::{Claim, Claimant, Draft, SubnetRef};
 use super::ids;
 use crate::model::{MacAddr, PortId};
 
@@ -26,7 +26,7 @@ const LIMIT: u64 = 256 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct Picks {
     /// `owner/subnet`, and `/n` where an owner has several.
-    addresses: BTreeMap<String, Ipv4Addr>,
+    addresses: BTreeMap<String, IpAddr>,
     macs: BTreeMap<PortId, MacAddr>,
 }
 
@@ -87,33 +87,36 @@ impl Picks {
 /// Every address and MAC of a draft.
 pub(super) struct Chosen {
     /// By claim.
-    pub(super) addresses: Vec<Ipv4Addr>,
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) macs: HashMap<PortId, MacAddr>,
     /// What to keep: those of owners that are gone are not in it.
     pub(super) picks: Picks,
     /// Claims whose address changed, with the one they had.
-    pub(super) moved: Vec<(usize, Ipv4Addr)>,
+    pub(super) moved: Vec<(usize, IpAddr)>,
 }
 
 /// Chooses what the file leaves open. That there is an address for everyone has been checked.
 pub(super) fn choose(draft: &Draft, before: &Picks) -> Chosen {
     let mut picks = Picks::default();
+    let macs = choose_macs(draft, before, &mut picks);
     let mut moved = Vec::new();
-    let mut taken: HashMap<SubnetRef, HashSet<Ipv4Addr>> = HashMap::new();
+    let mut taken: HashMap<SubnetRef, HashSet<IpAddr>> = HashMap::new();
     for claim in &draft.claims {
         if let Some(address) = claim.given {
             taken.entry(claim.subnet).or_default().insert(address);
         }
     }
-    // Those who have one first: nobody new takes it from them.
-    let mut addresses: Vec<Option<Ipv4Addr>> =
-        draft.claims.iter().map(|claim| claim.given).collect();
-    for (id, claim) in draft
+    let mut addresses: Vec<Option<IpAddr>> = draft
         .claims
         .iter()
-        .enumerate()
-        .filter(|(_, claim)| claim.given.is_none())
-    {
+        .map(|claim| claim.given.or_else(|| made(draft, claim, &macs)))
+        .collect();
+    // Those who have one first: nobody new takes it from them.
+    let open: Vec<usize> = (0..addresses.len())
+        .filter(|id| addresses[*id].is_none())
+        .collect();
+    for &id in &open {
+        let claim = &draft.claims[id];
         let Some(had) = before.addresses.get(&claim.key).copied() else {
             continue;
         };
@@ -125,18 +128,17 @@ pub(super) fn choose(draft: &Draft, before: &Picks) -> Chosen {
     }
     let mut whole = Vec::with_capacity(addresses.len());
     for (claim, address) in draft.claims.iter().zip(addresses) {
-        let address = address.unwrap_or_else(|| {
+        whole.push(address.unwrap_or_else(|| {
             let taken = taken.entry(claim.subnet).or_default();
             let free = first_free(draft, claim, taken);
             taken.insert(free);
             free
-        });
-        if claim.given.is_none() {
-            picks.addresses.insert(claim.key.clone(), address);
-        }
-        whole.push(address);
+        }));
     }
-    let macs = choose_macs(draft, before, &mut picks);
+    for id in open {
+        let key = draft.claims[id].key.clone();
+        picks.addresses.insert(key, whole[id]);
+    }
     Chosen {
         addresses: whole,
         macs,
@@ -145,19 +147,28 @@ pub(super) fn choose(draft: &Draft, before: &Picks) -> Chosen {
     }
 }
 
+/// What a machine, or our own port among machines, makes of its MAC where the subnet has it so.
+fn made(draft: &Draft, claim: &Claim, macs: &HashMap<PortId, MacAddr>) -> Option<IpAddr> {
+    if !matches!(claim.kind, Claimant::Machine | Claimant::Dhcp) {
+        return None;
+    }
+    let pool = &draft.networks[claim.subnet.network].pools[claim.subnet.subnet];
+    pool.made_of(*macs.get(&PortId(claim.owner))?)
+}
+
 /// Even one that is outside of the allocation by now, as in Neutron: that is for new ones.
-fn can_keep(draft: &Draft, claim: &Claim, address: Ipv4Addr) -> bool {
+fn can_keep(draft: &Draft, claim: &Claim, address: IpAddr) -> bool {
     let pool = &draft.networks[claim.subnet.network].pools[claim.subnet.subnet];
     pool.cidr.contains(&address) && pool.is_usable(address) && pool.gateway != Some(address)
 }
 
-fn first_free(draft: &Draft, claim: &Claim, taken: &HashSet<Ipv4Addr>) -> Ipv4Addr {
+fn first_free(draft: &Draft, claim: &Claim, taken: &HashSet<IpAddr>) -> IpAddr {
     let network = &draft.networks[claim.subnet.network];
     let pool = &network.pools[claim.subnet.subnet];
     let named = draft
         .named
         .get(&network.network.subnets[claim.subnet.subnet].id);
-    let free = |address: &Ipv4Addr| {
+    let free = |address: &IpAddr| {
         pool.contains(*address)
             && !taken.contains(address)
             && !named.is_some_and(|named| named.contains(address))

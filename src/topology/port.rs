@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::check::Check;
-use super::draft::{Claimant, PortDraft, PortRef, SubnetRef};
+use super::draft::{ClaimId, Claimant, PortDraft, PortRef, SubnetRef};
 use super::file;
 use super::ids;
 use super::mistake::{Code, Span};
@@ -48,13 +48,9 @@ impl Check<'_, '_> {
             &file.object,
         );
         let claims = match &file.addresses {
-            Some(addresses) => addresses
-                .value
-                .iter()
-                .filter_map(|address| self.address(file, network, id, address))
-                .collect(),
+            Some(addresses) => self.written(file, network, id, &addresses.value),
             None if file.is_broken("addresses") => Vec::new(),
-            None => self.picked(file, network, id).into_iter().collect(),
+            None => self.picked(file, network, id),
         };
         let options = file
             .dhcp_options
@@ -108,7 +104,16 @@ impl Check<'_, '_> {
     ) -> Option<usize> {
         let (text, at, object) = (&written.value.0, written.at, &file.object);
         match text.parse::<IpAddr>() {
-            Ok(IpAddr::V4(ip)) => match self.subnet_of(network, ip) {
+            Ok(ip) => match self.subnet_of(network, ip) {
+                Some(subnet) if self.subnet(subnet).is_auto_addressed() => {
+                    let cidr = self.subnet(subnet).cidr;
+                    let why = format!(
+                        "{ip} is in {cidr}, where machines make their addresses of their MACs"
+                    );
+                    let fix = "leave it out, or give the subnet the modes \"dhcpv6-stateful\"";
+                    self.mistake(Code::Misplaced, at, object, why, fix);
+                    None
+                }
                 Some(subnet) => {
                     Some(self.claim(Claimant::Machine, port.0, subnet, Some(ip), at, object))
                 }
@@ -130,11 +135,6 @@ impl Check<'_, '_> {
                     None
                 }
             },
-            Ok(IpAddr::V6(_)) => {
-                let why = format!("{text:?} is IPv6, which is not served yet");
-                self.mistake(Code::NotYet, at, object, why, "use IPv4 here");
-                None
-            }
             Err(_) => {
                 let subnets = &self.draft.networks[network].network.subnets;
                 let named = |subnet: &crate::model::Subnet| {
@@ -150,7 +150,7 @@ impl Check<'_, '_> {
                             "{text:?} is neither an address nor a subnet of {}",
                             self.draft.networks[network].object
                         );
-                        let fix = "write an IPv4 address such as \"10.10.1.10\", or the name of one of its subnets to get a free one";
+                        let fix = "write an address such as \"10.10.1.10\", or the name of one of its subnets to get a free one";
                         self.mistake(Code::BadValue, at, object, why, fix);
                         None
                     }
@@ -159,29 +159,87 @@ impl Check<'_, '_> {
         }
     }
 
-    /// Nothing said: an address of the first subnet with DHCP, or else of the first.
-    fn picked(&mut self, file: &file::Port, network: usize, port: PortId) -> Option<usize> {
+    /// Nothing said: an address of the first subnet with DHCP, or else of the first, for each IP version; and of every subnet
+    /// where machines make their own.
+    fn picked(&mut self, file: &file::Port, network: usize, port: PortId) -> Vec<ClaimId> {
         let subnets: Vec<SubnetRef> = self.subnets_of(network).collect();
-        let served = subnets
-            .iter()
-            .find(|subnet| self.subnet(**subnet).enable_dhcp);
-        let Some(subnet) = served.or(subnets.first()).copied() else {
+        if subnets.is_empty() {
             let draft = &self.draft.networks[network];
             if draft.whole {
                 let why = format!("{} has no subnet to pick an address of", draft.object);
                 let fix = "add [[network.subnet]] to it, or say `addresses = []`";
                 self.mistake(Code::SubnetFull, file.at, &file.object, why, fix);
             }
-            return None;
-        };
-        Some(self.claim(
-            Claimant::Machine,
-            port.0,
-            subnet,
-            None,
-            file.at,
-            &file.object,
-        ))
+            return Vec::new();
+        }
+        let mut chosen = Vec::new();
+        for family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
+            let of_family = || {
+                subnets.iter().filter(|subnet| {
+                    let subnet = self.subnet(**subnet);
+                    family(&subnet.cidr.addr()) && !subnet.is_auto_addressed()
+                })
+            };
+            let served = of_family().find(|subnet| self.subnet(**subnet).enable_dhcp);
+            chosen.extend(served.or(of_family().next()).copied());
+        }
+        let mut claims: Vec<ClaimId> = chosen
+            .into_iter()
+            .map(|subnet| {
+                self.claim(
+                    Claimant::Machine,
+                    port.0,
+                    subnet,
+                    None,
+                    file.at,
+                    &file.object,
+                )
+            })
+            .collect();
+        self.made_by_itself(file, network, port, &mut claims);
+        claims
+    }
+
+    /// What is written, and what the machine makes itself beside: unless it has no address at all.
+    fn written(
+        &mut self,
+        file: &file::Port,
+        network: usize,
+        port: PortId,
+        addresses: &[At<AddressOrSubnet>],
+    ) -> Vec<ClaimId> {
+        let written = addresses.iter();
+        let mut claims = written
+            .filter_map(|address| self.address(file, network, port, address))
+            .collect();
+        if !addresses.is_empty() {
+            self.made_by_itself(file, network, port, &mut claims);
+        }
+        claims
+    }
+
+    /// As Neutron's `_allocate_ips_for_port` adds them.
+    fn made_by_itself(
+        &mut self,
+        file: &file::Port,
+        network: usize,
+        port: PortId,
+        claims: &mut Vec<ClaimId>,
+    ) {
+        for subnet in self.subnets_of(network) {
+            let known = |claim: &ClaimId| self.draft.claims[*claim].subnet == subnet;
+            if self.subnet(subnet).is_auto_addressed() && !claims.iter().any(known) {
+                let claim = self.claim(
+                    Claimant::Machine,
+                    port.0,
+                    subnet,
+                    None,
+                    file.at,
+                    &file.object,
+                );
+                claims.push(claim);
+            }
+        }
     }
 
     fn take_mac(&mut self, network: usize, mac: &At<MacAddr>, object: &str) {

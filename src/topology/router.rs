@@ -1,8 +1,8 @@
 //! Routers: their legs, their gateway and their routes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use super::check::Check;
 use super::draft::{ClaimId, Claimant, PortDraft, PortRef, RouterDraft, SubnetRef};
@@ -55,8 +55,12 @@ impl Check<'_, '_> {
                 );
                 continue;
             }
+            let beside = self.beside(&interfaces, subnet);
             legs.push((subnet, written.at));
-            interfaces.push(self.leg_inside(id, &project, subnet, address, written.at, object));
+            let leg = self.leg_inside(id, &project, subnet, address, beside, written.at, object);
+            if beside.is_none() {
+                interfaces.push(leg);
+            }
         }
         let gateway = self.gateway(file, id, &project);
         if let Some((port, _)) = gateway {
@@ -64,7 +68,7 @@ impl Check<'_, '_> {
             legs.extend(self.subnets_of(port.network).map(|subnet| (subnet, at)));
         }
         self.overlapping_legs(&legs, object);
-        let cidrs: Vec<Ipv4Net> = legs.iter().map(|(subnet, _)| self.cidr(*subnet)).collect();
+        let cidrs: Vec<IpNet> = legs.iter().map(|(subnet, _)| self.cidr(*subnet)).collect();
         let routes = self.routes(file, &cidrs);
         self.draft.routers.push(RouterDraft {
             router: Router {
@@ -88,7 +92,7 @@ impl Check<'_, '_> {
         });
     }
 
-    pub(super) fn cidr(&self, subnet: SubnetRef) -> Ipv4Net {
+    pub(super) fn cidr(&self, subnet: SubnetRef) -> IpNet {
         self.draft.networks[subnet.network].pools[subnet.subnet].cidr
     }
 
@@ -97,7 +101,7 @@ impl Check<'_, '_> {
         &mut self,
         written: &At<OrTable<Reference, file::Interface>>,
         router: &str,
-    ) -> Option<(SubnetRef, Option<At<Ipv4Addr>>)> {
+    ) -> Option<(SubnetRef, Option<At<IpAddr>>)> {
         let table = match &written.value {
             OrTable::Word(name) => {
                 return Some((self.either_named(name, written.at, router)?, None));
@@ -220,30 +224,56 @@ impl Check<'_, '_> {
         }
     }
 
-    /// An interface has the subnet's gateway address, unless it says another.
+    /// A leg in this IPv6 subnet's network that it joins, as Neutron has it: one router is one source of advertisements.
+    fn beside(&self, interfaces: &[PortRef], subnet: SubnetRef) -> Option<PortRef> {
+        let has_v6 = |leg: &&PortRef| {
+            let mut claims = self.draft.networks[leg.network].ports[leg.port]
+                .claims
+                .iter();
+            claims.any(|claim| self.cidr(self.draft.claims[*claim].subnet).addr().is_ipv6())
+        };
+        let mut same = interfaces
+            .iter()
+            .filter(|leg| leg.network == subnet.network);
+        same.find(has_v6)
+            .filter(|_| self.cidr(subnet).addr().is_ipv6())
+            .copied()
+    }
+
+    /// An interface has the subnet's gateway address, unless it says another, or that is a router's of someone else.
     fn leg_inside(
         &mut self,
         router: RouterId,
         project: &ProjectId,
         subnet: SubnetRef,
-        address: Option<At<Ipv4Addr>>,
+        address: Option<At<IpAddr>>,
+        beside: Option<PortRef>,
         at: Span,
         object: &str,
     ) -> PortRef {
-        let id = ids::interface(router, self.subnet(subnet).id);
+        let id = match beside {
+            Some(leg) => self.draft.networks[leg.network].ports[leg.port].port.id,
+            None => ids::interface(router, self.subnet(subnet).id),
+        };
+        let cidr = self.cidr(subnet);
         let gateway = self.draft.networks[subnet.network].pools[subnet.subnet].gateway;
         let (given, at) = match address {
             Some(address) => (Some(address.value), address.at),
-            None => (gateway, at),
+            None => (gateway.filter(|gateway| cidr.contains(gateway)), at),
         };
-        let object = format!("{object}, interface in {}", self.cidr(subnet));
+        let object = format!("{object}, interface in {cidr}");
         let claim = self.claim(Claimant::Interface, id.0, subnet, given, at, &object);
+        if let Some(leg) = beside {
+            let port = &mut self.draft.networks[leg.network].ports[leg.port];
+            port.claims.push(claim);
+            return leg;
+        }
         self.leg(
             id,
             project,
             DeviceOwner::RouterInterface,
             subnet.network,
-            claim,
+            vec![claim],
         )
     }
 
@@ -255,7 +285,7 @@ impl Check<'_, '_> {
     ) -> Option<(PortRef, bool)> {
         let written = file.gateway.as_ref()?;
         let object = format!("{}, gateway", file.object);
-        let (name, name_at, address, snat) = match &written.value {
+        let (name, name_at, addresses, snat) = match &written.value {
             OrTable::Word(name) => (name, written.at, None, true),
             OrTable::Table(table) => {
                 let network = table.network.as_ref()?;
@@ -275,47 +305,65 @@ impl Check<'_, '_> {
                 "say `external = true` there, or name an external network",
             );
         }
-        let subnet = match address {
-            Some(address) => {
-                let subnet = self.subnet_of(network, address.value);
-                if subnet.is_none() && self.draft.networks[network].whole {
-                    let why = format!(
-                        "{} is in no subnet of {}",
-                        address.value, self.draft.networks[network].object
-                    );
-                    let fix = format!("choose an address in one of: {}", self.cidrs_of(network));
-                    self.mistake(Code::OutsideSubnet, address.at, &object, why, fix);
-                }
-                subnet?
+        let given = addresses.map_or(&[][..], |addresses| &addresses.value.0);
+        let mut wanted = Vec::new();
+        for address in given {
+            wanted.push((
+                self.subnet_outside(network, *address, &object)?,
+                Some(*address),
+            ));
+        }
+        // One of each IP version, as Neutron gives it.
+        for family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
+            let said = given.iter().any(|address| family(&address.value));
+            let first = self.first_of(network, family).filter(|_| !said);
+            wanted.extend(first.map(|subnet| (subnet, None)));
+        }
+        if wanted.is_empty() {
+            let draft = &self.draft.networks[network];
+            if draft.whole {
+                let why = format!("{} has no subnet to pick an address of", draft.object);
+                self.mistake(
+                    Code::Gateway,
+                    name_at,
+                    &object,
+                    why,
+                    "add [[network.subnet]] to it",
+                );
             }
-            None => match self.subnets_of(network).next() {
-                Some(subnet) => subnet,
-                None => {
-                    let draft = &self.draft.networks[network];
-                    if draft.whole {
-                        let why = format!("{} has no subnet to pick an address of", draft.object);
-                        self.mistake(
-                            Code::Gateway,
-                            name_at,
-                            &object,
-                            why,
-                            "add [[network.subnet]] to it",
-                        );
-                    }
-                    return None;
-                }
-            },
-        };
+            return None;
+        }
         let id = ids::gateway(router, self.network_id(network));
-        let (given, at) = (
-            address.map(|address| address.value),
-            address.map_or(written.at, |address| address.at),
-        );
-        let claim = self.claim(Claimant::RouterGateway, id.0, subnet, given, at, &object);
+        let claims = wanted.into_iter().map(|(subnet, address)| {
+            let (given, at) = (
+                address.map(|address| address.value),
+                address.map_or(written.at, |address| address.at),
+            );
+            self.claim(Claimant::RouterGateway, id.0, subnet, given, at, &object)
+        });
+        let claims = claims.collect();
         Some((
-            self.leg(id, project, DeviceOwner::RouterGateway, network, claim),
+            self.leg(id, project, DeviceOwner::RouterGateway, network, claims),
             snat,
         ))
+    }
+
+    fn subnet_outside(
+        &mut self,
+        network: usize,
+        address: At<IpAddr>,
+        object: &str,
+    ) -> Option<SubnetRef> {
+        let subnet = self.subnet_of(network, address.value);
+        if subnet.is_none() && self.draft.networks[network].whole {
+            let why = format!(
+                "{} is in no subnet of {}",
+                address.value, self.draft.networks[network].object
+            );
+            let fix = format!("choose an address in one of: {}", self.cidrs_of(network));
+            self.mistake(Code::OutsideSubnet, address.at, object, why, fix);
+        }
+        subnet
     }
 
     fn leg(
@@ -324,7 +372,7 @@ impl Check<'_, '_> {
         project: &ProjectId,
         owner: DeviceOwner,
         network: usize,
-        claim: ClaimId,
+        claims: Vec<ClaimId>,
     ) -> PortRef {
         let port = Port {
             id,
@@ -347,7 +395,7 @@ impl Check<'_, '_> {
         ports.push(PortDraft {
             port,
             mac: None,
-            claims: vec![claim],
+            claims,
             hostname: None,
         });
         PortRef {
@@ -392,15 +440,19 @@ impl Check<'_, '_> {
         }
     }
 
-    fn routes(&mut self, file: &file::Router, legs: &[Ipv4Net]) -> Vec<HostRoute> {
+    fn routes(&mut self, file: &file::Router, legs: &[IpNet]) -> Vec<HostRoute> {
         let mut routes = Vec::new();
         for route in all(&file.routes) {
             let (Some(to), Some(via)) = (&route.to, &route.via) else {
                 continue;
             };
+            let destination = to.value.by(via.value);
+            if !self.is_one_family(destination, via, &route.object) {
+                continue;
+            }
             let whole = self.draft.networks.iter().all(|network| network.whole);
             if whole && !legs.iter().any(|cidr| cidr.contains(&via.value)) {
-                let cidrs: Vec<_> = legs.iter().map(Ipv4Net::to_string).collect();
+                let cidrs: Vec<_> = legs.iter().map(IpNet::to_string).collect();
                 let why = format!(
                     "the next hop {} is in none of the router's networks",
                     via.value
@@ -409,8 +461,8 @@ impl Check<'_, '_> {
                 self.mistake(Code::NextHop, via.at, &route.object, why, fix);
             }
             routes.push(HostRoute {
-                destination: IpNet::V4(to.value.0),
-                nexthop: IpAddr::V4(via.value),
+                destination,
+                nexthop: via.value,
             });
         }
         routes

@@ -1,20 +1,26 @@
 //! Subnets: their gateway, their pool, and what DHCP tells there.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::addresses::unusable;
 use super::check::Check;
 use super::draft::{Pool, SubnetRef};
 use super::file::{self, all};
 use super::ids;
 use super::mistake::{Code, Span};
 use super::names::overlaps;
+use super::read::At;
 use super::values::Choice;
-use crate::model::{HostRoute, Subnet, SubnetId};
+use crate::model::{HostRoute, Ipv6Mode, Subnet, SubnetId};
 
 /// Where instances find metadata: no subnet may hide it.
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// What a host makes an address of with its MAC (RFC 4862 section 5.5.3, RFC 2464).
+const SLAAC_PREFIX: u8 = 64;
+/// Bytes; the kernel knows no IPv6 on a device with less (RFC 8200 section 5).
+pub(super) const LEAST_MTU: u32 = 1280;
 
 impl Check<'_, '_> {
     /// What the DHCP port shall have there, if the subnet has DHCP.
@@ -23,7 +29,7 @@ impl Check<'_, '_> {
         index: usize,
         file: &file::Subnet,
         external: bool,
-    ) -> Option<(SubnetRef, Option<Ipv4Addr>, Span)> {
+    ) -> Option<(SubnetRef, Option<IpAddr>, Span)> {
         let Some(cidr) = &file.cidr else {
             self.draft.networks[index].whole = false;
             return None;
@@ -65,41 +71,158 @@ impl Check<'_, '_> {
         self.subnets.also(&id.to_string(), reference);
 
         let gateway = self.gateway_of_subnet(file, cidr, external);
-        let pool = self.pool(file, cidr, gateway);
-        let dns_nameservers = match file.dns_servers.as_ref().map(|servers| &servers.value) {
-            None | Some(Choice::Auto) => Vec::new(),
-            Some(Choice::None) => vec![Ipv4Addr::UNSPECIFIED],
-            Some(Choice::Given(servers)) => servers.clone(),
-        };
-        let routes = all(&file.host_routes).iter();
-        let routes = routes.filter_map(|route| {
-            let (to, via) = (route.to.as_ref()?, route.via.as_ref()?);
-            Some(HostRoute {
-                destination: IpNet::V4(to.value.0),
-                nexthop: IpAddr::V4(via.value),
-            })
-        });
-        let addresses = |list: &[Ipv4Addr]| list.iter().copied().map(IpAddr::V4).collect();
         let enable_dhcp = file.dhcp.as_ref().map_or(!external, |dhcp| dhcp.value);
+        let (ra_mode, address_mode) = self.ipv6_modes(file, cidr, enable_dhcp);
         let subnet = Subnet {
             id,
             name,
-            cidr: IpNet::V4(cidr),
-            gateway_ip: gateway.map(IpAddr::V4),
+            cidr,
+            gateway_ip: gateway,
             enable_dhcp,
-            dns_nameservers: addresses(&dns_nameservers),
-            dns_forwarders: addresses(all(&file.dns_forwarders)),
-            ntp_servers: addresses(all(&file.ntp_servers)),
-            host_routes: routes.collect(),
+            dns_nameservers: self.name_servers(file, cidr),
+            dns_forwarders: all(&file.dns_forwarders).to_vec(),
+            ntp_servers: self.of_family(all(&file.ntp_servers), cidr, object),
+            host_routes: self.host_routes(file, cidr),
             segment: None,
-            ra_mode: None,
-            address_mode: None,
+            ra_mode,
+            address_mode,
             prefix_delegation: false,
         };
+        let pool = Pool {
+            auto: subnet.is_auto_addressed(),
+            ..self.pool(file, cidr, gateway)
+        };
         let network = &mut self.draft.networks[index];
+        if matches!(cidr, IpNet::V6(_)) && network.network.mtu < LEAST_MTU {
+            let why = format!(
+                "its network has an MTU of {}, and IPv6 needs {LEAST_MTU}",
+                network.network.mtu
+            );
+            let fix = "choose a larger `mtu` for the network";
+            self.notes
+                .mistake(Code::Unusable, cidr_at, object, why, fix);
+        }
         network.network.subnets.push(subnet);
         network.pools.push(pool);
         self.dhcp_address(file, reference, enable_dhcp)
+    }
+
+    /// `ipv6_ra_mode` and `ipv6_address_mode`, by Neutron's rules (`_validate_ipv6_attributes`). Where neither is said,
+    /// machines make their addresses themselves: that needs nothing of them.
+    fn ipv6_modes(
+        &mut self,
+        file: &file::Subnet,
+        cidr: IpNet,
+        dhcp: bool,
+    ) -> (Option<Ipv6Mode>, Option<Ipv6Mode>) {
+        let keys = [&file.ipv6_ra_mode, &file.ipv6_address_mode];
+        let object = &file.object;
+        if let Some(key) = keys.into_iter().flatten().next()
+            && (cidr.addr().is_ipv4() || !dhcp)
+        {
+            let (why, fix) = match cidr {
+                IpNet::V4(_) => ("a mode of IPv6 on an IPv4 subnet", "remove it"),
+                IpNet::V6(_) => (
+                    "a mode of IPv6 on a subnet that is not served",
+                    "remove it, or say `dhcp = true`",
+                ),
+            };
+            self.mistake(Code::Misplaced, key.at, object, why, fix);
+            return (None, None);
+        }
+        let IpNet::V6(cidr) = cidr else {
+            return (None, None);
+        };
+        let auto = match cidr.prefix_len() {
+            _ if !dhcp => None,
+            SLAAC_PREFIX => Some(Ipv6Mode::Slaac),
+            length if length > SLAAC_PREFIX => Some(Ipv6Mode::Stateful),
+            _ => None,
+        };
+        let none_said = keys.iter().all(|key| key.is_none());
+        let mode = |key: &Option<At<Choice<Ipv6Mode>>>| match key.as_ref().map(|key| &key.value) {
+            None if !none_said => None,
+            None | Some(Choice::Auto) => auto,
+            Some(Choice::None) => None,
+            Some(Choice::Given(mode)) => Some(*mode),
+        };
+        let [ra_mode, address_mode] = keys.map(mode);
+        let Some(key) = keys.into_iter().flatten().last() else {
+            return (ra_mode, address_mode);
+        };
+        if ra_mode.is_some() && address_mode.is_some() && ra_mode != address_mode {
+            let why = "`ipv6_ra_mode` and `ipv6_address_mode` say two ways to one address";
+            let fix = "say the same for both, or leave one out";
+            self.mistake(Code::Misplaced, key.at, object, why, fix);
+        }
+        let makes_its_own = |mode| matches!(mode, Some(Ipv6Mode::Slaac | Ipv6Mode::Stateless));
+        let by_mac = makes_its_own(ra_mode) || makes_its_own(address_mode);
+        if by_mac && cidr.prefix_len() != SLAAC_PREFIX {
+            let why = format!(
+                "of {cidr} no machine makes an address: that takes a prefix of {SLAAC_PREFIX} bits"
+            );
+            let fix = "use a /64, or \"dhcpv6-stateful\"";
+            self.mistake(Code::Misplaced, key.at, object, why, fix);
+        }
+        (ra_mode, address_mode)
+    }
+
+    fn name_servers(&mut self, file: &file::Subnet, cidr: IpNet) -> Vec<IpAddr> {
+        match file.dns_servers.as_ref().map(|servers| &servers.value) {
+            None | Some(Choice::Auto) => Vec::new(),
+            Some(Choice::None) => vec![match cidr {
+                IpNet::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpNet::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            }],
+            Some(Choice::Given(servers)) => self.of_family(servers, cidr, &file.object),
+        }
+    }
+
+    /// What clients are told is of the IP version that they are told it by.
+    fn of_family(&mut self, all: &[At<IpAddr>], cidr: IpNet, object: &str) -> Vec<IpAddr> {
+        for other in all {
+            if other.value.is_ipv4() != cidr.addr().is_ipv4() {
+                let why = format!("{} is told to nobody on {cidr}", other.value);
+                let fix = "name it on a subnet of its IP version";
+                self.mistake(Code::Misplaced, other.at, object, why, fix);
+            }
+        }
+        all.iter().map(|address| address.value).collect()
+    }
+
+    fn host_routes(&mut self, file: &file::Subnet, cidr: IpNet) -> Vec<HostRoute> {
+        let mut routes = Vec::new();
+        for route in all(&file.host_routes) {
+            let (Some(to), Some(via)) = (&route.to, &route.via) else {
+                continue;
+            };
+            let destination = to.value.by(via.value);
+            if !self.is_one_family(destination, via, &route.object) {
+                continue;
+            }
+            if via.value.is_ipv6() || cidr.addr().is_ipv6() {
+                let why = "DHCP tells routes to IPv4 clients only";
+                let fix = "write IPv4 routes of IPv4 subnets; for IPv6 use the router's `routes`";
+                self.mistake(Code::Misplaced, via.at, &route.object, why, fix);
+                continue;
+            }
+            routes.push(HostRoute {
+                destination,
+                nexthop: via.value,
+            });
+        }
+        routes
+    }
+
+    /// A route's two ends.
+    pub(super) fn is_one_family(&mut self, to: IpNet, via: &At<IpAddr>, object: &str) -> bool {
+        let fits = to.addr().is_ipv4() == via.value.is_ipv4();
+        if !fits {
+            let why = format!("{} leads to no {to}", via.value);
+            let fix = "use a next hop of the destination's IP version";
+            self.mistake(Code::NextHop, via.at, object, why, fix);
+        }
+        fits
     }
 
     fn dhcp_address(
@@ -107,7 +230,7 @@ impl Check<'_, '_> {
         file: &file::Subnet,
         reference: SubnetRef,
         enabled: bool,
-    ) -> Option<(SubnetRef, Option<Ipv4Addr>, Span)> {
+    ) -> Option<(SubnetRef, Option<IpAddr>, Span)> {
         let given = file.dhcp_address.as_ref();
         if let Some(address) = given {
             let cidr = self.draft.networks[reference.network].pools[reference.subnet].cidr;
@@ -136,21 +259,21 @@ impl Check<'_, '_> {
         enabled.then_some((reference, given.map(|address| address.value), at))
     }
 
-    fn judge_cidr(&mut self, cidr: Ipv4Net, at: Span, object: &str) {
-        let (first, last) = (cidr.network(), cidr.broadcast());
-        let strange = |ip: Ipv4Addr| {
-            ip.is_loopback() || ip.is_multicast() || ip.octets()[0] == 0 || ip.octets()[0] >= 240
-        };
-        if cidr.prefix_len() < 8 || strange(first) || strange(last) {
-            let why = format!("{cidr} is no network that hosts can have addresses of");
-            self.mistake(
-                Code::Unusable,
-                at,
-                object,
-                why,
+    fn judge_cidr(&mut self, cidr: IpNet, at: Span, object: &str) {
+        let (strange, better) = match cidr {
+            IpNet::V4(cidr) => (
+                is_strange_v4(cidr),
                 "use one of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
-            );
-        } else if cidr.contains(&METADATA) {
+            ),
+            IpNet::V6(cidr) => (
+                is_strange_v6(cidr),
+                "use a /64 of your own prefix, or of fd00::/8 with 40 random bits behind",
+            ),
+        };
+        if strange {
+            let why = format!("{cidr} is no network that hosts can have addresses of");
+            self.mistake(Code::Unusable, at, object, why, better);
+        } else if cidr.contains(&IpAddr::V4(METADATA)) {
             let why = format!("it hides {METADATA}, where instances ask for metadata");
             self.mistake(Code::Unusable, at, object, why, "choose another network");
         }
@@ -159,9 +282,9 @@ impl Check<'_, '_> {
     fn gateway_of_subnet(
         &mut self,
         file: &file::Subnet,
-        cidr: Ipv4Net,
+        cidr: IpNet,
         external: bool,
-    ) -> Option<Ipv4Addr> {
+    ) -> Option<IpAddr> {
         let Some(gateway) = &file.gateway else {
             return Some(Pool::first(cidr));
         };
@@ -170,7 +293,7 @@ impl Check<'_, '_> {
             Choice::None => None,
             Choice::Given(address) if cidr.contains(address) => {
                 if !Pool::new(cidr, &[], None).is_usable(*address) {
-                    let why = format!("{address} is the network or broadcast address of {cidr}");
+                    let why = unusable(*address, cidr);
                     self.mistake(
                         Code::Unusable,
                         gateway.at,
@@ -180,6 +303,18 @@ impl Check<'_, '_> {
                     );
                 }
                 Some(*address)
+            }
+            // A router of someone else's.
+            Choice::Given(IpAddr::V6(address))
+                if address.is_unicast_link_local() && cidr.addr().is_ipv6() =>
+            {
+                Some((*address).into())
+            }
+            Choice::Given(address) if address.is_ipv4() != cidr.addr().is_ipv4() => {
+                let why = format!("the gateway {address} leads out of no {cidr}");
+                let fix = "choose an address of the subnet's IP version";
+                self.mistake(Code::OutsideSubnet, gateway.at, &file.object, why, fix);
+                None
             }
             // Hosters route a handful of addresses to a machine whose gateway is elsewhere.
             Choice::Given(address) if external => {
@@ -199,7 +334,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn pool(&mut self, file: &file::Subnet, cidr: Ipv4Net, gateway: Option<Ipv4Addr>) -> Pool {
+    fn pool(&mut self, file: &file::Subnet, cidr: IpNet, gateway: Option<IpAddr>) -> Pool {
         let mut ranges = Vec::new();
         for range in all(&file.allocation) {
             let (first, last) = (range.value.0, range.value.1);
@@ -238,4 +373,17 @@ impl Check<'_, '_> {
             );
         }
     }
+}
+
+fn is_strange_v4(cidr: Ipv4Net) -> bool {
+    let strange = |ip: Ipv4Addr| {
+        ip.is_loopback() || ip.is_multicast() || ip.octets()[0] == 0 || ip.octets()[0] >= 240
+    };
+    cidr.prefix_len() < 8 || strange(cidr.network()) || strange(cidr.broadcast())
+}
+
+fn is_strange_v6(cidr: Ipv6Net) -> bool {
+    let ip = cidr.network();
+    let embedded = ip.to_ipv4_mapped().is_some() || ip.is_loopback() || ip.is_unspecified();
+    cidr.prefix_len() < 16 || embedded || ip.is_multicast() || ip.is_unicast_link_local()
 }

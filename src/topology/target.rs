@@ -1,6 +1,6 @@
 //! Whom a floating IP or a port forwarding leads to: one inside address that the router reaches.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::check::Check;
 use super::draft::{ClaimId, SubnetRef, Target};
@@ -63,7 +63,7 @@ impl Check<'_, '_> {
         let inside = self.inside(router);
         let Some(subnet) = inside
             .iter()
-            .find(|subnet| self.cidr(**subnet).contains(&fixed.value))
+            .find(|subnet| self.cidr(**subnet).contains(&IpAddr::V4(fixed.value)))
             .copied()
         else {
             let why = format!("{} is in none of the router's inside networks", fixed.value);
@@ -71,11 +71,15 @@ impl Check<'_, '_> {
             self.mistake(Code::Unreachable, fixed.at, object, why, fix);
             return None;
         };
-        if let Some(claim) = self.given.get(&(subnet, fixed.value)) {
+        if let Some(claim) = self.given.get(&(subnet, fixed.value.into())) {
             return Some(Target::Claim(*claim));
         }
         let id = self.subnet(subnet).id;
-        self.draft.named.entry(id).or_default().insert(fixed.value);
+        self.draft
+            .named
+            .entry(id)
+            .or_default()
+            .insert(fixed.value.into());
         Some(Target::Fixed(fixed.value))
     }
 
@@ -139,7 +143,7 @@ impl Check<'_, '_> {
         None
     }
 
-    /// Subnets of the router's interfaces.
+    /// IPv4 subnets of the router's interfaces: what leads to others is not translated.
     fn inside(&self, router: usize) -> Vec<SubnetRef> {
         let interfaces = self.draft.routers[router].interfaces.iter();
         let ports = interfaces.map(|leg| &self.draft.networks[leg.network].ports[leg.port]);
@@ -149,6 +153,7 @@ impl Check<'_, '_> {
                     .iter()
                     .map(|claim| self.draft.claims[*claim].subnet)
             })
+            .filter(|subnet| self.cidr(*subnet).addr().is_ipv4())
             .collect()
     }
 

@@ -187,6 +187,27 @@ impl<T: Read> Read for Choice<T> {
     }
 }
 
+/// One, or a list of them.
+#[derive(Debug, Clone)]
+pub(super) struct OneOrMore<T>(pub(super) Vec<T>);
+
+impl<T: Read> Read for OneOrMore<T> {
+    fn kind() -> String {
+        format!("{} or list of them", T::kind())
+    }
+
+    fn example() -> String {
+        T::example()
+    }
+
+    fn read(value: &Value<'_>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        match value.get_ref() {
+            DeValue::Array(_) => Vec::read(value, reader).map(Self),
+            _ => T::read(value, reader).map(|one| Self(vec![one])),
+        }
+    }
+}
+
 /// The short form, one word, or a table with more.
 #[derive(Debug)]
 pub(super) enum OrTable<W, T> {

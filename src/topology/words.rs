@@ -1,17 +1,16 @@
 //! The words of the file that are written as text, and what is said about one that is none.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use uuid::Uuid;
 
-use super::mistake::Code;
 use super::read::{Read, Reader, Value};
-use crate::model::{DevName, MacAddr, Protocol};
+use crate::model::{DevName, Ipv6Mode, MacAddr, Protocol};
 
 /// A word that is read from text: its kind, an example, and how.
 macro_rules! text_words {
@@ -30,12 +29,8 @@ macro_rules! text_words {
                 let parse: fn(&str) -> Result<$word, Wrong> = $parse;
                 match parse(text) {
                     Ok(word) => Some(word),
-                    Err(Wrong::Bad(why)) => {
+                    Err(Wrong(why)) => {
                         reader.bad_value::<Self>(value, why);
-                        None
-                    }
-                    Err(Wrong::NotYet(why)) => {
-                        reader.mistake(Code::NotYet, value.span(), why, "use IPv4 here");
                         None
                     }
                 }
@@ -47,13 +42,13 @@ text_words! {
     String: "text", "\"some text\"", |text| Ok(text.to_owned());
     Name: "name", "\"blue\"", Name::new;
     Reference: "name or id", "\"blue\"", |text| Ok(Reference(text.to_owned()));
-    AddressOrSubnet: "IPv4 address or subnet name", "\"10.10.1.10\"", |text| Ok(AddressOrSubnet(text.to_owned()));
+    AddressOrSubnet: "IP address or subnet name", "\"10.10.1.10\"", |text| Ok(AddressOrSubnet(text.to_owned()));
     Uuid: "UUID", "\"0d60a1cc-5d0e-4f5e-8f3c-3f3a6c1a7d11\"", |text| text.parse().map_err(|_| bad(text, "no UUID"));
     Ipv4Addr: "IPv4 address", "\"10.10.1.10\"", ipv4;
-    IpAddr: "IP address", "\"192.0.2.1\"", |text| text.parse().map_err(|_| bad(text, "no IP address"));
-    Ipv4Net: "IPv4 network", "\"10.10.1.0/24\"", ipv4_net;
-    Destination: "IPv4 network or \"default\"", "\"192.168.0.0/16\"", destination;
-    Range: "IPv4 range", "\"10.10.1.100-10.10.1.199\"", range;
+    IpAddr: "IP address", "\"192.0.2.1\"", ip;
+    IpNet: "IP network", "\"10.10.1.0/24\"", ip_net;
+    Destination: "IP network or \"default\"", "\"192.168.0.0/16\"", destination;
+    Range: "IP range", "\"10.10.1.100-10.10.1.199\"", range;
     MacAddr: "MAC address", "\"fa:16:3e:00:00:01\"", mac;
     DevName: "device name", "\"eth1\"", |text| text.parse().map_err(|_| bad(text, "no device name (1 to 15 printable characters without '/' and ':')"));
     PathBuf: "path", "\"user-data.yaml\"", |text| match text { "" => Err(bad(text, "no path")), text => Ok(text.into()) };
@@ -64,17 +59,15 @@ text_words! {
     Url: "URL", "\"http://192.0.2.10:8775\"", url;
     Kind: "\"local\", \"flat\", \"vlan\" or \"vxlan\"", "\"vxlan\"", kind;
     Source: "\"file\" or \"nova\"", "\"file\"", source;
+    Ipv6Mode: "\"slaac\", \"dhcpv6-stateful\" or \"dhcpv6-stateless\"", "\"slaac\"", ipv6_mode;
     Protocol: "\"tcp\", \"udp\", \"sctp\" or \"dccp\"", "\"tcp\"", protocol;
 }
 
 /// Why a text is not the word.
-enum Wrong {
-    Bad(String),
-    NotYet(String),
-}
+struct Wrong(String);
 
 fn bad(text: &str, what: &str) -> Wrong {
-    Wrong::Bad(format!("{text:?} is {what}"))
+    Wrong(format!("{text:?} is {what}"))
 }
 
 /// What a thing is called, here and in `warren show`.
@@ -119,11 +112,25 @@ pub(super) struct AddressOrSubnet(pub(super) String);
 
 /// A route's destination.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Destination(pub(super) Ipv4Net);
+pub(super) enum Destination {
+    Net(IpNet),
+    /// Everything of the next hop's family.
+    Default,
+}
 
-/// First and last address.
+impl Destination {
+    pub(super) fn by(self, hop: IpAddr) -> IpNet {
+        match (self, hop) {
+            (Self::Net(net), _) => net,
+            (Self::Default, IpAddr::V4(_)) => IpNet::V4(Ipv4Net::default()),
+            (Self::Default, IpAddr::V6(_)) => IpNet::V6(Ipv6Net::default()),
+        }
+    }
+}
+
+/// First and last address, of one family.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Range(pub(super) Ipv4Addr, pub(super) Ipv4Addr);
+pub(super) struct Range(pub(super) IpAddr, pub(super) IpAddr);
 
 /// Lower case, without trailing dot; may be empty.
 #[derive(Debug, Clone)]
@@ -195,7 +202,7 @@ impl PublicKeyLine {
         } else {
             return Ok(Self(line.to_owned()));
         };
-        Err(Wrong::Bad(why.to_owned()))
+        Err(Wrong(why.to_owned()))
     }
 }
 
@@ -232,41 +239,55 @@ pub(super) struct Resolver(pub(super) SocketAddr);
 #[derive(Debug, Clone)]
 pub(super) struct Url(pub(super) hyper::Uri);
 
-fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
+fn ip(text: &str) -> Result<IpAddr, Wrong> {
     match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(ip)) => Ok(ip),
-        Ok(IpAddr::V6(_)) => Err(Wrong::NotYet(format!(
-            "{text:?} is IPv6, which is not served yet"
-        ))),
+        // The same address in two forms would be two.
+        Ok(IpAddr::V6(ip)) if is_mapped(ip) => Err(bad(
+            text,
+            "an IPv4 address in IPv6's clothes: write it plainly",
+        )),
+        Ok(ip) => Ok(ip),
         Err(_) if text.contains('/') => Err(bad(
             text,
             "more than an address: leave the prefix length out",
         )),
-        Err(_) => Err(bad(text, "no IPv4 address")),
+        Err(_) => Err(bad(text, "no IP address")),
     }
 }
 
-fn ipv4_net(text: &str) -> Result<Ipv4Net, Wrong> {
+/// Where there is no IPv6: addresses that are translated.
+fn ipv4(text: &str) -> Result<Ipv4Addr, Wrong> {
+    match ip(text)? {
+        IpAddr::V4(ip) => Ok(ip),
+        IpAddr::V6(_) => Err(bad(
+            text,
+            "an IPv6 address, and these are routed and never translated",
+        )),
+    }
+}
+
+fn is_mapped(ip: Ipv6Addr) -> bool {
+    ip.to_ipv4_mapped().is_some()
+}
+
+fn ip_net(text: &str) -> Result<IpNet, Wrong> {
     match text.parse::<IpNet>() {
-        Ok(IpNet::V4(net)) if net.trunc() == net => Ok(net),
-        Ok(IpNet::V4(net)) => Err(Wrong::Bad(format!(
+        Ok(net) if net.trunc() == net => Ok(net),
+        Ok(net) => Err(Wrong(format!(
             "{text:?} has bits right of its prefix: did you mean {:?}?",
             net.trunc().to_string()
         ))),
-        Ok(IpNet::V6(_)) => Err(Wrong::NotYet(format!(
-            "{text:?} is IPv6, which is not served yet"
-        ))),
-        Err(_) if text.parse::<Ipv4Addr>().is_ok() => {
+        Err(_) if text.parse::<IpAddr>().is_ok() => {
             Err(bad(text, "an address without prefix length"))
         }
-        Err(_) => Err(bad(text, "no IPv4 network")),
+        Err(_) => Err(bad(text, "no IP network")),
     }
 }
 
 fn destination(text: &str) -> Result<Destination, Wrong> {
     match text {
-        "default" => Ok(Destination(Ipv4Net::default())),
-        text => ipv4_net(text).map(Destination),
+        "default" => Ok(Destination::Default),
+        text => ip_net(text).map(Destination::Net),
     }
 }
 
@@ -274,7 +295,10 @@ fn range(text: &str) -> Result<Range, Wrong> {
     let Some((first, last)) = text.split_once('-') else {
         return Err(bad(text, "no range of two addresses with '-' between"));
     };
-    let (first, last) = (ipv4(first.trim())?, ipv4(last.trim())?);
+    let (first, last) = (ip(first.trim())?, ip(last.trim())?);
+    if first.is_ipv4() != last.is_ipv4() {
+        return Err(bad(text, "a range from one IP version to the other"));
+    }
     if last < first {
         return Err(bad(text, "a range that ends before it begins"));
     }
@@ -341,6 +365,15 @@ fn source(text: &str) -> Result<Source, Wrong> {
         "file" => Ok(Source::File),
         "nova" => Ok(Source::Nova),
         _ => Err(bad(text, "no source of metadata")),
+    }
+}
+
+fn ipv6_mode(text: &str) -> Result<Ipv6Mode, Wrong> {
+    match text {
+        "slaac" => Ok(Ipv6Mode::Slaac),
+        "dhcpv6-stateful" => Ok(Ipv6Mode::Stateful),
+        "dhcpv6-stateless" => Ok(Ipv6Mode::Stateless),
+        _ => Err(bad(text, "no IPv6 mode")),
     }
 }
 

@@ -189,6 +189,8 @@ pub(crate) fn subnet(cidr: &str, gateway: Option<&str>) -> RouterSubnet {
         id: SubnetId(Uuid::from_u128(0x5)),
         cidr: cidr.parse().unwrap(),
         gateway_ip: gateway.map(|ip| ip.parse::<IpAddr>().unwrap()),
+        ra_mode: None,
+        dns_nameservers: Vec::new(),
     }
 }
 

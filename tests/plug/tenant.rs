@@ -93,6 +93,8 @@ fn router() -> Router {
             id: SUBNET,
             cidr: "10.0.0.0/24".parse().unwrap(),
             gateway_ip: "10.0.0.1".parse().ok(),
+            ra_mode: None,
+            dns_nameservers: Vec::new(),
         }],
         extra_subnets: Vec::new(),
         scopes: Default::default(),

@@ -111,11 +111,6 @@ const NOT_NEEDED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "leg-subnet",
-        &["dns_nameservers", "ipv6_ra_mode"],
-        "for router advertisements, which are not sent yet",
-    ),
-    (
-        "leg-subnet",
         &["subnetpool_id"],
         "a prefix that is still to be delegated shows as ::/64",
     ),

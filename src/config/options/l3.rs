@@ -17,8 +17,8 @@ options! {
     "ipv6_gateway",                     Text,               "",                 L3,     H, "the way out for IPv6 where the external subnets name none; unset: whoever advertises itself there";
     "radvd_user",                       Text,               "",                 L3,     I, "there is no radvd";
     "ra_confs",                         Text,               "$state_path/ra",   L3,     I, "there is no radvd";
-    "min_rtr_adv_interval",             Int(0, LONG),       "30",               L3,     I, "router advertisements are not sent by this version";
-    "max_rtr_adv_interval",             Int(0, LONG),       "100",              L3,     I, "router advertisements are not sent by this version";
+    "min_rtr_adv_interval",             Int(0, LONG),       "30",               L3,     H, "seconds between two router advertisements, at least";
+    "max_rtr_adv_interval",             Int(0, LONG),       "100",              L3,     H, "seconds between two router advertisements, at most";
     "cleanup_on_shutdown",              Bool,               "false",            L3,     WarnedUnless(&["false"]), "routers stay when the daemon stops, so that their traffic goes on", "to remove them: `warren cleanup --all` once it is stopped";
     "ha_confs_path",                    Text,               "$state_path/ha_confs", L3, I, "highly available routers are not served by this version";
     "ha_vrrp_auth_type",                Choice(&["PASS", "AH"]), "PASS",        L3,     RefusedUnless(&["PASS"]), "no other way is there to prove oneself in VRRP", "set it to PASS on all nodes";

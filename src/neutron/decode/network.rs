@@ -137,7 +137,7 @@ fn cidr(value: &Value) -> Read<IpNet> {
         .ok_or_else(|| Fault::new(value, wanted))
 }
 
-fn ipv6_mode(value: &Value) -> Read<Ipv6Mode> {
+pub(super) fn ipv6_mode(value: &Value) -> Read<Ipv6Mode> {
     match value.as_str() {
         Some("slaac") => Ok(Ipv6Mode::Slaac),
         Some("dhcpv6-stateful") => Ok(Ipv6Mode::Stateful),

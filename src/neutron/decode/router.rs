@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::network::{mtu, project, route};
+use super::network::{ipv6_mode, mtu, project, route};
 use super::read::{Dict, Fault, Read, Remarks, flag, ip, label, net, number, parsed, text, uuid};
 use super::{DecodeError, Decoded};
 use crate::model::{
@@ -18,6 +18,7 @@ use crate::model::{
 const INTERFACES: usize = 10_000;
 const ADDRESSES: usize = 1_000;
 const SUBNETS: usize = 1_000;
+const NAMESERVERS: usize = 1_000;
 /// Neutron's own bound is 30 unless configured otherwise.
 const ROUTES: usize = 10_000;
 const FLOATING_IPS: usize = 100_000;
@@ -125,6 +126,8 @@ fn subnet(value: &Value) -> Read<RouterSubnet> {
         id: SubnetId(dict.required("id", uuid)?),
         cidr,
         gateway_ip,
+        ra_mode: dict.optional("ipv6_ra_mode", ipv6_mode)?,
+        dns_nameservers: dict.list("dns_nameservers", NAMESERVERS, ip)?,
     })
 }
 

@@ -118,6 +118,8 @@ pub(super) fn leg(n: u128, network: NetworkId, address: &str, gateway: Option<&s
         id: SubnetId(Uuid::from_u128(n)),
         cidr: net(address).trunc(),
         gateway_ip: gateway.map(ip),
+        ra_mode: None,
+        dns_nameservers: Vec::new(),
     };
     RouterPort {
         port: PortId(Uuid::from_u128(n << 96)),

@@ -181,6 +181,8 @@ fn the_way_out_for_v6() {
             id: SubnetId(Uuid::from_u128(6)),
             cidr: net("2001:db8::/64"),
             gateway_ip: gateway.map(ip),
+            ra_mode: None,
+            dns_nameservers: Vec::new(),
         });
         let state = State {
             routers: imbl::OrdMap::unit(R1, Arc::new(router)),

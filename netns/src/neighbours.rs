@@ -84,7 +84,11 @@ impl Neighbours {
         let mut datagram = vec![0; DATAGRAM];
         loop {
             let receive = |fd: &OwnedFd| {
-                Ok(recv(fd.as_fd().as_raw_fd(), &mut datagram, MsgFlags::MSG_DONTWAIT)?)
+                Ok(recv(
+                    fd.as_fd().as_raw_fd(),
+                    &mut datagram,
+                    MsgFlags::MSG_DONTWAIT,
+                )?)
             };
             let mut receive = receive;
             let read = self.socket.async_io(Interest::READABLE, |fd| receive(fd));

@@ -86,7 +86,10 @@ impl Dhcp6Scope {
             let mut place = 0..;
             addresses.retain(|(of, _)| {
                 let later = place.next().and_then(|at: usize| all.get(at + 1..));
-                !later.unwrap_or_default().iter().any(|(other, _)| other == of)
+                !later
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|(other, _)| other == of)
             });
         }
         let (_, last) = addresses.last()?;

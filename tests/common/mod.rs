@@ -20,7 +20,7 @@
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
 //! | what runs on a host, and whether it still does | `process.rs` |
 //! | a topology to begin with | `topologies.rs` |
-//! | crafted frames, and what is on the wire | `wire.rs`; as DHCP `dhcp.rs` |
+//! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
 #![allow(
@@ -51,6 +51,7 @@ mod process;
 mod topologies;
 mod wait;
 mod wire;
+mod wire6;
 
 pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
@@ -66,3 +67,4 @@ pub use process::Process;
 pub use topologies::ROUTED;
 pub use wait::{PATIENCE, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};
+pub use wire6::Udp6;

@@ -70,7 +70,10 @@ pub fn answer(
         }
         return Answer::Silence;
     }
-    let to = match (request.relays.first(), mac.or(client.map(|client| client.mac))) {
+    let to = match (
+        request.relays.first(),
+        mac.or(client.map(|client| client.mac)),
+    ) {
         (Some(relay), _) => {
             let mut to = request.source;
             if !relay.has_port() {
@@ -238,7 +241,8 @@ impl<'a> Session<'a> {
         for association in &self.request.associations {
             let named = association.named().map(|named| named.address);
             let before = given_up.len();
-            given_up.extend(named.filter(|ip| association.code == codes::IA_NA && own.contains(ip)));
+            given_up
+                .extend(named.filter(|ip| association.code == codes::IA_NA && own.contains(ip)));
             if given_up.len() == before {
                 let unknown = Verdict {
                     status: Some(Status::NoBinding),
@@ -248,7 +252,12 @@ impl<'a> Session<'a> {
             }
         }
         if let Some(client) = self.client.filter(|_| !given_up.is_empty()) {
-            leases.note((client, self.mac.unwrap_or(client.mac)), given_up, state, now);
+            leases.note(
+                (client, self.mac.unwrap_or(client.mac)),
+                given_up,
+                state,
+                now,
+            );
         }
         self.reply(Kind::Reply, out)
     }
@@ -267,7 +276,8 @@ impl<'a> Session<'a> {
             subnet.is_some_and(|subnet| subnet.stateful && self.link.has(subnet))
         };
         let all = self.client.into_iter().flat_map(|client| &client.addresses);
-        all.filter(move |(subnet, _)| here(*subnet)).map(|(_, ip)| *ip)
+        all.filter(move |(subnet, _)| here(*subnet))
+            .map(|(_, ip)| *ip)
     }
 
     fn is_on_link(&self, ip: Ipv6Addr) -> bool {

@@ -72,7 +72,11 @@ mod tests {
             assert_eq!(frame[54..58], [2, 35, 2, 34], "{name}");
             assert_eq!(frame[62..], *payload, "{name}");
             let at = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
-            assert_eq!(at(18), u16::try_from(payload.len() + 8).unwrap_or(0), "{name}");
+            assert_eq!(
+                at(18),
+                u16::try_from(payload.len() + 8).unwrap_or(0),
+                "{name}"
+            );
             assert_eq!(at(60), checksum, "{name}");
         }
     }

@@ -73,9 +73,8 @@ pub(super) fn judge(
             (true, _) => refused(Status::NoAddrsAvail),
         };
     }
-    let asks_for_others = ask == Ask::Request
-        && named().next().is_some()
-        && !named().any(|ip| share.contains(&ip));
+    let asks_for_others =
+        ask == Ask::Request && named().next().is_some() && !named().any(|ip| share.contains(&ip));
     if asks_for_others && !named().all(on_link) {
         return refused(Status::NotOnLink);
     }

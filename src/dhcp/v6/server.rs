@@ -196,7 +196,8 @@ impl Serving {
             };
             self.book().counters.received += 1;
             let Some(length) = received.length else {
-                self.book().drop_it(&scope, received, Malformed::Length, now);
+                self.book()
+                    .drop_it(&scope, received, Malformed::Length, now);
                 continue;
             };
             let message = buffer.message(length);

@@ -91,7 +91,10 @@ impl Waiting {
         let now = Instant::now();
         for parked in self.parked.iter_mut().filter(|parked| !parked.asked) {
             parked.asked = true;
-            let asked = self.open.as_ref().map(|open| open.ask(parked.address.into()));
+            let asked = self
+                .open
+                .as_ref()
+                .map(|open| open.ask(parked.address.into()));
             if !matches!(asked, Some(Ok(()))) {
                 parked.until = now;
             }
@@ -106,7 +109,9 @@ impl Waiting {
         };
         let left = until.saturating_duration_since(Instant::now());
         let news = match &self.open {
-            Some(open) => timeout(left, open.next()).await.unwrap_or_else(|_| Ok(Vec::new())),
+            Some(open) => timeout(left, open.next())
+                .await
+                .unwrap_or_else(|_| Ok(Vec::new())),
             None => Ok(Vec::new()),
         };
         let now = Instant::now();

@@ -61,7 +61,11 @@ pub(super) fn scope() -> Dhcp6Scope {
         fqdn: Some("ann.example.org".into()),
         ..client(ANN, &[(0, "2001:db8:1::a")])
     };
-    let bob = [(0, "2001:db8:1::b"), (0, "2001:db8:1::bb"), (1, "2001:db8:2::b")];
+    let bob = [
+        (0, "2001:db8:1::b"),
+        (0, "2001:db8:1::bb"),
+        (1, "2001:db8:2::b"),
+    ];
     let ida = Arc::new(client(IDA, &[(0, "2001:db8:1::d")]));
     let others = [
         ann,
@@ -192,7 +196,10 @@ impl Says {
     }
 
     fn na_wishing(self, id: u8, addresses: &[&str], lifetimes: [u32; 2]) -> Self {
-        let value = [&[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 0][..], &ia(addresses, lifetimes)];
+        let value = [
+            &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 0][..],
+            &ia(addresses, lifetimes),
+        ];
         self.raw(3, &value.concat())
     }
 

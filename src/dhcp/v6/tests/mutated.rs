@@ -16,9 +16,19 @@ fn mutated_packets_do_no_harm() {
         .flat_map(|last| {
             let peer = mac(last).link_local().to_string();
             [
-                says(last, SOLICIT).na(&all).ta().pd().wanting(&[23, 24, 31, 32, 39, 56]),
-                says(last, SOLICIT).na(&[]).raw(14, b"").raw(39, b"\x01\x03box"),
-                says(last, REQUEST).to_us().na(&all).na_wishing(2, &all, [1, 2]),
+                says(last, SOLICIT)
+                    .na(&all)
+                    .ta()
+                    .pd()
+                    .wanting(&[23, 24, 31, 32, 39, 56]),
+                says(last, SOLICIT)
+                    .na(&[])
+                    .raw(14, b"")
+                    .raw(39, b"\x01\x03box"),
+                says(last, REQUEST)
+                    .to_us()
+                    .na(&all)
+                    .na_wishing(2, &all, [1, 2]),
                 says(last, RENEW).to_us().na(&all),
                 says(last, REBIND).na(&all).raw(15, b"\0\x04iPXE"),
                 says(last, CONFIRM).na(&all),
@@ -51,7 +61,11 @@ fn mutated_packets_do_no_harm() {
                 Delivery::Frame { .. } => 1450 - 48,
                 Delivery::Datagram(_) => 4096,
             };
-            assert!((4..=longest).contains(&reply.message.len()), "{} bytes", reply.message.len());
+            assert!(
+                (4..=longest).contains(&reply.message.len()),
+                "{} bytes",
+                reply.message.len()
+            );
         }
         world.now += Duration::from_millis(10);
         assert!(world.leases.list(&world.scope, world.now).len() <= 6);
@@ -76,7 +90,10 @@ fn mutate(mut packet: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
             3 => packet.insert(at, random.random()),
             4 => packet.extend_from_within(at..(at + 8).min(packet.len())),
             5 if random.random_bool(0.1) => packet.truncate(at),
-            _ => packet[at] = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 14, 25, 39, 79][random.random_range(0..14)],
+            _ => {
+                packet[at] =
+                    [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 14, 25, 39, 79][random.random_range(0..14)]
+            }
         }
     }
     packet

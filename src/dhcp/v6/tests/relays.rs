@@ -44,16 +44,20 @@ fn relayed_messages_are_answered_through_the_same_relays() {
         ),
         (
             "by several relays, whose nearest has the link",
-            solicit(FAR)
-                .relay("2001:db8:9::1", &fars, &[])
-                .relay("2001:db8:77::1", "2001:db8:9::1", &[]),
+            solicit(FAR).relay("2001:db8:9::1", &fars, &[]).relay(
+                "2001:db8:77::1",
+                "2001:db8:9::1",
+                &[],
+            ),
             format!("{far} {relay}"),
         ),
         (
             "a relay on layer 2 has no address (RFC 6221)",
-            solicit(FAR)
-                .relay("::", &fars, &option(18, b"eth7"))
-                .relay("2001:db8:9::1", "fe80::1", &[]),
+            solicit(FAR).relay("::", &fars, &option(18, b"eth7")).relay(
+                "2001:db8:9::1",
+                "fe80::1",
+                &[],
+            ),
             format!("{far} {relay}"),
         ),
         (
@@ -68,17 +72,24 @@ fn relayed_messages_are_answered_through_the_same_relays() {
         ),
         (
             "confirm, of that link",
-            says(FAR, CONFIRM).na(&["2001:db8:9::77"]).relay("2001:db8:9::1", &fars, &[]),
+            says(FAR, CONFIRM)
+                .na(&["2001:db8:9::77"])
+                .relay("2001:db8:9::1", &fars, &[]),
             format!("reply success {relay}"),
         ),
         (
             "confirm, of ours",
-            says(FAR, CONFIRM).na(&["2001:db8:1::77"]).relay("2001:db8:9::1", &fars, &[]),
+            says(FAR, CONFIRM)
+                .na(&["2001:db8:1::77"])
+                .relay("2001:db8:9::1", &fars, &[]),
             format!("reply notonlink {relay}"),
         ),
         (
             "renew",
-            says(FAR, RENEW).to_us().na(&["2001:db8:9::c"]).relay("2001:db8:9::1", &fars, &[]),
+            says(FAR, RENEW)
+                .to_us()
+                .na(&["2001:db8:9::c"])
+                .relay("2001:db8:9::1", &fars, &[]),
             format!("reply na1[2001:db8:9::c] {relay}"),
         ),
         (
@@ -125,14 +136,21 @@ fn each_relay_gets_its_own_header_and_options_back() {
     let says = says(FAR, SOLICIT)
         .na(&[])
         .relay("2001:db8:9::1", &fars, &option(18, b"port 7"))
-        .relay("2001:db8:7::1", "2001:db8:9::1", &[option(37, b"remote"), option(18, b"up")].concat());
+        .relay(
+            "2001:db8:7::1",
+            "2001:db8:9::1",
+            &[option(37, b"remote"), option(18, b"up")].concat(),
+        );
     let reply = World::new().reply(&says);
     let outer = &reply.message;
     assert_eq!(outer[..2], [13, 1]);
     assert_eq!(outer[2..18], ip("2001:db8:7::1").octets());
     assert_eq!(outer[18..34], ip("2001:db8:9::1").octets());
     let codes = |message: &[u8]| -> Vec<u16> {
-        wire_options(&message[34..]).iter().map(|(code, _)| *code).collect()
+        wire_options(&message[34..])
+            .iter()
+            .map(|(code, _)| *code)
+            .collect()
     };
     assert_eq!(codes(outer), [18, 9]);
     assert_eq!(wire_options(&outer[34..])[0].1, b"up");
@@ -151,6 +169,9 @@ fn nesting_has_an_end() {
         let says = (0..depth).fold(start, |says, _| says.relay("2001:db8:9::1", &fars, &[]));
         World::new().said(&says)
     };
-    assert_eq!(nested(32), "advertise na1[2001:db8:9::c] to [2001:db8:1::99]:547");
+    assert_eq!(
+        nested(32),
+        "advertise na1[2001:db8:9::c] to [2001:db8:1::99]:547"
+    );
     assert_eq!(nested(33), "dropped: Relays");
 }

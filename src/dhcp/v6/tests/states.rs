@@ -206,49 +206,177 @@ fn every_message_gets_its_answer() {
 fn what_no_client_may_say_is_dropped() {
     let multicast = "usemulticast to [fe80::f816:3eff:fe00:a]:546";
     for (name, says, want) in [
-        ("solicit, nameless", says(ANN, SOLICIT).nameless().na(&[]), "dropped: ClientId"),
-        ("solicit, with a server", says(ANN, SOLICIT).to_us().na(&[]), "dropped: ServerId"),
-        ("request, nameless", says(ANN, REQUEST).nameless().to_us(), "dropped: ClientId"),
-        ("request, to nobody", says(ANN, REQUEST).na(&[]), "dropped: ServerId"),
-        ("confirm, nameless", says(ANN, CONFIRM).nameless(), "dropped: ClientId"),
-        ("confirm, with a server", says(ANN, CONFIRM).to_us(), "dropped: ServerId"),
-        ("renew, nameless", says(ANN, RENEW).nameless().to_us(), "dropped: ClientId"),
+        (
+            "solicit, nameless",
+            says(ANN, SOLICIT).nameless().na(&[]),
+            "dropped: ClientId",
+        ),
+        (
+            "solicit, with a server",
+            says(ANN, SOLICIT).to_us().na(&[]),
+            "dropped: ServerId",
+        ),
+        (
+            "request, nameless",
+            says(ANN, REQUEST).nameless().to_us(),
+            "dropped: ClientId",
+        ),
+        (
+            "request, to nobody",
+            says(ANN, REQUEST).na(&[]),
+            "dropped: ServerId",
+        ),
+        (
+            "confirm, nameless",
+            says(ANN, CONFIRM).nameless(),
+            "dropped: ClientId",
+        ),
+        (
+            "confirm, with a server",
+            says(ANN, CONFIRM).to_us(),
+            "dropped: ServerId",
+        ),
+        (
+            "renew, nameless",
+            says(ANN, RENEW).nameless().to_us(),
+            "dropped: ClientId",
+        ),
         ("renew, to nobody", says(ANN, RENEW), "dropped: ServerId"),
-        ("rebind, nameless", says(ANN, REBIND).nameless(), "dropped: ClientId"),
-        ("rebind, with a server", says(ANN, REBIND).to_us(), "dropped: ServerId"),
-        ("decline, nameless", says(ANN, DECLINE).nameless().to_us(), "dropped: ClientId"),
-        ("decline, to nobody", says(ANN, DECLINE), "dropped: ServerId"),
-        ("release, nameless", says(ANN, RELEASE).nameless().to_us(), "dropped: ClientId"),
-        ("release, to nobody", says(ANN, RELEASE), "dropped: ServerId"),
-        ("information, for addresses", says(ANN, INFORMATION).na(&[]), "dropped: Association"),
-        ("information, for a prefix", says(ANN, INFORMATION).pd(), "dropped: Association"),
+        (
+            "rebind, nameless",
+            says(ANN, REBIND).nameless(),
+            "dropped: ClientId",
+        ),
+        (
+            "rebind, with a server",
+            says(ANN, REBIND).to_us(),
+            "dropped: ServerId",
+        ),
+        (
+            "decline, nameless",
+            says(ANN, DECLINE).nameless().to_us(),
+            "dropped: ClientId",
+        ),
+        (
+            "decline, to nobody",
+            says(ANN, DECLINE),
+            "dropped: ServerId",
+        ),
+        (
+            "release, nameless",
+            says(ANN, RELEASE).nameless().to_us(),
+            "dropped: ClientId",
+        ),
+        (
+            "release, to nobody",
+            says(ANN, RELEASE),
+            "dropped: ServerId",
+        ),
+        (
+            "information, for addresses",
+            says(ANN, INFORMATION).na(&[]),
+            "dropped: Association",
+        ),
+        (
+            "information, for a prefix",
+            says(ANN, INFORMATION).pd(),
+            "dropped: Association",
+        ),
         ("an advertise", says(ANN, 2), "dropped: MessageType(2)"),
         ("a reply", says(ANN, 7), "dropped: MessageType(7)"),
         ("a reconfigure", says(ANN, 10), "dropped: MessageType(10)"),
         ("a relay's reply", says(ANN, 13), "dropped: MessageType(13)"),
         ("of no type", says(ANN, 0), "dropped: MessageType(0)"),
-        ("of a type that comes later", says(ANN, 36), "dropped: MessageType(36)"),
-        ("a DUID too short", says(ANN, SOLICIT).duid(b"\0\x01"), "dropped: ClientId"),
-        ("a DUID too long", says(ANN, SOLICIT).duid(&[7; 131]), "dropped: ClientId"),
-        ("an association too short", says(ANN, SOLICIT).raw(3, &[0; 11]), "dropped: Options"),
-        ("an option in it too long", says(ANN, SOLICIT).raw(3, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 24, 1]), "dropped: Options"),
-        ("solicit, unicast", says(ANN, SOLICIT).na(&[]).unicast(), "dropped: Unicast"),
-        ("confirm, unicast", says(ANN, CONFIRM).unicast(), "dropped: Unicast"),
-        ("rebind, unicast", says(ANN, REBIND).unicast(), "dropped: Unicast"),
-        ("information, unicast", says(ANN, INFORMATION).unicast(), "dropped: Unicast"),
-        ("request, unicast", says(ANN, REQUEST).to_us().unicast(), &format!("reply {multicast}")),
-        ("renew, unicast", says(ANN, RENEW).to_us().unicast(), &format!("reply {multicast}")),
-        ("release, unicast", says(ANN, RELEASE).to_us().unicast(), &format!("reply {multicast}")),
-        ("decline, unicast", says(ANN, DECLINE).to_us().unicast(), &format!("reply {multicast}")),
-        ("renew, unicast, another's", says(ANN, RENEW).to(THEM).unicast(), "silence"),
+        (
+            "of a type that comes later",
+            says(ANN, 36),
+            "dropped: MessageType(36)",
+        ),
+        (
+            "a DUID too short",
+            says(ANN, SOLICIT).duid(b"\0\x01"),
+            "dropped: ClientId",
+        ),
+        (
+            "a DUID too long",
+            says(ANN, SOLICIT).duid(&[7; 131]),
+            "dropped: ClientId",
+        ),
+        (
+            "an association too short",
+            says(ANN, SOLICIT).raw(3, &[0; 11]),
+            "dropped: Options",
+        ),
+        (
+            "an option in it too long",
+            says(ANN, SOLICIT).raw(3, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 24, 1]),
+            "dropped: Options",
+        ),
+        (
+            "solicit, unicast",
+            says(ANN, SOLICIT).na(&[]).unicast(),
+            "dropped: Unicast",
+        ),
+        (
+            "confirm, unicast",
+            says(ANN, CONFIRM).unicast(),
+            "dropped: Unicast",
+        ),
+        (
+            "rebind, unicast",
+            says(ANN, REBIND).unicast(),
+            "dropped: Unicast",
+        ),
+        (
+            "information, unicast",
+            says(ANN, INFORMATION).unicast(),
+            "dropped: Unicast",
+        ),
+        (
+            "request, unicast",
+            says(ANN, REQUEST).to_us().unicast(),
+            &format!("reply {multicast}"),
+        ),
+        (
+            "renew, unicast",
+            says(ANN, RENEW).to_us().unicast(),
+            &format!("reply {multicast}"),
+        ),
+        (
+            "release, unicast",
+            says(ANN, RELEASE).to_us().unicast(),
+            &format!("reply {multicast}"),
+        ),
+        (
+            "decline, unicast",
+            says(ANN, DECLINE).to_us().unicast(),
+            &format!("reply {multicast}"),
+        ),
+        (
+            "renew, unicast, another's",
+            says(ANN, RENEW).to(THEM).unicast(),
+            "silence",
+        ),
         (
             "renew, unicast, from afar",
             says(FAR, RENEW).to_us().unicast().from("2001:db8:9::c"),
             "reply usemulticast to [2001:db8:9::c]:546",
         ),
-        ("renew, unicast, from nowhere", says(ANN, RENEW).to_us().unicast().from("2001:db8:77::1"), "elsewhere"),
-        ("from an address of no link", says(ANN, SOLICIT).na(&[]).from("2001:db8:1::a"), "dropped: Source"),
-        ("from none", says(ANN, SOLICIT).na(&[]).from("::"), "dropped: Source"),
+        (
+            "renew, unicast, from nowhere",
+            says(ANN, RENEW).to_us().unicast().from("2001:db8:77::1"),
+            "elsewhere",
+        ),
+        (
+            "from an address of no link",
+            says(ANN, SOLICIT).na(&[]).from("2001:db8:1::a"),
+            "dropped: Source",
+        ),
+        (
+            "from none",
+            says(ANN, SOLICIT).na(&[]).from("::"),
+            "dropped: Source",
+        ),
     ] {
         assert_eq!(World::new().said(&says), want, "{name}");
     }
@@ -262,7 +390,10 @@ fn what_no_client_may_say_is_dropped() {
         ("half of it", &[12; 20]),
     ] {
         let source = SocketAddrV6::new(mac(ANN).link_local(), 546, 0, 7);
-        assert!(Request::decode(packet, Arrived::Multicast, source).is_err(), "{name}");
+        assert!(
+            Request::decode(packet, Arrived::Multicast, source).is_err(),
+            "{name}"
+        );
     }
 }
 
@@ -302,12 +433,18 @@ fn a_port_is_known_by_what_its_tenant_cannot_choose() {
         ),
         (
             "nobody says who it is: the answer goes to the DUID's MAC, and to nobody else",
-            solicit(STRANGER).duid(&duid_of(ANN)).from(private).neighbour(Neighbour::Nobody),
+            solicit(STRANGER)
+                .duid(&duid_of(ANN))
+                .from(private)
+                .neighbour(Neighbour::Nobody),
             format!("{anns} to a {private}"),
         ),
         (
             "nobody, and no MAC in the DUID",
-            solicit(STRANGER).duid(b"\0\x04uuid").from(private).neighbour(Neighbour::Nobody),
+            solicit(STRANGER)
+                .duid(b"\0\x04uuid")
+                .from(private)
+                .neighbour(Neighbour::Nobody),
             "nobody".into(),
         ),
         (
@@ -327,7 +464,10 @@ fn a_port_is_known_by_what_its_tenant_cannot_choose() {
         ),
         (
             "a group's address in a DUID",
-            solicit(STRANGER).duid(&[0, 3, 0, 1, 1, 0, 0, 0, 0, 1]).from(private).neighbour(Neighbour::Nobody),
+            solicit(STRANGER)
+                .duid(&[0, 3, 0, 1, 1, 0, 0, 0, 0, 1])
+                .from(private)
+                .neighbour(Neighbour::Nobody),
             "nobody".into(),
         ),
     ] {
@@ -340,11 +480,16 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
     let mut world = World::new();
     let states = |world: &World| -> Vec<(String, LeaseState)> {
         let rows = world.leases.list(&world.scope, world.now);
-        rows.iter().map(|row| (row.address.to_string(), row.state)).collect()
+        rows.iter()
+            .map(|row| (row.address.to_string(), row.state))
+            .collect()
     };
     world.reply(&says(BOB, SOLICIT).na(&[]));
     let bobs = ["2001:db8:1::b", "2001:db8:1::bb", "2001:db8:2::b"].map(str::to_owned);
-    assert_eq!(states(&world), bobs.clone().map(|of| (of, LeaseState::Offered)));
+    assert_eq!(
+        states(&world),
+        bobs.clone().map(|of| (of, LeaseState::Offered))
+    );
     // Another server was chosen.
     world.tell(&says(BOB, REQUEST).to(THEM).na(&[]));
     assert_eq!(states(&world), []);
@@ -362,7 +507,10 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
     assert_eq!(world.said(&solicit), none, "not offered for ten minutes");
     // Who has it in use is not sent away because somebody, in its name, declined it.
     let renew = says(ANN, RENEW).to_us().na(&["2001:db8:1::a"]);
-    assert_eq!(world.said(&renew), "reply na1[2001:db8:1::a] to a fe80::f816:3eff:fe00:a");
+    assert_eq!(
+        world.said(&renew),
+        "reply na1[2001:db8:1::a] to a fe80::f816:3eff:fe00:a"
+    );
     assert_eq!(
         world.said(&solicit),
         "advertise na1[2001:db8:1::a] to a fe80::f816:3eff:fe00:a",

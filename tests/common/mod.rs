@@ -65,6 +65,6 @@ pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
 pub use process::Process;
 pub use topologies::ROUTED;
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{PATIENCE, settled, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};
 pub use wire6::Udp6;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::common::{Daemon, Guest, Host, PATIENCE, Running, wait_for};
+use super::common::{Daemon, Guest, Host, PATIENCE, Running, settled, wait_for};
 use super::lan::TOPOLOGY;
 
 const DHCLIENT: &str = "dhclient -6 -d -v -cf /peers/dhclient6.conf -lf /var/lib/dhcp/six -pf /run/dhclient6.pid -sf /peers/v6.hook";
@@ -29,10 +29,7 @@ impl Net {
         let guest = self
             .host
             .guest(name, "lan", &format!("fa:16:3e:00:00:{last:02x}"));
-        wait_for("duplicate detection to end", PATIENCE, || {
-            let seen = guest.run(&["ip", "-6", "addr", "show", "dev", "eth0"]).ok();
-            (seen.contains("fe80::") && !seen.contains("tentative")).then_some(())
-        });
+        settled(&guest, "eth0");
         guest
     }
 
@@ -106,8 +103,9 @@ fn dhclient_gets_renews_rebinds_and_releases() {
     let (mut seen, lease) = record(&ann, &client, 0, reason(&["BOUND6"]));
     for (key, want) in [
         ("new_ip6_address", "2001:db8:1::a"),
-        ("new_max_life", "86400"),
-        ("new_preferred_life", "86400"),
+        // What it would rather have.
+        ("new_max_life", "7500"),
+        ("new_preferred_life", "7200"),
         ("new_dhcp6_name_servers", "2001:db8:1::2"),
         ("new_dhcp6_domain_search", "example.org."),
         ("new_dhcp6_sntp_servers", "2001:db8:1::123"),
@@ -119,6 +117,8 @@ fn dhclient_gets_renews_rebinds_and_releases() {
         );
     }
     net.until("2001:db8:1::a", "bound");
+    // What a router would advertise.
+    ann.ip("route add 2001:db8:1::/64 dev eth0");
     assert!(ann.ping("2001:db8:1::2"), "the address works");
     // After a power cut it confirms; its lease says that it is time to renew, then to rebind.
     for (times, word) in [
@@ -179,7 +179,6 @@ fn dhcpcd_gets_renews_and_releases() {
     let Some(net) = Net::new("dhcpcd6") else {
         return;
     };
-    // dhcpcd makes its link-local address from a secret of its own: no MAC can be read from it.
     let opa = net.guest("opa", 0xb);
     opa.sh("mkdir -p /var/lib/dhcpcd").ok();
     let mut client = start(&opa, DHCPCD);
@@ -205,7 +204,7 @@ fn dhcpcd_gets_renews_and_releases() {
         &opa,
         &client,
         seen,
-        reason(&["RENEW6", "REBIND6", "BOUND6"]),
+        reason(&["RENEW6", "REBIND6", "REBOOT6"]),
     );
     opa.run(&["dhcpcd", "-6", "-k", "eth0"]).ok();
     net.until("2001:db8:1::b", "released");

@@ -26,84 +26,7 @@ pub(crate) const STRANGER: u8 = 0xe;
 const PROBE: u8 = 0x77;
 
 /// With DHCPv6 of all kinds.
-pub(crate) const TOPOLOGY: &str = r#"
-dns_domain = "example.org"
-
-[[network]]
-name = "lan"
-bridge = "lan"
-mtu = 1400
-
-[[network.subnet]]
-name = "near"
-cidr = "2001:db8:1::/64"
-ipv6_address_mode = "dhcpv6-stateful"
-dhcp_address = "2001:db8:1::2"
-ntp_servers = ["2001:db8:1::123"]
-
-[[network.subnet]]
-name = "far"
-cidr = "2001:db8:2::/64"
-ipv6_address_mode = "dhcpv6-stateful"
-dhcp_address = "2001:db8:2::2"
-dns_servers = ["2001:db8::53"]
-
-[[network.subnet]]
-name = "own"
-cidr = "2001:db8:5::/64"
-ipv6_address_mode = "dhcpv6-stateless"
-
-[[instance]]
-name = "ann"
-[[instance.port]]
-network = "lan"
-mac = "fa:16:3e:00:00:0a"
-addresses = ["2001:db8:1::a"]
-
-[[instance]]
-name = "opa"
-[[instance.port]]
-network = "lan"
-mac = "fa:16:3e:00:00:0b"
-addresses = ["2001:db8:1::b", "2001:db8:2::b"]
-[[instance.port.dhcp_options]]
-ip_version = 6
-name = "tag:!ipxe6,bootfile-url"
-value = "tftp://[2001:db8::1]/undionly"
-[[instance.port.dhcp_options]]
-ip_version = 6
-name = "tag:ipxe6,59"
-value = "http://[2001:db8::1]/script"
-[[instance.port.dhcp_options]]
-ip_version = 6
-name = "ntp-server"
-value = "2001:db8::9"
-[[instance.port.dhcp_options]]
-ip_version = 6
-name = "224"
-value = "01:02:03"
-
-[[instance]]
-name = "les"
-[[instance.port]]
-network = "lan"
-mac = "fa:16:3e:00:00:0c"
-addresses = ["2001:db8:5:0:f816:3eff:fe00:c"]
-
-[[instance]]
-name = "probe"
-[[instance.port]]
-network = "lan"
-mac = "fa:16:3e:00:00:77"
-addresses = ["2001:db8:1::77"]
-
-[[instance]]
-name = "self"
-[[instance.port]]
-network = "lan"
-mac = "fa:16:3e:00:00:99"
-addresses = ["2001:db8:1::99"]
-"#;
+pub(crate) const TOPOLOGY: &str = include_str!("lan.toml");
 
 /// Somebody on a link with a DHCPv6 server, whichever that is.
 pub(crate) struct Link {
@@ -211,6 +134,13 @@ impl Lan {
         let guest = host.guest("tester", "lan", "fa:16:3e:00:00:99");
         // A relay that is no machine's, and an address that no MAC can be read from.
         guest.ip("addr add 2001:db8:1::9/64 dev eth0 nodad\naddr add fe80::1234:5678:9abc:def0/64 dev eth0 nodad");
+        // Before that the kernel does not ask for neighbours from there.
+        let namespace = daemon.json(&["show", "network", "lan"])["namespace"].clone();
+        let namespace = namespace.as_str().unwrap();
+        wait_for("the server's own address to be there", PATIENCE, || {
+            let seen = host.run_in(namespace, &["ip", "-6", "addr"]).ok();
+            (!seen.contains("tentative")).then_some(())
+        });
         let link = Link::new(guest);
         Some(Self {
             daemon,

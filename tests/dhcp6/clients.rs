@@ -131,9 +131,12 @@ fn dhclient_gets_renews_rebinds_and_releases() {
         let before = net.counter("replies");
         let file = ann.read("/var/lib/dhcp/six").unwrap();
         let (old, _) = file.rsplit_once("renew ").unwrap();
+        let (old, starts) = old.rsplit_once("starts ").unwrap();
+        let starts: u64 = starts.split(';').next().unwrap().parse().unwrap();
         let (_, rest) = file.rsplit_once("rebind ").unwrap();
         let (_, rest) = rest.split_once(';').unwrap();
-        ann.write("/var/lib/dhcp/six", &format!("{old}{times}{rest}"));
+        let aged = format!("{old}starts {};\n    {times}{rest}", starts - 100);
+        ann.write("/var/lib/dhcp/six", &aged);
         client = start(&ann, &command);
         (seen, _) = record(&ann, &client, seen, reason(&[word]));
         assert!(

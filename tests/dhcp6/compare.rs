@@ -9,7 +9,7 @@ use super::message::{
     CONFIRM, DECLINE, INFORMATION, REBIND, RELEASE, RENEW, REQUEST, Says, server, value,
 };
 
-/// What each said, as a file; a change of it is seen in review. Why they differ: docs/ipv6.md.
+/// What each said, as a file; a change of it is seen in review. Why they differ: docs/dhcpv6.md.
 const BESIDE: &str = "tests/dhcp6/beside.txt";
 
 /// One after the other: a lease is given before it is renewed. `us`: the server's DUID.

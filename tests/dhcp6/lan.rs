@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 
-use super::common::{Daemon, Guest, Host, PATIENCE, Udp6, Wire, wait_for};
+use super::common::{Daemon, Guest, Host, PATIENCE, Udp6, Wire, settled, wait_for};
 use super::message::{Says, said};
 
 pub(crate) type Mac = [u8; 6];
@@ -134,6 +134,7 @@ impl Lan {
         let guest = host.guest("tester", "lan", "fa:16:3e:00:00:99");
         // A relay that is no machine's, and an address that no MAC can be read from.
         guest.ip("addr add 2001:db8:1::9/64 dev eth0 nodad\naddr add fe80::1234:5678:9abc:def0/64 dev eth0 nodad");
+        settled(&guest, "eth0");
         // Before that the kernel does not ask for neighbours from there.
         let namespace = daemon.json(&["show", "network", "lan"])["namespace"].clone();
         let namespace = namespace.as_str().unwrap();

@@ -57,9 +57,10 @@ fetch: toolchain
 	  echo "setup: fetching the Rust crates that Cargo.lock names"; \
 	  cargo fetch --locked --target $(HOST); }
 
-peers: sandbox ## the root file systems with the tests' DHCP clients, dnsmasq, cloud-init ..., and one with a real Neutron
+peers: sandbox ## the root file systems with the tests' DHCP clients, dnsmasq, cloud-init ..., and with two real Neutrons
 	@tests/peers/rootfs.sh >/dev/null
 	@tests/peers/rootfs.sh cloud >/dev/null
+	@tests/peers/rootfs.sh newest >/dev/null
 
 root:
 	@[ "$$(id -u)" = 0 ] || { \

@@ -420,6 +420,8 @@ async fn serve() {
         rebinding: None,
         mtu: Some(1450),
         domain: Some("lan".to_owned()),
+        domain_search: true,
+        options: [].into(),
         broadcast_reply: false,
         subnets: vec![subnet],
         clients: (0..CLIENTS).map(client).collect(),

@@ -251,6 +251,7 @@ async fn serve() {
         listen: vec![WARREN.into()],
         zones: vec![Arc::new(zone)],
         forwarders: Vec::new(),
+        domain_forwarders: Vec::new(),
         clients: vec!["10.0.0.0/16".parse().unwrap()],
     });
     let shared = Shared::new();

@@ -188,7 +188,8 @@ async fn serve() {
         (guest(number), port.id, port)
     });
     let scope = Arc::new(MetadataScope {
-        listen: WARREN,
+        listen: vec![WARREN],
+        device: None,
         residents: vec![Arc::new(Residents {
             network: NetworkId(Uuid::from_u128(1)),
             by_address: by_address.collect(),

@@ -9,10 +9,11 @@ use std::iter::successors;
 use crate::adopt::{AdoptError, GiveBackError};
 use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
-use crate::neutron::bus;
+use crate::neutron::decode::DecodeError;
+use crate::neutron::{PortError, bus};
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
-use crate::{dhcp, dns, metadata, plug};
+use crate::{dhcp, dns, metadata, plug, ra};
 
 /// An enum of codes; each has a text.
 macro_rules! codes {
@@ -121,8 +122,10 @@ codes! {
         Secret = "W1404",
         /// Nova can't be asked as configured.
         Nova = "W1405",
+        /// Router advertisements can't be sent on a link.
+        Ra = "W1406",
         /// DHCPv6 can't be served on a network.
-        Dhcp6 = "W1406",
+        Dhcp6 = "W1407",
         // How ports reach their networks.
         /// Open vSwitch's database can't be used.
         Ovsdb = "W1501",
@@ -135,6 +138,11 @@ codes! {
         Unanswered = "W1602",
         /// The server answers with a failure.
         ServerFailed = "W1603",
+        // What the server says.
+        /// An object, a notice or an answer makes no sense.
+        Nonsense = "W1604",
+        /// The server gives a network no port of ours, or one with too few addresses.
+        OwnPort = "W1605",
     }
 }
 
@@ -167,6 +175,8 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().map(metadata))
         .or_else(|| error.downcast_ref().map(call))
         .or_else(|| error.is::<bus::LinkError>().then_some(Code::Broker))
+        .or_else(|| error.is::<DecodeError>().then_some(Code::Nonsense))
+        .or_else(|| error.downcast_ref().and_then(own_port))
         .or_else(|| error.is::<metadata::SecretError>().then_some(Code::Secret))
         .or_else(|| error.downcast_ref().and_then(adopt))
         .or_else(|| error.downcast_ref().and_then(give_back))
@@ -174,6 +184,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
         .or_else(|| error.is::<dhcp::v6::Error>().then_some(Code::Dhcp6))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
+        .or_else(|| error.is::<ra::Error>().then_some(Code::Ra))
 }
 
 /// Those that only pass an error on leave it its own code.
@@ -277,6 +288,14 @@ fn call(error: &bus::CallError) -> Code {
         CallError::Away { .. } | CallError::NotSent { .. } | CallError::Lost { .. } => Code::Broker,
         CallError::TimedOut { .. } => Code::Unanswered,
         CallError::Remote(_) => Code::ServerFailed,
+    }
+}
+
+/// The server's failures keep their own.
+fn own_port(error: &PortError) -> Option<Code> {
+    match error {
+        PortError::Refused | PortError::Incomplete { .. } => Some(Code::OwnPort),
+        PortError::Call(_) | PortError::Answer(_) => None,
     }
 }
 

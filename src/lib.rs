@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! topology file ─> Event ─> model::State ─> Target ─> plan (pure) ─┬─> netns: observe, diff, apply ─> kernel
-//!                              └─> store (disk)                    └─> snapshots of the servers: dhcp dns metadata
+//!                              └─> store (disk)                    └─> snapshots of the servers: dhcp dns ra metadata
 //! ```
 //!
 //! A restart, a file change and an operator's stray `ip link del` all end as "this target, again".
@@ -17,7 +17,7 @@
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
 //! | how a port reaches a layer 2 that another agent keeps | `plug/` |
-//! | what an instance is answered | `dhcp/v4.rs`, `dhcp/v6/answer.rs`, `dns/zone.rs`, `metadata/local/`: pure; the sockets are in each `server.rs` |
+//! | what an instance is answered | `dhcp/v4.rs`, `dhcp/v6/answer.rs`, `dns/zone.rs`, `metadata/local/`, `ra/advert.rs`: pure; the sockets are in each `server.rs` |
 //! | taking over from Neutron's agents, and giving back | `adopt/` |
 //! | what is kept over a restart | `store.rs` |
 //! | how Neutron's messages travel | `neutron/bus/` |
@@ -25,7 +25,7 @@
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
 //! Arrows point one way: `main -> cli -> app -> topology -> model`, `cli -> config` (settings of the rooms), `app -> neutron -> model`, `app -> reconcile -> plan -> model`,
-//! `reconcile -> dhcp dns metadata -> plan::scope`, `reconcile -> plug adopt`, and all of them `-> netns`, which knows nothing of ours.
+//! `reconcile -> dhcp dns ra metadata -> plan::scope`, `reconcile -> plug adopt`, and all of them `-> netns`, which knows nothing of ours.
 #![forbid(unsafe_code)]
 
 pub mod adopt;
@@ -42,6 +42,7 @@ pub mod model;
 pub mod neutron;
 pub mod plan;
 pub mod plug;
+pub mod ra;
 pub mod reconcile;
 mod spelling;
 pub mod status;

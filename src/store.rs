@@ -66,7 +66,7 @@ impl Dirty {
             Event::RouterGone(id) => (routers, id.to_string()),
             Event::Instance(instance) => (instances, instance.id.to_string()),
             Event::InstanceGone(id) => (instances, id.to_string()),
-            Event::Complete => return,
+            Event::Complete { .. } => return,
         };
         self.0.insert(object);
     }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
@@ -82,19 +83,19 @@ pub(crate) fn client_config(
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("ring supports the default protocol versions");
-    let builder = match trust {
-        Trust::Anyone => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Lenient {
-                chain: None,
-                provider,
-            })),
-        Trust::System => builder.with_root_certificates(system_authorities()?),
-        Trust::Authorities(path) => builder.with_root_certificates(authorities(path)?),
-        Trust::AnyNameOf(path) => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Lenient::any_name(path, provider)?)),
+    let authorities = match trust {
+        Trust::Anyone => None,
+        Trust::System => Some(Authorities::of_system(&provider)?),
+        Trust::Authorities(path) => Some(Authorities::of(path, false, &provider)?),
+        Trust::AnyNameOf(path) => Some(Authorities::of(path, true, &provider)?),
     };
+    let judge = Judge {
+        authorities,
+        provider,
+    };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(judge));
     let Some(Identity { certificate, key }) = identity else {
         return Ok(builder.with_no_client_auth());
     };
@@ -113,29 +114,6 @@ pub(crate) fn client_config(
         })
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates("certificate authorities", path)? {
-        roots
-            .add(certificate)
-            .map_err(|source| TlsError::Authority {
-                path: path.to_owned(),
-                source,
-            })?;
-    }
-    Ok(roots)
-}
-
-/// Those that can't be read are skipped, as every TLS library does: a distribution ships some odd ones.
-fn system_authorities() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(TlsError::NoAuthorities);
-    }
-    Ok(roots)
-}
-
 /// At least one.
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |source| TlsError::Pem {
@@ -151,31 +129,67 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     Ok(found)
 }
 
-/// Less than what TLS clients look at: the operator wants it so. The handshake's own signature is always checked.
+/// As the agents' OpenSSL judges, which differs from webpki in one thing: a certificate that is an authority itself may be
+/// a server's, too, if it is the very one that was given. `openssl req -x509` makes such. The handshake's own signature is
+/// always checked.
 #[derive(Debug)]
-struct Lenient {
-    /// Verifies the chain, whatever name is in it; `None`: nothing is verified.
-    chain: Option<Arc<WebPkiServerVerifier>>,
+struct Judge {
+    /// `None`: nothing is verified, as the operator wants it.
+    authorities: Option<Authorities>,
     provider: Arc<CryptoProvider>,
 }
 
-impl Lenient {
-    fn any_name(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, TlsError> {
-        let roots = Arc::new(authorities(path)?);
-        let chain = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-            .build()
-            .map_err(|source| TlsError::Verifier {
-                path: path.to_owned(),
-                source,
-            })?;
+#[derive(Debug)]
+struct Authorities {
+    chain: Arc<WebPkiServerVerifier>,
+    given: Vec<CertificateDer<'static>>,
+    /// Whatever name is in the certificate.
+    any_name: bool,
+}
+
+impl Authorities {
+    fn of(path: &Path, any_name: bool, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let given = certificates("certificate authorities", path)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &given {
+            roots
+                .add(certificate.clone())
+                .map_err(|source| TlsError::Authority {
+                    path: path.to_owned(),
+                    source,
+                })?;
+        }
+        let chain = verifier(roots, provider).map_err(|source| TlsError::Verifier {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self {
-            chain: Some(chain),
-            provider,
+            chain,
+            given,
+            any_name,
+        })
+    }
+
+    /// Those that can't be read are skipped, as every TLS library does: a distribution ships some odd ones.
+    fn of_system(provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Ok(Self {
+            chain: verifier(roots, provider).map_err(|_| TlsError::NoAuthorities)?,
+            given: Vec::new(),
+            any_name: false,
         })
     }
 }
 
-impl ServerCertVerifier for Lenient {
+fn verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, VerifierBuilderError> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()
+}
+
+impl ServerCertVerifier for Judge {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -184,15 +198,31 @@ impl ServerCertVerifier for Lenient {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(chain) = &self.chain else {
+        let Some(authorities) = &self.authorities else {
             return Ok(ServerCertVerified::assertion());
         };
-        match chain.verify_server_cert(end_entity, intermediates, name, ocsp, now) {
+        let judged =
+            authorities
+                .chain
+                .verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        let Err(rustls::Error::InvalidCertificate(error)) = &judged else {
+            return judged;
+        };
+        match error {
             // The name is what is looked at last: all else is well.
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+                if authorities.any_name =>
+            {
+                Ok(ServerCertVerified::assertion())
+            }
+            // What webpki says of an authority as a server, and has no name for in rustls. The time has been looked at by then.
+            CertificateError::Other(_) if authorities.given.contains(end_entity) => {
+                if !authorities.any_name {
+                    verify_server_name(&ParsedCertificate::try_from(end_entity)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => judged,
         }
     }
 

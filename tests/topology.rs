@@ -588,7 +588,7 @@ fn a_reload_says_what_changed() {
             Event::RouterGone(_) => "router gone",
             Event::Instance(_) => "instance",
             Event::InstanceGone(_) => "instance gone",
-            Event::Complete => "complete",
+            Event::Complete { .. } => "complete",
         };
         events.iter().map(word).collect()
     };

@@ -11,7 +11,7 @@ use crate::common::{wait_for, wait_until};
 use crate::cost::Meter;
 use crate::dhcp::{self, Silence};
 use crate::guests;
-use crate::notices::Notices;
+use crate::notices::{Latency, Notices};
 use crate::objects::Tenant;
 use crate::side::{self, Side};
 
@@ -45,14 +45,6 @@ pub(crate) struct Warm {
     pub(crate) every: Duration,
     pub(crate) metadata_every: Duration,
     pub(crate) synced: Duration,
-}
-
-/// From a call of the API's to its effect.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Latency {
-    pub(crate) call: Duration,
-    /// From the notice on, without the server's answers.
-    pub(crate) own: Duration,
 }
 
 /// The networks' ports that they are served from; on a node that then goes.
@@ -152,11 +144,7 @@ fn ports(cloud: &Cloud, node: &Node, tenants: &[Tenant]) -> Vec<Latency> {
             offered
         });
         let questions = ["get_network_info"];
-        let own = notices.own_share(begin, offered[0], "port_create_end", &questions)?;
-        Some(Latency {
-            call: offered[0] - begin,
-            own,
-        })
+        notices.latency(begin, offered[0], "port_create_end", &questions)
     });
     made.collect()
 }

@@ -15,6 +15,18 @@ use crate::cloud::Cloud;
 /// What the broker traces of itself.
 const TRACE: &str = "amq.rabbitmq.trace";
 
+/// Where the time went from a call of the API's to its effect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latency {
+    pub(crate) call: Duration,
+    /// Until the server published the notice.
+    pub(crate) noticed: Duration,
+    /// That the server took to answer what it was asked then.
+    pub(crate) answered: Duration,
+    /// The rest: from the notice on, without the server's answers.
+    pub(crate) own: Duration,
+}
+
 /// Listens for as long as it is held.
 #[derive(Debug)]
 pub(crate) struct Notices<'c> {
@@ -40,15 +52,15 @@ impl<'c> Notices<'c> {
         Self { cloud, heard }
     }
 
-    /// Until `effect`, since `begin`: how long after the notice `method` was published, without the time that the server took to
-    /// answer what was asked by one of `questions` meanwhile.
-    pub(crate) fn own_share(
+    /// Until `effect`, since the call at `begin`, which made the server publish the notice `method`; one of `questions` was
+    /// asked for the rest.
+    pub(crate) fn latency(
         &self,
         begin: Instant,
         effect: Instant,
         method: &str,
         questions: &[&str],
-    ) -> Option<Duration> {
+    ) -> Option<Latency> {
         // What was published before the effect is on its way here for a moment.
         std::thread::sleep(Duration::from_millis(300));
         let heard = self.heard.try_iter();
@@ -58,7 +70,7 @@ impl<'c> Notices<'c> {
         let is = |message: &Value, method: &str| message["method"] == method;
         let (notice, _) = heard.iter().find(|(_, message)| is(message, method))?;
         let mut asked: BTreeMap<&str, Instant> = BTreeMap::new();
-        let mut waited = Duration::ZERO;
+        let mut answered = Duration::ZERO;
         for (at, message) in heard.iter().filter(|(at, _)| at >= notice) {
             let Some(id) = message["_msg_id"].as_str() else {
                 continue;
@@ -68,10 +80,15 @@ impl<'c> Notices<'c> {
             } else if message.get("method").is_none()
                 && let Some(asked) = asked.remove(id)
             {
-                waited += *at - asked;
+                answered += *at - asked;
             }
         }
-        Some((effect - *notice).saturating_sub(waited))
+        Some(Latency {
+            call: effect - begin,
+            noticed: *notice - begin,
+            answered,
+            own: (effect - *notice).saturating_sub(answered),
+        })
     }
 }
 

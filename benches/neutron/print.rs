@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::cost;
 use crate::figures::median;
-use crate::networks::{self, Latency};
+use crate::networks;
+use crate::notices::Latency;
 use crate::routers;
 use crate::side::Side;
 
@@ -109,12 +110,16 @@ fn latency(what: &str, sides: [&[Latency]; 2]) {
             }
         })
     };
-    let [warren, reference] = middle(|latency| latency.own);
-    let [warren_call, reference_call] = middle(|latency| latency.call);
+    let [own, reference_own] = middle(|latency| latency.own);
+    let [noticed, _] = middle(|latency| latency.noticed);
+    let [answered, _] = middle(|latency| latency.answered);
+    let [call, reference_call] = middle(|latency| latency.call);
+    let [warren, reference] = [Side::Warren, Side::Reference].map(Side::name);
     println!(
-        "{what}, from the notice on and without the server's answers: {} {warren:.1?}, {} {reference:.1?} (to reach: 20 ms); from the call on: {warren_call:.1?}, {reference_call:.1?}; medians of {} and {}",
-        Side::Warren.name(),
-        Side::Reference.name(),
+        "{what}, from the notice on and without the server's answers: {warren} {own:.1?}, {reference} {reference_own:.1?} (to reach: 20 ms)"
+    );
+    println!(
+        "  from the call on: {warren} {call:.1?}, {reference} {reference_call:.1?}; of {warren}'s the server had {noticed:.1?} until the notice, {answered:.1?} for its answers; medians of {} and {}",
         sides[0].len(),
         sides[1].len(),
     );

@@ -7,11 +7,10 @@ use nix::sys::socket::SockProtocol;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, Node};
-use crate::common::{Udp, udp_frame};
+use crate::common::{Udp, udp_frame, wait_until};
 use crate::cost::Meter;
 use crate::frames::Frames;
-use crate::networks::Latency;
-use crate::notices::Notices;
+use crate::notices::{Latency, Notices};
 use crate::objects::Routed;
 use crate::side::{self, Side};
 
@@ -19,8 +18,10 @@ const DEADLINE: Duration = Duration::from_secs(400);
 const COLD_EVERY: Duration = Duration::from_millis(50);
 /// Floating IPs that are set one after the other.
 const FLOATING: usize = 10;
-/// After one was taken away.
+/// What was started comes to rest within this.
 const REST: Duration = Duration::from_secs(2);
+/// Without an answer for this long a floating IP leads nowhere.
+const SILENT: Duration = Duration::from_millis(500);
 
 /// The external network's gateway, and who asks from there.
 const WORLD: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
@@ -80,7 +81,7 @@ fn floating(cloud: &Cloud, node: &Node, routed: &[Routed]) -> Vec<Latency> {
     let set = some.filter_map(|routed| {
         let to = |port| json!({ "port_id": port });
         cloud.update("floatingip", &routed.floating, &to(Value::Null));
-        std::thread::sleep(REST);
+        until_silent(node, routed);
         let begin = Instant::now();
         let through = std::thread::scope(|scope| {
             let asking = scope.spawn(|| {
@@ -90,17 +91,35 @@ fn floating(cloud: &Cloud, node: &Node, routed: &[Routed]) -> Vec<Latency> {
             cloud.update("floatingip", &routed.floating, &to(json!(routed.instance)));
             asking.join().unwrap()[0]
         });
-        let own = notices.own_share(begin, through, "routers_updated", &["sync_routers"])?;
-        Some(Latency {
-            call: through - begin,
-            own,
-        })
+        notices.latency(begin, through, "routers_updated", &["sync_routers"])
     });
     set.collect()
 }
 
 /// When each let a packet in, and the answer to it out.
 fn until_forwarding(node: &Node, routed: &[Routed], every: Duration) -> Vec<Instant> {
+    let through = ask(node, routed, every, DEADLINE);
+    let silent = through.iter().position(Option::is_none);
+    let silent = silent.map(|number| &routed[number]);
+    assert!(silent.is_none(), "does not forward: {silent:?}");
+    through.into_iter().flatten().collect()
+}
+
+/// The agents may need seconds to take a floating IP away.
+fn until_silent(node: &Node, routed: &Routed) {
+    let one = std::slice::from_ref(routed);
+    let every = Duration::from_millis(50);
+    let silent = wait_until(DEADLINE, || ask(node, one, every, SILENT) == [None]);
+    assert!(silent, "still forwards: {routed:?}");
+}
+
+/// When each let a packet in, and the answer to it out; `None`: not within `patience`.
+fn ask(
+    node: &Node,
+    routed: &[Routed],
+    every: Duration,
+    patience: Duration,
+) -> Vec<Option<Instant>> {
     let routed = routed.to_vec();
     node.place().inside(move || {
         let frames = Frames::open(SockProtocol::EthAll);
@@ -108,12 +127,7 @@ fn until_forwarding(node: &Node, routed: &[Routed], every: Duration) -> Vec<Inst
         let begin = Instant::now();
         // A flow that came too early stays what it was: each question is a new one.
         let mut port = 1024;
-        while let Some(first) = through.iter().position(Option::is_none) {
-            assert!(
-                begin.elapsed() < DEADLINE,
-                "does not forward: {:?}",
-                routed[first]
-            );
+        while through.contains(&None) && begin.elapsed() < patience {
             port = if port < 60_000 { port + 1 } else { 1024 };
             for (routed, _) in routed.iter().zip(&through).filter(|(_, at)| at.is_none()) {
                 if let Some(gateway) = frames.index(&routed.gateway.device) {
@@ -148,7 +162,7 @@ fn until_forwarding(node: &Node, routed: &[Routed], every: Duration) -> Vec<Inst
                 }
             }
         }
-        through.into_iter().flatten().collect()
+        through
     })
 }
 

@@ -21,8 +21,6 @@ const ROUNDS: usize = 3;
 const RESTARTS: usize = 2;
 /// A client repeats its question so often, which bounds how exact the figures are.
 const EVERY: Duration = Duration::from_millis(20);
-/// After this, networks without messages are at rest: five seconds of silence, and then one socket of each to be closed.
-const QUIET: Duration = Duration::from_secs(15);
 
 /// What one round gave.
 #[derive(Debug)]
@@ -160,8 +158,7 @@ fn guest(host: &Host, number: u16) -> Guest {
 fn restart(daemon: &mut Daemon, clients: &mut Clients, [one, other]: &[Guest; 2]) -> Restart {
     let pinging = one.pinging(cloud::address(1)).flowing();
     let stream = tcp_stream(one, other, cloud::address(1), 7000);
-    // Clients that were just served hold up the end of the process: see `dhcp/sockets.rs`.
-    std::thread::sleep(QUIET);
+    // All clients were served a moment ago, which is the worst that can be for the end of the process: see `dhcp/sockets.rs`.
     let killed = Instant::now();
     daemon.kill9();
     let begin = Instant::now();

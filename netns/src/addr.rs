@@ -58,7 +58,8 @@ pub(crate) fn parse(body: &[u8]) -> Result<Option<(u32, IpNet, AddrSeen)>, Refus
     let automatic = match own {
         IpAddr::V4(own) => own.is_loopback() && message.header.scope == AddressScope::Host,
         IpAddr::V6(own) => {
-            own.is_unicast_link_local()
+            // One of another length is someone's.
+            (own.is_unicast_link_local() && message.header.prefix_len == 64)
                 || own.is_loopback()
                 || fleeting
                 || MADE_BY_KERNEL.contains(&proto)

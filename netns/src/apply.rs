@@ -1,6 +1,7 @@
 //! Doing it: the steps of `diff` once, or looking and doing until nothing differs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::diff::diff;
 use crate::error::Error;
@@ -19,6 +20,8 @@ pub struct Applied {
     pub steps: Vec<Step>,
     /// Messages to the kernel that change something, and written settings.
     pub writes: usize,
+    /// Time that the kernel took to answer over netlink: to change, and in [`converge`] also to look.
+    pub in_kernel: Duration,
     /// The devices of the Spec, as they are now.
     pub links: BTreeMap<DevName, LinkId>,
 }
@@ -46,6 +49,7 @@ pub async fn apply(
         let applied = Applied {
             steps: done,
             writes: stay.writes,
+            in_kernel: stay.in_kernel(),
             links,
         };
         Error::check(errors).map(|()| applied)
@@ -78,6 +82,7 @@ fn settle(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
         applied.steps.extend(done);
         applied.links = links;
         applied.writes = stay.writes;
+        applied.in_kernel = stay.in_kernel();
         if !again {
             return Error::check(errors).map(|()| applied);
         }

@@ -20,8 +20,16 @@ const DELETE_CHAIN: u16 = SUBSYSTEM | 5;
 const GET_RULE: u16 = SUBSYSTEM | 7;
 const DELETE_RULE: u16 = SUBSYSTEM | 8;
 
-/// `NFPROTO_IPV4`, `NFPROTO_IPV6`
-const FAMILIES: [u8; 2] = [2, 10];
+/// Whose packets a table is for; as numbers `NFPROTO_IPV4`, `NFPROTO_IPV6`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    V4 = 2,
+    V6 = 10,
+}
+
+impl Family {
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+}
 
 /// Whose chains are looked for.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +48,8 @@ pub struct Found {
     pub rules: usize,
     /// Those of them that translate, as they are written: bytes of netlink, or text.
     translating: Vec<Vec<u8>>,
+    /// Its chains that have rules.
+    filled: BTreeSet<(TableKey, String)>,
 }
 
 impl Found {
@@ -58,10 +68,17 @@ impl Found {
         })
     }
 
+    /// Whether this chain of its has rules.
+    pub fn has_rules_in(&self, family: Family, table: &str, chain: &str) -> bool {
+        let key = ((family as u8, table.to_owned()), chain.to_owned());
+        self.filled.contains(&key)
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.chains += other.chains;
         self.rules += other.rules;
         self.translating.extend(other.translating);
+        self.filled.extend(other.filled);
     }
 }
 
@@ -205,6 +222,10 @@ impl Theirs {
         }
         self.found.chains += gone.len();
         self.found.rules += inside.len();
+        let filled = inside
+            .iter()
+            .map(|rule| (table.clone(), rule.chain.clone()));
+        self.found.filled.extend(filled);
         if table.1 == "nat" {
             let written = inside.iter().map(|rule| rule.written.clone());
             self.found.translating.extend(written);
@@ -253,11 +274,11 @@ fn about(kind: u16, (family, table): &TableKey, chain: Option<(u16, &str)>) -> R
 
 fn dump(wire: &mut Wire, kind: u16) -> Result<Vec<Vec<u8>>, Refusal> {
     let mut bodies = Vec::new();
-    for family in FAMILIES {
+    for family in Family::ALL {
         let request = Request {
             kind,
             flags: 0,
-            body: vec![family, 0, 0, 0],
+            body: vec![family as u8, 0, 0, 0],
         };
         match wire.dump(&request) {
             Ok(found) => bodies.extend(found),
@@ -397,6 +418,22 @@ mod tests {
             let counted = [theirs.found.chains, theirs.found.rules, theirs.jumps.len()];
             assert_eq!(counted, *expected, "{lines:?}");
             assert_eq!(!theirs.tables.is_empty(), *table_goes, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_is_filled_by_its_rules_in_its_table() {
+        let found = rules("mangle", &["PREROUTING:ours-a -", "ours-a:-", "ours-b:"]);
+        let found = found.theirs(NAMES).found;
+        for (family, table, chain, filled) in [
+            (Family::V4, "mangle", "ours-a", true),
+            (Family::V4, "mangle", "ours-b", false),
+            (Family::V4, "mangle", "PREROUTING", false),
+            (Family::V4, "filter", "ours-a", false),
+            (Family::V6, "mangle", "ours-a", false),
+        ] {
+            let seen = found.has_rules_in(family, table, chain);
+            assert_eq!(seen, filled, "{family:?} {table} {chain}");
         }
     }
 

@@ -155,6 +155,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_program_that_is_not_installed_is_named() {
+        let refusal = run("no-iptables-legacy-save", &[], "").expect_err("nobody has it");
+        let words = refusal.words.as_deref();
+        assert_eq!(words, Some("start no-iptables-legacy-save"));
+    }
+
+    #[test]
     fn what_is_saved_is_read_and_what_goes_is_said_table_by_table() {
         let saved = "# made by iptables\n*nat\n:PREROUTING ACCEPT [1:2]\n:theirs-pre - [0:0]\n:mine - [0:0]\n\
                      -A PREROUTING -j theirs-pre\n-A PREROUTING -j mine\n\

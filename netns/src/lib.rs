@@ -45,6 +45,7 @@ mod enter;
 mod error;
 mod fate;
 mod give;
+mod icmp6;
 pub mod iptables;
 mod legacy;
 mod link;

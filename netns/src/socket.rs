@@ -19,6 +19,8 @@ use crate::names::DevName;
 use crate::namespace::Namespace;
 use crate::reactor::register;
 
+pub use crate::icmp6::{HOP_LIMIT, Icmp6Received, Icmp6Socket, icmp6};
+
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -221,7 +223,7 @@ pub(crate) fn link_address(index: u32, ethertype: u16) -> io::Result<LinkAddr> {
 }
 
 /// An error of work inside becomes one of this socket; others (the namespace is gone) stay.
-fn named(error: Error, what: impl FnOnce() -> String) -> Error {
+pub(crate) fn named(error: Error, what: impl FnOnce() -> String) -> Error {
     match error {
         Error::Inside { place, source } => Error::Socket {
             place,
@@ -232,7 +234,7 @@ fn named(error: Error, what: impl FnOnce() -> String) -> Error {
     }
 }
 
-fn failed(ns: &Namespace, what: String, source: io::Error) -> Error {
+pub(crate) fn failed(ns: &Namespace, what: String, source: io::Error) -> Error {
     Error::Socket {
         place: ns.place().clone(),
         what,

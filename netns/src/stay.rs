@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::namespace::Namespace;
@@ -51,6 +52,14 @@ impl Stay {
 
     pub(crate) fn place(&self) -> &Place {
         self.namespace.place()
+    }
+
+    /// Time that the kernel took for all that was asked of it here.
+    pub(crate) fn in_kernel(&self) -> Duration {
+        let netfilter = self.netfilter.iter();
+        let elsewhere = self.elsewhere.values().flatten().map(|there| &there.wire);
+        let wires = netfilter.chain(elsewhere).map(|wire| wire.in_kernel);
+        self.route.in_kernel + wires.sum::<Duration>()
     }
 
     /// Opened when first asked for.

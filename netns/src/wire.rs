@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
@@ -33,6 +34,8 @@ pub(crate) struct Wire {
     socket: Socket,
     sequence: u32,
     received: Vec<u8>,
+    /// Time spent in calls of the kernel, which does its work within them.
+    pub(crate) in_kernel: Duration,
 }
 
 /// Requests in one `send`: so many answers, with a device in each, surely fit the receive buffer below.
@@ -114,6 +117,7 @@ impl Wire {
             socket,
             sequence: 0,
             received: vec![0; DATAGRAM],
+            in_kernel: Duration::ZERO,
         })
     }
 
@@ -252,16 +256,26 @@ impl Wire {
         }
     }
 
-    fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        loop {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let begin = Instant::now();
+        let sent = loop {
             match self.socket.send(bytes, 0) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                sent => return sent.map(|_| ()),
+                sent => break sent.map(|_| ()),
             }
-        }
+        };
+        self.in_kernel += begin.elapsed();
+        sent
     }
 
     fn receive(&mut self) -> io::Result<usize> {
+        let begin = Instant::now();
+        let received = self.receive_one();
+        self.in_kernel += begin.elapsed();
+        received
+    }
+
+    fn receive_one(&mut self) -> io::Result<usize> {
         loop {
             match self
                 .socket

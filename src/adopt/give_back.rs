@@ -1,14 +1,15 @@
 //! The way back: Neutron's agents have been started again, and take over what is here as we did.
 //!
-//! Flows go on because a router's table of ours stays until the agent's own rules translate all that it translates. Then
-//! the table goes, and with it whatever says that something is ours.
+//! Flows go on because a router's table of ours stays until the agent's own rules do all that it does. Then the table goes,
+//! and with it whatever says that something is ours.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use netns::Namespace;
+use netns::iptables::{self, Family};
 use netns::spec::Link;
-use netns::{Namespace, iptables};
 use tokio::time::{Instant, sleep};
 
 use super::CHAINS;
@@ -18,6 +19,10 @@ use crate::plug::{self, Plug};
 
 /// Between two looks for the agent's rules; it takes seconds for a router.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Of the L3 agent, in each family's table "mangle": what comes by which device is of which address scope
+/// (`router_info.py: process_address_scope`).
+const MARKING: &str = "neutron-l3-agent-scope";
 
 /// The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -107,33 +112,50 @@ async fn give(given: &Given) -> Result<bool, netns::Error> {
 }
 
 /// The agent's own rules are there, and translate every address that the gateway has: it writes these before it touches an
-/// address, and takes addresses away that it does not want any more.
+/// address, and takes addresses away that it does not want any more. And it marks what it lets pass, which it writes last:
+/// until then our mark carries packets through its rules.
 async fn is_taken(ns: &Namespace) -> Result<bool, netns::Error> {
     let found = iptables::look(ns, CHAINS).await?;
     if found.is_nothing() {
         return Ok(false);
     }
-    let addresses = gateway_addresses(ns).await?;
-    Ok(addresses
-        .into_iter()
-        .all(|address| found.translates(address)))
+    let devices = addresses(ns).await?;
+    let gateways = (devices.iter()).filter(|(device, _)| plan::is_gateway_device(device));
+    let all_translated = gateways
+        .flat_map(|(_, addresses)| addresses)
+        .all(|it| match it {
+            IpAddr::V4(address) => found.translates(*address),
+            IpAddr::V6(_) => true, // never is
+        });
+    let mut families = devices.values().flatten().map(family_of);
+    let marks = |family| found.has_rules_in(family, "mangle", MARKING);
+    Ok(all_translated && families.all(marks))
 }
 
-async fn gateway_addresses(ns: &Namespace) -> Result<BTreeSet<Ipv4Addr>, netns::Error> {
-    let links = netns::links(ns).await?;
-    let gateways: Vec<DevName> = links.into_keys().filter(plan::is_gateway_device).collect();
+fn family_of(address: &IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    }
+}
+
+/// Of a router's devices; without link-local ones, which come by themselves.
+async fn addresses(ns: &Namespace) -> Result<BTreeMap<DevName, Vec<IpAddr>>, netns::Error> {
+    let links = netns::links(ns).await?.into_keys();
+    let devices: Vec<DevName> = links.filter(plan::is_router_device).collect();
     let mut spec = plan::everything_of_ours();
-    let named = gateways
+    let named = devices
         .into_iter()
         .map(|device| (device, Link::existing().addrs([])));
     spec.links.extend(named);
     let actual = netns::observe(ns, &spec).await?;
-    let addresses = actual.links.values().flat_map(|link| link.addrs.keys());
-    let v4 = addresses.filter_map(|net| match net.addr() {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
+    let links = actual.links.into_iter();
+    let addresses = links.map(|(device, link)| {
+        let all = link.addrs.keys().map(|net| net.addr());
+        let usual = all.filter(|it| !matches!(it, IpAddr::V6(v6) if v6.is_unicast_link_local()));
+        (device, usual.collect())
     });
-    Ok(v4.collect())
+    Ok(addresses.collect())
 }
 
 /// The far ends on the host, and what the switch knows.

@@ -6,10 +6,11 @@
 //! begin, then their rules go. Two tables that translate alike do no harm to each other, and a connection keeps its
 //! translation as long as any table of the namespace translates at all.
 //!
-//! `process` who runs in which namespace | `give_back` the way back
+//! `process` who runs in which namespace | `strangers` namespaces that the server does not know | `give_back` the way back
 
 mod give_back;
 mod process;
+mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -68,6 +69,9 @@ pub enum AdoptError {
 /// What the agents whose place we take left on this host, as it was when we began.
 #[derive(Debug)]
 pub struct Predecessor {
+    roles: BTreeSet<Role>,
+    /// Namespaces of these roles that were there.
+    namespaces: BTreeSet<NsName>,
     /// By the namespace that they live in.
     children: Mutex<BTreeMap<u64, Vec<Child>>>,
     /// Namespaces in which no rule of theirs is left.
@@ -97,7 +101,11 @@ impl Predecessor {
         for child in processes.children {
             children.entry(child.namespace).or_default().push(child);
         }
+        let ours =
+            |name: &NsName| plan::is_ours(name).is_some_and(|it| roles.contains(&role_of(it)));
         Ok(Self {
+            roles: roles.clone(),
+            namespaces: Namespace::list()?.into_iter().filter(ours).collect(),
             children: Mutex::new(children),
             cleared: Mutex::default(),
         })

@@ -19,9 +19,15 @@ use crate::config;
 use crate::model::{NsName, Target};
 use crate::neutron::Role;
 
-/// Programs that the agents start in their namespaces (`dhcp.py`, `keepalived.py`, `metadata/driver.py`, `pd.py`). Not radvd: we
-/// send no router advertisements yet, and without them IPv6 instances would lose their way out.
-const CHILDREN: [&str; 4] = ["dnsmasq", "haproxy", "keepalived", "dibbler-client"];
+/// Programs that the agents start in their namespaces (`dhcp.py`, `keepalived.py`, `metadata/driver.py`, `pd.py`, `ra.py`). radvd
+/// has no time to say that it is no router any more: instances keep their way out, which we advertise from now on.
+const CHILDREN: [&str; 5] = [
+    "dnsmasq",
+    "haproxy",
+    "keepalived",
+    "dibbler-client",
+    "radvd",
+];
 /// A script that they start there.
 const MONITOR: &str = "neutron-keepalived-state-change";
 

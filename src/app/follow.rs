@@ -1,5 +1,6 @@
 //! The topology file as a source at work: loaded, watched, and its differences told to the loop.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,7 +130,8 @@ impl Follower {
         self.take_up(&kept);
         info!(changes = events.len(), "topology loaded");
         if first {
-            events.push(Event::Complete);
+            let named = BTreeSet::new();
+            events.push(Event::Complete { named });
         }
         self.say(Word::Settings(Box::new(kept.plan))).await;
         self.say(Word::Events(events)).await;
@@ -171,7 +173,7 @@ impl Follower {
         for mistake in mistakes.iter().take(MISTAKES_TOLD) {
             error!("{mistake}");
         }
-        error!(mistakes = mistakes.len(), topology = %self.topology.display(), "topology refused; the state before it goes on (`warren check` tells every mistake)");
+        error!(mistakes = mistakes.len(), topology = %self.topology.display(), "topology refused, nothing of it is applied (`warren check` tells every mistake)");
         let first = mistakes.first().map(ToString::to_string);
         self.say(Word::Source(SourceView {
             name: self.name(),

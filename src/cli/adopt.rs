@@ -1,11 +1,15 @@
 //! `warren adopt`: what taking over a node from Neutron's agents would do, and the way back.
 
+use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::agent::AgentFlags;
+use super::places::STATE_PATH;
 use super::{CliError, block_on, check, fail, print, print_json};
 use crate::adopt::{self, Given, Processes, Prospect};
 use crate::app::{AloneError, be_alone};
@@ -13,6 +17,14 @@ use crate::config::{self, Asked};
 use crate::neutron::Role;
 use crate::plug::Plug;
 use crate::store::Store;
+
+/// The agents' files, as packages call them.
+const FILES: [&str; 4] = [
+    "/etc/neutron/neutron.conf",
+    "/etc/neutron/dhcp_agent.ini",
+    "/etc/neutron/l3_agent.ini",
+    "/etc/neutron/metadata_agent.ini",
+];
 
 pub(super) fn run(arguments: super::Adopt) -> ExitCode {
     if arguments.undo {
@@ -126,10 +138,10 @@ struct GivenBack {
 }
 
 fn undo(arguments: super::Adopt) -> ExitCode {
-    let json = arguments.json.json;
-    let (patience, state_dir) = (Duration::from_secs(arguments.wait), arguments.state.dir());
-    let plug = match plug(arguments) {
-        Ok(plug) => plug,
+    let (json, roles) = (arguments.json.json, arguments.roles());
+    let (patience, state) = (Duration::from_secs(arguments.wait), arguments.state);
+    let Neutrons { plug, state_path } = match neutrons(arguments.flags, &roles) {
+        Ok(neutrons) => neutrons,
         Err(status) => return status,
     };
     let _alone = match be_alone(&Role::ALL.into()) {
@@ -150,8 +162,8 @@ fn undo(arguments: super::Adopt) -> ExitCode {
     };
     let mut told: Vec<Box<dyn Error>> = errors.into_iter().map(Into::into).collect();
     // What the agents change from now on, the state would undo at the next start.
-    if Store::is_there(&state_dir) {
-        match Store::open(&state_dir) {
+    for dir in state.kept(&Role::ALL.into(), &state_path).dirs {
+        match Store::open(&dir) {
             Ok(store) => told.extend(store.forget().into_iter().map(Into::into)),
             Err(error) => told.push(error.into()),
         }
@@ -169,17 +181,47 @@ fn undo(arguments: super::Adopt) -> ExitCode {
     status.unwrap_or(printed)
 }
 
-/// By the agents' files, if they were named: where ports are, so that they are given back as well.
-fn plug(arguments: super::Adopt) -> Result<Plug, ExitCode> {
-    let roles = arguments.roles();
-    if arguments.flags.is_empty() {
-        return Ok(Plug::default());
-    }
-    let asked = Asked::new(arguments.flags.into_given(), roles, "warren");
-    let loaded = config::load(&asked);
-    let Some(configured) = loaded.configured else {
-        check::tell_refused(&loaded.problems);
-        return Err(ExitCode::FAILURE);
+/// What the agents' files say of the node.
+struct Neutrons {
+    /// Where ports are, so that they are given back as well.
+    plug: Plug,
+    state_path: PathBuf,
+}
+
+/// Those that were named; without, those that are where packages put them.
+fn neutrons(flags: AgentFlags, roles: &BTreeSet<Role>) -> Result<Neutrons, ExitCode> {
+    let is_told = !flags.is_empty();
+    let given = if is_told {
+        flags.into_given()
+    } else {
+        let there = FILES.into_iter().map(PathBuf::from);
+        there
+            .filter(|file| file.is_file())
+            .map(config::Given::File)
+            .collect()
     };
-    Ok(configured.driver.map(Plug::new).unwrap_or_default())
+    let nothing = || Neutrons {
+        plug: Plug::default(),
+        state_path: STATE_PATH.into(),
+    };
+    if given.is_empty() {
+        return Ok(nothing());
+    }
+    let loaded = config::load(&Asked::new(given, roles.clone(), "warren"));
+    match loaded.configured {
+        Some(configured) => Ok(Neutrons {
+            plug: configured.driver.map(Plug::new).unwrap_or_default(),
+            state_path: configured.state_path,
+        }),
+        None if is_told => {
+            check::tell_refused(&loaded.problems);
+            Err(ExitCode::FAILURE)
+        }
+        None => {
+            eprintln!(
+                "warren: the files in /etc/neutron are refused (see `warren check`); with Open vSwitch name others with --config-file, or its ports keep warren's mark"
+            );
+            Ok(nothing())
+        }
+    }
 }

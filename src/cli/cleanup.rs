@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::Path;
 use std::process::ExitCode;
 
 use netns::Namespace;
 use serde::Serialize;
 
+use super::places::{Kept, STATE_PATH};
 use super::{CliError, block_on, fail, print, print_json};
 use crate::app::{AloneError, be_alone};
 use crate::chain;
 use crate::config::{self, Loaded};
-use crate::model::DevName;
+use crate::model::{DevName, State};
 use crate::neutron::Role;
 use crate::plan::Settings;
 use crate::plug::Plug;
@@ -33,6 +33,7 @@ struct Done {
 struct Scope {
     roles: BTreeSet<Role>,
     plug: Plug,
+    kept: Kept,
 }
 
 pub(super) fn run(arguments: super::Cleanup) -> ExitCode {
@@ -43,26 +44,30 @@ pub(super) fn run(arguments: super::Cleanup) -> ExitCode {
         json,
         neutron,
     } = arguments;
-    let scope = match neutron.asked() {
-        None => Scope {
-            roles: Role::ALL.into(),
-            plug: Plug::default(),
-        },
+    let (roles, plug, state_path) = match neutron.asked() {
+        None => (Role::ALL.into(), Plug::default(), STATE_PATH.into()),
         Some(asked) => match config::load(&asked) {
             Loaded {
                 configured: Some(configured),
                 ..
-            } => Scope {
-                roles: asked.roles,
-                plug: configured.driver.map(Plug::new).unwrap_or_default(),
-            },
+            } => (
+                asked.roles,
+                configured.driver.map(Plug::new).unwrap_or_default(),
+                configured.state_path,
+            ),
             Loaded { problems, .. } => {
                 super::check::tell_refused(&problems);
                 return ExitCode::FAILURE;
             }
         },
     };
-    match clean(&scope, &state.dir(), all, dry_run) {
+    let kept = state.kept(&roles, &state_path);
+    if kept.dirs.is_empty() && !all {
+        let dir = state.dir();
+        return fail(&CliError::NoState { dir, state_path });
+    }
+    let scope = Scope { roles, plug, kept };
+    match clean(&scope, all, dry_run) {
         Ok((leftovers, errors)) => tell(&leftovers, &errors, dry_run, json.json),
         Err(error) => fail(&*error),
     }
@@ -74,49 +79,50 @@ type Found = (Leftovers, BTreeSet<DevName>);
 /// What was to be removed, and what could not be.
 ///
 /// Refuses while a daemon runs, for it would lose what it serves, or make it again.
-fn clean(
-    scope: &Scope,
-    dir: &Path,
-    all: bool,
-    dry_run: bool,
-) -> Result<(Found, Errors), Box<dyn Error>> {
+fn clean(scope: &Scope, all: bool, dry_run: bool) -> Result<(Found, Errors), Box<dyn Error>> {
     // A directory that no daemon ever used is not made one: what would be wanted by its word is nothing.
-    let store = match Store::is_there(dir) {
-        true => Some(Store::open(dir)?),
-        false if all => None,
-        false => return Err(CliError::NoState { dir: dir.into() }.into()),
-    };
+    let stores = scope.kept.dirs.iter().map(|dir| Store::open(dir));
+    let stores: Vec<Store> = stores.collect::<Result<_, _>>()?;
     // Held until the end, so that none starts meanwhile.
     let _alone = be_alone(&scope.roles).map_err(|error| match error {
         AloneError::NotAlone { .. } => CliError::StillRunning.into(),
         AloneError::Unknown(_) => Box::<dyn Error>::from(error),
     })?;
-    let mut wanted = match &store {
-        Some(store) if !all => wanted(store, &scope.plug)?,
-        _ => Wanted::default(),
+    let wanted = match all {
+        true => Wanted {
+            kinds: Kinds::of(&scope.roles),
+            ..Wanted::default()
+        },
+        false => wanted(&stores, scope)?,
     };
-    wanted.kinds = Kinds::of(&scope.roles);
     let (found, errors) = block_on(remove(&scope.plug, &wanted, dry_run))??;
     let mut errors: Errors = errors.into_iter().map(Into::into).collect();
-    if let Some(store) = store.filter(|_| all && !dry_run) {
-        errors.extend(store.forget().into_iter().map(Into::into));
+    if all && !dry_run {
+        let forgotten = stores.into_iter().flat_map(Store::forget);
+        errors.extend(forgotten.map(Into::into));
     }
     Ok((found, errors))
 }
 
-fn wanted(store: &Store, plug: &Plug) -> Result<Wanted, Box<dyn Error>> {
-    let (state, errors) = store.load();
-    // What a broken file names would be taken for a leftover.
-    match errors.into_iter().next() {
-        Some(error) => Err(error.into()),
-        None => {
-            let settings = Settings {
-                plugging: plug.plugging(),
-                ..Settings::default()
-            };
-            Ok(Wanted::of(&state, &settings))
+/// By the word of all of them; of a role that has kept nothing here, nothing is a leftover.
+fn wanted(stores: &[Store], scope: &Scope) -> Result<Wanted, Box<dyn Error>> {
+    let mut known = State::default();
+    for store in stores {
+        let (state, errors) = store.load();
+        // What a broken file names would be taken for a leftover.
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error.into());
         }
+        known.networks.extend(state.networks);
+        known.routers.extend(state.routers);
     }
+    let settings = Settings {
+        plugging: scope.plug.plugging(),
+        ..Settings::default()
+    };
+    let mut wanted = Wanted::of(&known, &settings);
+    wanted.kinds = Kinds::of(&scope.kept.roles);
+    Ok(wanted)
 }
 
 async fn remove(

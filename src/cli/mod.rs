@@ -71,7 +71,7 @@ enum Command {
     /// Remove what warren made on this host and its state does not want any more; nothing else is touched.
     #[command(
         after_help = "Examples:\n  warren cleanup --dry-run\n  warren cleanup --all      # before uninstalling: everything that warren made\n  \
-        warren cleanup --all --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/l3_agent.ini --roles l3 --state-dir /var/lib/neutron/warren-l3\n\n\
+        warren cleanup --all --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/l3_agent.ini --roles l3\n\n\
         The daemon must not run: it removes such leftovers itself, and would make the rest again."
     )]
     Cleanup(Cleanup),
@@ -79,8 +79,8 @@ enum Command {
     #[command(after_help = "Examples:\n  warren adopt --dry-run\n  \
         systemctl stop warren && systemctl start neutron-dhcp-agent neutron-l3-agent neutron-metadata-agent && warren adopt --undo\n\n\
         Nothing else is needed to take over: stop the agents, start warren with their configuration files.\n\
-        On the way back start the agents first: rules of warren's go as soon as theirs translate the same, so that flows go on.\n\
-        With Open vSwitch name the agents' files, too: --config-file ...")]
+        On the way back start the agents first: rules of warren's go as soon as theirs do the same, so that flows go on.\n\
+        Where the agents' files are not in /etc/neutron, name them: --config-file ...")]
     Adopt(Adopt),
 }
 
@@ -292,10 +292,10 @@ pub enum CliError {
     )]
     StillServing,
     #[error(
-        "tell leftovers: {} is no state directory that a warren used; name it with --state-dir, or remove everything with --all",
-        dir.display()
+        "tell leftovers: no warren has used {} as its state directory, nor one in {}; name it with --state-dir, or remove everything with --all",
+        dir.display(), state_path.display()
     )]
-    NoState { dir: PathBuf },
+    NoState { dir: PathBuf, state_path: PathBuf },
 }
 
 /// Enough to find a misspelt name; `warren show network` lists them all.

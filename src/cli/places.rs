@@ -1,5 +1,6 @@
 //! Where a daemon keeps its state and listens, unless the command line says so; and where those of this host listen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::neutron::Role;
+use crate::store::Store;
 
 const STATE: &str = "/var/lib/warren";
+/// Neutron's own directory, unless its files say another.
+pub(super) const STATE_PATH: &str = "/var/lib/neutron";
 const RUN: &str = "/run/warren";
 const WARREN: &str = "warren";
 
@@ -27,6 +31,14 @@ pub(super) struct Socket {
     socket: Option<PathBuf>,
 }
 
+/// What daemons of this host keep, or kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) dirs: Vec<PathBuf>,
+    /// Those whose daemons these are.
+    pub(super) roles: BTreeSet<Role>,
+}
+
 /// A daemon to be asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked {
@@ -42,9 +54,41 @@ impl StateDir {
 
     /// One per agent, below Neutron's own: three of them share that, also over their containers' ends.
     pub(super) fn of_agent(&self, role: Role, state_path: &Path) -> PathBuf {
-        let own = || state_path.join(format!("{WARREN}-{role}"));
+        let own = || of_agent(role, state_path);
         self.state_dir.clone().unwrap_or_else(own)
     }
+
+    /// Directories that daemons in these roles used: the one that is named, or all that are where they usually are.
+    pub(super) fn kept(&self, roles: &BTreeSet<Role>, state_path: &Path) -> Kept {
+        match &self.state_dir {
+            Some(dir) => kept(dir, [], roles),
+            None => {
+                let agents = roles
+                    .iter()
+                    .map(|role| (*role, of_agent(*role, state_path)));
+                kept(Path::new(STATE), agents, roles)
+            }
+        }
+    }
+}
+
+fn of_agent(role: Role, state_path: &Path) -> PathBuf {
+    state_path.join(format!("{WARREN}-{role}"))
+}
+
+/// Which role one daemon for all of them had is not to be seen: it may have had any.
+fn kept(
+    whole: &Path,
+    agents: impl IntoIterator<Item = (Role, PathBuf)>,
+    roles: &BTreeSet<Role>,
+) -> Kept {
+    let of_agents = agents.into_iter().filter(|(_, dir)| Store::is_there(dir));
+    let (mut found, mut dirs): (BTreeSet<Role>, Vec<PathBuf>) = of_agents.unzip();
+    if Store::is_there(whole) {
+        found.clone_from(roles);
+        dirs.insert(0, whole.to_owned());
+    }
+    Kept { dirs, roles: found }
 }
 
 impl Socket {

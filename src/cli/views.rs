@@ -45,6 +45,7 @@ pub(super) fn status(view: &Status) -> String {
         head,
         table(["KIND", "NAME", "STATE", "NAMESPACE"], rows),
         errors.collect::<Vec<_>>().join("\n"),
+        counters(&view.counters),
     ])
 }
 

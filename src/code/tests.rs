@@ -95,9 +95,12 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "runs on this host",
         ),
         (
-            Box::new(CliError::NoState { dir: path.clone() }),
+            Box::new(CliError::NoState {
+                dir: path.clone(),
+                state_path: path.clone(),
+            }),
             "/the/place",
-            "no state directory",
+            "state directory",
         ),
         (
             Box::new(StoreError::Dir {
@@ -345,6 +348,15 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "10.0.0.2",
             WHY,
         ),
+        (
+            Box::new(ra::Error::Listen {
+                of: crate::model::Target::Network(network),
+                device: dev(),
+                source: refused(),
+            }),
+            "tap9",
+            WHY,
+        ),
         (Box::new(metadata::Error::Listen(refused())), ns, WHY),
         (
             Box::new(metadata::SecretError::Read {
@@ -395,6 +407,21 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             })),
             "NetworkNotFound",
             "it went",
+        ),
+        (
+            Box::new(DecodeError {
+                object: format!("network {network}"),
+                path: "subnets[1].cidr".into(),
+                found: "null".into(),
+                wanted: "a network in CIDR notation".into(),
+            }),
+            "subnets[1].cidr",
+            "is null",
+        ),
+        (
+            Box::new(PortError::Incomplete { missing: 2 }),
+            "port of our own",
+            "2 of them gave none",
         ),
         (
             Box::new(plug::Error::Database(plug::OvsdbError::Connect {

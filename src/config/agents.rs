@@ -165,7 +165,11 @@ fn l3(reader: &mut Reader) -> L3 {
 
 /// As Neutron's agents serve: names of elsewhere are asked elsewhere, and networks do not share names.
 pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
-    let forwarders = dnsmasq::forwarders(reader);
+    let dnsmasq::Told {
+        forwarders,
+        domain_forwarders,
+        dhcp_options,
+    } = dnsmasq::told(reader);
     let lease: i64 = reader.number(LEASE);
     if (0..SHORTEST_LEASE).contains(&lease) {
         reader.warn(
@@ -193,7 +197,10 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
             .filter(|seconds| *seconds > 0),
         broadcast_reply: reader.bool(default("dhcp_broadcast_reply")),
         every_address: reader.bool(default("dnsmasq_enable_addr6_list")),
+        domain_search: false,
+        dhcp_options,
         forwarders,
+        domain_forwarders,
         host_resolvers,
         authoritative_dns: false,
         joined_names: false,

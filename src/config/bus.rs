@@ -69,8 +69,11 @@ pub(super) fn settings(reader: &mut Reader, program: &str, machine: &str) -> Set
         response_timeout: reader.seconds(default("rpc_response_timeout")),
         response_max_timeout: response_max_timeout(reader),
         missing_consumer_timeout: reader.seconds(rabbit("kombu_missing_consumer_retry_timeout")),
-        compression: (reader.text(rabbit("kombu_compression")) == "gzip")
-            .then_some(Compression::Gzip),
+        compression: match reader.text(rabbit("kombu_compression")).as_str() {
+            // Two names of one thing (`kombu/compression.py`).
+            "gzip" | "zlib" => Some(Compression::Gzip),
+            _ => None,
+        },
         program: program.to_owned(),
     }
 }

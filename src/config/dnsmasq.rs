@@ -1,5 +1,6 @@
 //! `dnsmasq_config_file` and `dnsmasq_dns_servers`: of what was told to dnsmasq, what is understood here.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +9,8 @@ use std::sync::Arc;
 
 use super::problem::{Code, Place, Problem, Severity, quoted};
 use super::reader::{Reader, default};
+use crate::model::DhcpOption;
+use crate::plan::CommonOption;
 
 const SERVERS: (&str, &str) = default("dnsmasq_dns_servers");
 const FILE: (&str, &str) = default("dnsmasq_config_file");
@@ -15,15 +18,28 @@ const FILE: (&str, &str) = default("dnsmasq_config_file");
 /// Of dnsmasq's own running; without a meaning here.
 const NO_EFFECT: &[&str] = &[
     "all-servers",
+    "bind-dynamic",
+    "bind-interfaces",
     "cache-size",
+    "clear-on-reload",
     "dhcp-leasefile",
     "dhcp-lease-max",
     "dns-forward-max",
+    "edns-packet-max",
+    "enable-dbus",
+    "except-interface",
+    "group",
+    "interface",
     "keep-in-foreground",
+    "listen-address",
+    "localise-queries",
     "max-cache-ttl",
+    "max-port",
     "max-ttl",
+    "min-port",
     "neg-ttl",
     "no-daemon",
+    "no-dhcp-interface",
     "no-hosts",
     "no-negcache",
     "no-ping",
@@ -31,66 +47,205 @@ const NO_EFFECT: &[&str] = &[
     "no-resolv",
     "pid-file",
     "port-limit",
+    "query-port",
     "quiet-dhcp",
     "quiet-dhcp6",
     "quiet-ra",
     "strict-order",
     "user",
-    "group",
 ];
 
-/// Where names that are not the network's own are asked.
-pub(super) fn forwarders(reader: &mut Reader) -> Vec<SocketAddr> {
-    let mut forwarders = Vec::new();
+/// Of names that are no port's.
+const NAMES: &[&str] = &[
+    "addn-hosts",
+    "address",
+    "bogus-nxdomain",
+    "bogus-priv",
+    "cname",
+    "domain-needed",
+    "host-record",
+    "interface-name",
+    "local",
+    "mx-host",
+    "naptr-record",
+    "ptr-record",
+    "rebind-domain-ok",
+    "rebind-localhost-ok",
+    "srv-host",
+    "stop-dns-rebind",
+    "txt-record",
+];
+
+/// What Neutron itself passes to dnsmasq: known without being told (`agent/linux/dhcp.py: _build_cmdline_callback`).
+const KNOWN: &[(&str, &str)] = &[
+    ("dhcp-match", "set:ipxe,175"),
+    ("dhcp-userclass", "set:ipxe6,iPXE"),
+];
+
+/// Options that are told for each subnet, or each client; a line for all has no say there.
+const OF_SUBNETS: &[u16] = &[1, 3, 6, 12, 28, 121, 249];
+const MTU: u16 = 26;
+
+/// What was told to dnsmasq for all networks.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    /// Where names that are not the network's own are asked.
+    pub(super) forwarders: Vec<SocketAddr>,
+    /// And where those of certain domains.
+    pub(super) domain_forwarders: Vec<(String, SocketAddr)>,
+    pub(super) dhcp_options: Vec<CommonOption>,
+}
+
+pub(super) fn told(reader: &mut Reader) -> Told {
+    let mut told = Told::default();
     for text in reader.list(SERVERS) {
-        match server(&text) {
-            Server::Everything(address) => forwarders.push(address),
-            Server::OfDomain => reader.warn(
-                SERVERS,
-                Code::NotServed,
-                format!(
-                    "{}: names of one domain are not asked elsewhere than others",
-                    quoted(&text)
-                ),
-                "leave it out, and let the other resolvers know the domain",
-            ),
-            Server::Wrong => reader.refuse(
+        if !told.server(&text) {
+            reader.refuse(
                 SERVERS,
                 Code::BadValue,
                 format!("{}: this is no resolver", quoted(&text)),
-                "write IP or IP#PORT, with commas between",
-            ),
+                "write IP, IP#PORT or /DOMAIN/IP, with commas between",
+            );
         }
     }
     if let Some(path) = reader.path(FILE) {
-        file(reader, &path, &mut forwarders);
+        file(reader, &path, &mut told);
     }
     let mut seen = BTreeSet::new();
-    forwarders.retain(|address| seen.insert(*address));
-    forwarders
+    told.forwarders.retain(|address| seen.insert(*address));
+    told
 }
 
-#[derive(Debug, PartialEq)]
-enum Server {
-    Everything(SocketAddr),
-    /// `/domain/ip`
-    OfDomain,
-    Wrong,
-}
-
-/// `ip`, `ip#port`, `/domain/ip`
-fn server(text: &str) -> Server {
-    if text.starts_with('/') {
-        return Server::OfDomain;
+impl Told {
+    /// `ip`, `ip#port`, `/domain/ip`, `/domain/other/ip#port`. False: it is none of these.
+    fn server(&mut self, text: &str) -> bool {
+        let Some(text) = text.strip_prefix('/') else {
+            self.forwarders.extend(address(text));
+            return address(text).is_some();
+        };
+        let (domains, to) = text.rsplit_once('/').unwrap_or(("", text));
+        let Some(to) = address(to) else { return false };
+        let domains: Vec<String> = domains
+            .split('/')
+            .map(|domain| domain.trim_matches('.').to_ascii_lowercase())
+            .collect();
+        // Names without a dot, which an empty domain stands for, are the network's own.
+        if domains.iter().any(String::is_empty) {
+            return false;
+        }
+        let of_domains = domains.into_iter().map(|domain| (domain, to));
+        self.domain_forwarders.extend(of_domains);
+        true
     }
-    let (address, port) = text.split_once('#').unwrap_or((text, "53"));
-    match (address.parse::<IpAddr>(), port.parse::<u16>()) {
-        (Ok(address), Ok(port)) if port > 0 => Server::Everything((address, port).into()),
-        _ => Server::Wrong,
+
+    /// One line of dnsmasq's configuration: `option`, `option=value`, or a comment. What is to say about it.
+    fn line(&mut self, line: &str) -> Option<Remark> {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return None;
+        }
+        // A comment needs a space before it: `server=192.0.2.1#5353` has none.
+        let line = line.split(" #").next().unwrap_or_default();
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        let (name, value) = (name.trim(), value.trim());
+        match name {
+            "server" if self.server(value) => None,
+            "dhcp-option" | "dhcp-option-force" => self.option(value, name == "dhcp-option-force"),
+            "dhcp-boot" => self.boot(value),
+            "domain" => Some(Remark::refused(
+                "the domain is not taken from here",
+                "leave it out, and set [DEFAULT] dns_domain",
+            )),
+            _ if NAMES.contains(&name) => Some(Remark::warning(
+                "only ports have names here; all others are asked elsewhere",
+                "leave it out, and let a resolver of dnsmasq_dns_servers know it",
+            )),
+            _ if name.starts_with("log-") || NO_EFFECT.contains(&name) => Some(Remark::NO_EFFECT),
+            _ if KNOWN.contains(&(name, value)) => Some(Remark::NO_EFFECT),
+            _ => Some(Remark::refused(
+                "there is no dnsmasq, and this line is not understood",
+                "leave it out; options for single instances can be their ports' extra_dhcp_opts",
+            )),
+        }
+    }
+
+    /// `[tag:TAG,][option:]NAME,VALUE`, as dnsmasq's `dhcp-option`.
+    fn option(&mut self, text: &str, forced: bool) -> Option<Remark> {
+        if text.contains("option6:") {
+            return Some(Remark::warning(
+                "DHCPv6 clients are told what their ports and subnets say, and nothing besides",
+                "leave it out; or let the ports' extra_dhcp_opts say it",
+            ));
+        }
+        let (tags, rest) = tags(text);
+        let (name, value) = rest.split_once(',').unwrap_or((rest, ""));
+        let name = name.trim().trim_start_matches("option:");
+        // To dnsmasq it is the address that it answers from.
+        if value.split(',').any(|part| part.trim() == "0.0.0.0") {
+            return Some(Remark::refused(
+                "0.0.0.0 in place of our own address is not understood",
+                "leave it out, or write the address",
+            ));
+        }
+        let option = match DhcpOption::parse_v4(&format!("{tags}{name}"), value.trim()) {
+            Ok(option) => option,
+            Err(error) => {
+                return Some(Remark::refused(
+                    error.to_string(),
+                    "correct the line, or leave it out",
+                ));
+            }
+        };
+        let remark = match option.code {
+            MTU => Some(Remark::warning(
+                "told to every client, whatever its network's own `mtu` is",
+                "leave it out, and set the networks' mtu, or global_physnet_mtu at the server",
+            )),
+            code if OF_SUBNETS.contains(&code) => {
+                return Some(Remark::warning(
+                    "each subnet says this itself, or that there is none",
+                    "leave it out; set the subnets' gateway_ip, dns_nameservers and host_routes, or dnsmasq_dns_servers",
+                ));
+            }
+            _ => None,
+        };
+        self.dhcp_options.push(CommonOption { option, forced });
+        remark
+    }
+
+    /// `[tag:TAG,]FILE[,SERVER[,ADDRESS]]`: three options at once.
+    fn boot(&mut self, text: &str) -> Option<Remark> {
+        let (tags, rest) = tags(text);
+        let names = ["bootfile-name", "tftp-server", "server-ip-address"];
+        let values = rest.splitn(names.len(), ',').map(str::trim);
+        let told = names
+            .iter()
+            .zip(values)
+            .filter(|(_, value)| !value.is_empty());
+        told.map(|(name, value)| self.option(&format!("{tags}{name},{value}"), false))
+            .fold(None, Option::or)
     }
 }
 
-fn file(reader: &mut Reader, path: &Path, forwarders: &mut Vec<SocketAddr>) {
+/// `IP` or `IP#PORT`
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once('#').unwrap_or((text, "53"));
+    let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
+    Some((ip.parse::<IpAddr>().ok()?, port).into())
+}
+
+/// `tag:a,tag:!b,REST`: the tags with their commas, and the rest.
+fn tags(text: &str) -> (&str, &str) {
+    let mut end = 0;
+    while text[end..].starts_with("tag:")
+        && let Some(comma) = text[end..].find(',')
+    {
+        end += comma + 1;
+    }
+    text.split_at(end)
+}
+
+fn file(reader: &mut Reader, path: &Path, told: &mut Told) {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -105,11 +260,7 @@ fn file(reader: &mut Reader, path: &Path, forwarders: &mut Vec<SocketAddr>) {
     };
     let path: Arc<Path> = path.into();
     for (number, line) in text.lines().enumerate() {
-        let meaning = meaning(line);
-        if let Meaning::Resolver(address) = meaning {
-            forwarders.push(address);
-        }
-        let Some((severity, why, fix)) = meaning.problem() else {
+        let Some(Remark { severity, why, fix }) = told.line(line) else {
             continue;
         };
         let code = if severity == Severity::Ignored {
@@ -132,70 +283,34 @@ fn file(reader: &mut Reader, path: &Path, forwarders: &mut Vec<SocketAddr>) {
     }
 }
 
+/// How bad a line is, why, and what to do.
 #[derive(Debug, PartialEq)]
-enum Meaning {
-    Nothing,
-    Resolver(SocketAddr),
-    NoEffect,
-    Mtu,
-    Domain,
-    ServerOfDomain,
-    Unknown,
+struct Remark {
+    severity: Severity,
+    why: Cow<'static, str>,
+    fix: &'static str,
 }
 
-/// Of one line of dnsmasq's configuration: `option`, `option=value`, or a comment.
-fn meaning(line: &str) -> Meaning {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return Meaning::Nothing;
-    }
-    // A comment needs a space before it: `server=192.0.2.1#5353` has none.
-    let line = line.split(" #").next().unwrap_or_default();
-    let (name, value) = line.split_once('=').unwrap_or((line, ""));
-    let (name, value) = (name.trim(), value.trim());
-    match name {
-        "server" => match server(value) {
-            Server::Everything(address) => Meaning::Resolver(address),
-            Server::OfDomain => Meaning::ServerOfDomain,
-            Server::Wrong => Meaning::Unknown,
-        },
-        "dhcp-option" | "dhcp-option-force" => {
-            let option = value.split(',').next().unwrap_or_default();
-            let mtu = ["26", "option:mtu", "mtu", "option:26"].contains(&option.trim());
-            if mtu { Meaning::Mtu } else { Meaning::Unknown }
+impl Remark {
+    const NO_EFFECT: Self = Self {
+        severity: Severity::Ignored,
+        why: Cow::Borrowed("there is no dnsmasq"),
+        fix: "",
+    };
+
+    fn warning(why: &'static str, fix: &'static str) -> Self {
+        Self {
+            severity: Severity::Warning,
+            why: why.into(),
+            fix,
         }
-        "domain" => Meaning::Domain,
-        _ if name.starts_with("log-") || NO_EFFECT.contains(&name) => Meaning::NoEffect,
-        _ => Meaning::Unknown,
     }
-}
 
-impl Meaning {
-    /// How bad, why, and what to do.
-    fn problem(&self) -> Option<(Severity, &'static str, &'static str)> {
-        match self {
-            Self::Nothing | Self::Resolver(_) => None,
-            Self::NoEffect => Some((Severity::Ignored, "there is no dnsmasq", "")),
-            Self::Mtu => Some((
-                Severity::Warning,
-                "DHCP tells every network's own `mtu`, and nothing else",
-                "leave it out; set the networks' mtu, or global_physnet_mtu at the server",
-            )),
-            Self::Domain => Some((
-                Severity::Refused,
-                "the domain is not taken from here",
-                "leave it out, and set [DEFAULT] dns_domain",
-            )),
-            Self::ServerOfDomain => Some((
-                Severity::Warning,
-                "names of one domain are not asked elsewhere than others",
-                "leave it out, and let the other resolvers know the domain",
-            )),
-            Self::Unknown => Some((
-                Severity::Refused,
-                "there is no dnsmasq, and this line is not understood",
-                "leave it out; options for single instances can be their ports' extra_dhcp_opts",
-            )),
+    fn refused(why: impl Into<Cow<'static, str>>, fix: &'static str) -> Self {
+        Self {
+            severity: Severity::Refused,
+            why: why.into(),
+            fix,
         }
     }
 }
@@ -206,28 +321,91 @@ mod tests {
 
     #[test]
     fn lines_of_dnsmasq_are_understood_or_not() {
-        let resolver = |text: &str| Meaning::Resolver(text.parse().expect("an address"));
-        for (line, want) in [
-            ("", Meaning::Nothing),
-            ("  # log-queries", Meaning::Nothing),
-            ("log-queries", Meaning::NoEffect),
-            ("log-facility=/var/log/dnsmasq.log", Meaning::NoEffect),
-            ("no-resolv", Meaning::NoEffect),
-            ("server=192.0.2.1", resolver("192.0.2.1:53")),
-            ("server = 192.0.2.1#5353 # ours", resolver("192.0.2.1:5353")),
-            ("server=2001:db8::1", resolver("[2001:db8::1]:53")),
-            ("server=/example.org/192.0.2.1", Meaning::ServerOfDomain),
-            ("server=192.0.2.1@eth0", Meaning::Unknown),
-            ("server=192.0.2.1#0", Meaning::Unknown),
-            ("dhcp-option-force=26,1454", Meaning::Mtu),
-            ("dhcp-option=option:mtu,1454", Meaning::Mtu),
-            ("dhcp-option=42,192.0.2.1", Meaning::Unknown),
-            ("dhcp-match=set:ipxe,175", Meaning::Unknown),
-            ("domain=example.org", Meaning::Domain),
-            ("conf-dir=/etc/dnsmasq.d", Meaning::Unknown),
-            ("nonsense", Meaning::Unknown),
+        for (line, options, remark) in [
+            ("", "", ""),
+            ("  # log-queries", "", ""),
+            ("log-queries", "", "Ignored"),
+            ("log-facility=/var/log/dnsmasq.log", "", "Ignored"),
+            ("no-resolv", "", "Ignored"),
+            ("dhcp-option-force=26,1454", "26! 05ae", "Warning"),
+            ("dhcp-option=option:mtu,1454", "26 05ae", "Warning"),
+            ("dhcp-option=42,192.0.2.1", "42 c0000201", ""),
+            (
+                "dhcp-option = option:ntp-server,192.0.2.1,192.0.2.2 # ours",
+                "42 c0000201c0000202",
+                "",
+            ),
+            (
+                "dhcp-option=tag:ipxe,67,http://a/b",
+                "67[tag:ipxe] 687474703a2f2f612f62",
+                "",
+            ),
+            ("dhcp-option=42,0.0.0.0", "", "Refused"),
+            ("dhcp-option=option:router,10.0.0.1", "", "Warning"),
+            ("dhcp-option=option:no-such,1", "", "Refused"),
+            ("dhcp-option=vendor:PXEClient,1,0.0.0.0", "", "Refused"),
+            ("dhcp-option=option6:dns-server,[::]", "", "Warning"),
+            (
+                "dhcp-boot=tag:!ipxe,undionly.kpxe,boot,192.0.2.9",
+                "67[tag:!ipxe] 756e64696f6e6c792e6b707865, 66[tag:!ipxe] 626f6f74, 255[tag:!ipxe] c0000209",
+                "",
+            ),
+            ("dhcp-boot=pxelinux.0", "67 7078656c696e75782e30", ""),
+            ("dhcp-match=set:ipxe,175", "", "Ignored"),
+            ("dhcp-match=set:efi,option:client-arch,7", "", "Refused"),
+            ("address=/intranet/192.0.2.5", "", "Warning"),
+            ("domain=example.org", "", "Refused"),
+            ("conf-dir=/etc/dnsmasq.d", "", "Refused"),
+            ("server=192.0.2.1@eth0", "", "Refused"),
+            ("nonsense", "", "Refused"),
         ] {
-            assert_eq!(meaning(line), want, "{line}");
+            let mut told = Told::default();
+            let said = told
+                .line(line)
+                .map(|remark| format!("{:?}", remark.severity));
+            assert_eq!(said.unwrap_or_default(), remark, "{line}");
+            let shown = told
+                .dhcp_options
+                .iter()
+                .map(|CommonOption { option, forced }| {
+                    let tags: String = option.tags.iter().map(|tag| format!("[{tag}]")).collect();
+                    let forced = if *forced { "!" } else { "" };
+                    format!(
+                        "{}{forced}{tags} {}",
+                        option.code,
+                        hex::encode(&option.value)
+                    )
+                });
+            assert_eq!(shown.collect::<Vec<_>>().join(", "), options, "{line}");
+        }
+    }
+
+    #[test]
+    fn resolvers_are_for_all_names_or_for_a_domains() {
+        for (text, want) in [
+            ("192.0.2.1", "192.0.2.1:53"),
+            ("192.0.2.1#5353", "192.0.2.1:5353"),
+            ("2001:db8::1", "[2001:db8::1]:53"),
+            ("/Example.org/192.0.2.1", "example.org 192.0.2.1:53"),
+            (
+                "/a.org/b.org./192.0.2.1#54",
+                "a.org 192.0.2.1:54, b.org 192.0.2.1:54",
+            ),
+            ("192.0.2.1#0", "no"),
+            ("192.0.2.1@eth0", "no"),
+            ("//192.0.2.1", "no"),
+            ("/example.org/", "no"),
+            ("/example.org", "no"),
+            ("example.org", "no"),
+        ] {
+            let mut told = Told::default();
+            let is_one = told.server(text);
+            let all = told.forwarders.iter().map(SocketAddr::to_string);
+            let own = told.domain_forwarders.iter();
+            let own = own.map(|(domain, to)| format!("{domain} {to}"));
+            let shown = all.chain(own).collect::<Vec<_>>().join(", ");
+            let shown = if is_one { shown } else { format!("{shown}no") };
+            assert_eq!(shown, want, "{text}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn driver(reader: &mut Reader) -> Option<Driver> {
             reader.refuse(
                 DRIVER,
                 Code::Missing,
-                "it is not set, so it is unknown how ports are plugged",
+                "it is empty, so it is unknown how ports are plugged",
                 CHOOSE,
             );
             None

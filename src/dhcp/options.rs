@@ -1,11 +1,11 @@
-//! Which options a reply carries, and what is in them: the port's own first, else the subnet's, else the network's.
+//! Which options a reply carries, and what is in them: the port's own first, else the subnet's or the network's, else everybody's.
 
 use std::net::Ipv4Addr;
 
 use super::codes;
 use super::reply::Writer;
 use super::request::Request;
-use crate::model::Ipv4Net;
+use crate::model::{DhcpOption, Ipv4Net};
 use crate::plan::scope::{DhcpClient, DhcpScope, DhcpSubnet};
 
 /// Where a reply's options come from.
@@ -50,11 +50,12 @@ impl Options<'_> {
             return;
         }
         let set = |code, of_network: Option<u32>| {
-            let of_port = self
+            let given = self
                 .of_port(code)
+                .or_else(|| self.of_all(code))
                 .and_then(|value| value.try_into().ok())
                 .map(u32::from_be_bytes);
-            of_port
+            given
                 .or(of_network)
                 .filter(|seconds| (3..lease).contains(seconds))
         };
@@ -69,10 +70,11 @@ impl Options<'_> {
 
     /// `siaddr`: where a boot file is.
     pub(super) fn siaddr(&self, own: Ipv4Addr) -> Ipv4Addr {
-        let of_port = self
+        let given = self
             .of_port(codes::SERVER_IP_ADDRESS)
+            .or_else(|| self.of_all(codes::SERVER_IP_ADDRESS))
             .and_then(|value| <[u8; 4]>::try_from(value).ok());
-        of_port.map_or(own, Ipv4Addr::from)
+        given.map_or(own, Ipv4Addr::from)
     }
 
     /// Everything but what the protocol itself needs: the MTU always, the rest if asked for. A client without a
@@ -86,7 +88,9 @@ impl Options<'_> {
             // RFC 2132 section 9.8: in the client's order, as far as there is room. Each once.
             let mut done = [false; 256];
             done[usize::from(codes::MTU)] = true;
-            for &code in list {
+            let forced = self.scope.options.iter().filter(|common| common.forced);
+            let forced = forced.filter_map(|common| u8::try_from(common.option.code).ok());
+            for code in list.iter().copied().chain(forced) {
                 if !std::mem::replace(&mut done[usize::from(code)], true) {
                     self.put(code, out);
                 }
@@ -94,10 +98,12 @@ impl Options<'_> {
             return;
         }
         let of_port = self.client.map_or(&[][..], |client| &client.options);
-        let of_port = of_port
+        let common = self.scope.options.iter().map(|common| &common.option);
+        let given = of_port
             .iter()
+            .chain(common)
             .filter_map(|option| u8::try_from(option.code).ok());
-        let mut codes: Vec<u8> = OF_THE_NETWORK.into_iter().chain(of_port).collect();
+        let mut codes: Vec<u8> = OF_THE_NETWORK.into_iter().chain(given).collect();
         codes.sort_unstable();
         codes.dedup();
         let boot = [codes::MTU, codes::SERVER_NAME, codes::BOOT_FILE];
@@ -110,7 +116,8 @@ impl Options<'_> {
     /// Boot file and server go into their fields, unless they are asked for as options (dnsmasq: `do_options`).
     fn boot(&self, list: Option<&[u8]>, out: &mut Writer<'_>) {
         let listed = |code| list.is_some_and(|list| list.contains(&code));
-        let for_field = |code| self.of_port(code).filter(|_| !listed(code));
+        let given = |code| self.of_port(code).or_else(|| self.of_all(code));
+        let for_field = |code| given(code).filter(|_| !listed(code));
         if let Some(name) = for_field(codes::BOOT_FILE)
             && !out.file(name)
         {
@@ -135,6 +142,14 @@ impl Options<'_> {
             }
             return;
         }
+        match self.of_all(code) {
+            Some(value) if !is_the_subnets(code) => out.bytes(code, value),
+            _ => self.put_own(code, out),
+        }
+    }
+
+    /// What the network and the subnet say.
+    fn put_own(&self, code: u8, out: &mut Writer<'_>) {
         let (scope, subnet) = (self.scope, self.subnet);
         match code {
             codes::SUBNET_MASK => out.addresses(code, &[subnet.cidr.netmask()]),
@@ -158,7 +173,7 @@ impl Options<'_> {
                 }
             }
             codes::DOMAIN_SEARCH => {
-                if let Some(domain) = &scope.domain {
+                if let Some(domain) = scope.domain.as_ref().filter(|_| scope.domain_search) {
                     out.option(code, |out| labels(domain, out));
                 }
             }
@@ -201,21 +216,41 @@ impl Options<'_> {
 
     /// The port's value: of several with one code and with tags that hold, the last.
     fn of_port(&self, code: u8) -> Option<&[u8]> {
-        let options = self
-            .client
-            .map(|client| client.options.as_slice())
-            .filter(|options| !options.is_empty())?;
-        let is_ipxe = self.request.option(codes::IPXE).is_some();
-        let present: &[&str] = if is_ipxe { &["ipxe"] } else { &[] };
-        let fits = |option: &&crate::model::DhcpOption| {
-            option.code == u16::from(code) && option.tags.iter().all(|tag| tag.holds(present))
-        };
-        options
-            .iter()
-            .rev()
-            .find(fits)
+        let options = &self.client?.options;
+        let mut last = options.iter().rev();
+        last.find(|option| self.fits(option, code))
             .map(|option| option.value.as_slice())
     }
+
+    /// What holds for all clients, chosen the same way.
+    fn of_all(&self, code: u8) -> Option<&[u8]> {
+        let mut last = self.scope.options.iter().rev();
+        last.find(|common| self.fits(&common.option, code))
+            .map(|common| common.option.value.as_slice())
+    }
+
+    fn fits(&self, option: &DhcpOption, code: u8) -> bool {
+        if option.code != u16::from(code) {
+            return false;
+        }
+        let is_ipxe = self.request.option(codes::IPXE).is_some();
+        let present: &[&str] = if is_ipxe { &["ipxe"] } else { &[] };
+        option.tags.iter().all(|tag| tag.holds(present))
+    }
+}
+
+/// Neutron tells it, or that there is none, with each subnet (`dhcp.py: _generate_opts_per_subnet`).
+fn is_the_subnets(code: u8) -> bool {
+    matches!(
+        code,
+        codes::SUBNET_MASK
+            | codes::ROUTER
+            | codes::DNS_SERVERS
+            | codes::HOST_NAME
+            | codes::BROADCAST
+            | codes::CLASSLESS_ROUTES
+            | codes::CLASSLESS_ROUTES_MS
+    )
 }
 
 /// Written elsewhere, if at all: never because a client lists it, nor because a port has it.

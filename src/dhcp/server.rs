@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use netns::Namespace;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
@@ -47,6 +48,8 @@ pub struct Shared {
     pub turn: usize,
     /// A network without messages for so long gives back what it needs for machines that start.
     pub quiet: Duration,
+    /// So many networks keep what they need for it over their turn; in others it is made for each, which costs more.
+    pub starting: Arc<Semaphore>,
 }
 
 impl Default for Shared {
@@ -54,6 +57,7 @@ impl Default for Shared {
         Self {
             turn: 64,
             quiet: Duration::from_secs(5),
+            starting: Arc::new(Semaphore::new(8)),
         }
     }
 }
@@ -94,7 +98,7 @@ impl Server {
         scope: Arc<DhcpScope>,
         shared: &Arc<Shared>,
     ) -> Result<Self, Error> {
-        let sockets = Sockets::open(namespace, &scope).await;
+        let sockets = Sockets::open(namespace, &scope, &shared.starting).await;
         let sockets = sockets.map_err(|source| Error::Listen {
             network: scope.network,
             device: scope.device.clone(),

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
@@ -12,6 +13,7 @@ use nix::sys::socket::{
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
 
 use super::frame::{self, End};
 use super::frames::Frames;
@@ -51,12 +53,13 @@ impl Sockets {
     pub(super) async fn open(
         namespace: &Namespace,
         scope: &DhcpScope,
+        places: &Arc<Semaphore>,
     ) -> Result<Self, netns::Error> {
         let bind = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), SERVER_PORT);
         Ok(Self {
             mac: scope.mac,
             udp: netns::socket::udp(namespace, bind, Some(&scope.device)).await?,
-            frames: Frames::new(namespace, &scope.device),
+            frames: Frames::new(namespace, &scope.device, places),
         })
     }
 

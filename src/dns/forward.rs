@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::name::{Text, below};
 use super::query::{Carrier, HEADER, Query};
 use super::shared::{Settings, Tally};
 use super::sockets::Sockets;
@@ -34,6 +35,8 @@ pub(super) struct Forwarding {
 #[derive(Debug)]
 struct Known {
     forwarder: Forwarder,
+    /// Whose names it is asked; `None`: those of no such domain.
+    domain: Option<Arc<str>>,
     /// Milliseconds since the epoch; it did not answer, and is asked last until then.
     resting_until: AtomicU64,
 }
@@ -64,24 +67,31 @@ impl Forwarding {
     /// Forwarders that stay keep what is known of them.
     pub(super) fn update(&self, scope: &DnsScope) {
         let old = self.forwarders.load();
-        let known = |forwarder: &Forwarder| {
-            let found = old.iter().find(|known| known.forwarder == *forwarder);
-            found.cloned().unwrap_or_else(|| {
+        let known = |(domain, forwarder): (Option<&Arc<str>>, &Forwarder)| {
+            let same = |known: &&Arc<Known>| {
+                known.forwarder == *forwarder && known.domain.as_ref() == domain
+            };
+            old.iter().find(same).cloned().unwrap_or_else(|| {
                 Arc::new(Known {
                     forwarder: *forwarder,
+                    domain: domain.cloned(),
                     resting_until: AtomicU64::new(0),
                 })
             })
         };
-        let usable = scope
-            .forwarders
-            .iter()
-            .filter(|one| !is_ourselves(scope, one));
+        let of_domains = scope.domain_forwarders.iter();
+        let of_domains = of_domains.map(|(domain, forwarder)| (Some(domain), forwarder));
+        let general = scope.forwarders.iter().map(|forwarder| (None, forwarder));
+        let usable = of_domains
+            .chain(general)
+            .filter(|(_, one)| !is_ourselves(scope, one));
         self.forwarders.store(Arc::new(usable.map(known).collect()));
     }
 
-    pub(super) fn is_nowhere(&self) -> bool {
-        self.forwarders.load().is_empty()
+    /// Nobody is asked such a thing.
+    pub(super) fn is_nowhere(&self, query: &Query<'_>) -> bool {
+        let all = self.forwarders.load();
+        for_names_like(&all, query).next().is_none()
     }
 
     /// Asks one forwarder after the other, and all again as long as there is time and one of them was silent.
@@ -89,7 +99,7 @@ impl Forwarding {
     /// An answer that is no answer (SERVFAIL, REFUSED) is the client's only if no other forwarder has a better one.
     pub(super) async fn ask(&self, query: &Query<'_>, carrier: Carrier, tally: &Tally) -> Outcome {
         let deadline = Instant::now() + self.settings.in_all;
-        let order = self.order();
+        let order = self.order(query);
         loop {
             let mut refusal = None;
             let mut silent = false;
@@ -124,9 +134,10 @@ impl Forwarding {
     }
 
     /// Those that answered lately, then those that did not, each as the plan has them.
-    fn order(&self) -> Vec<Arc<Known>> {
+    fn order(&self, query: &Query<'_>) -> Vec<Arc<Known>> {
         let now = self.now();
-        let mut order = Vec::clone(&self.forwarders.load());
+        let all = self.forwarders.load();
+        let mut order: Vec<_> = for_names_like(&all, query).cloned().collect();
         order.sort_by_key(|known| known.resting_until.load(Ordering::Relaxed) > now);
         order
     }
@@ -199,6 +210,19 @@ impl Forwarding {
             Err(io::ErrorKind::InvalidData.into())
         }
     }
+}
+
+/// Those of the longest domain that the name is in, or else those of none.
+fn for_names_like<'a>(
+    all: &'a [Arc<Known>],
+    query: &Query<'_>,
+) -> impl Iterator<Item = &'a Arc<Known>> {
+    let name = Text::of(query.name());
+    let domains = all.iter().filter_map(|known| known.domain.as_deref());
+    let its = domains.filter(|domain| below(name.as_str(), domain).is_some());
+    let longest = its.max_by_key(|domain| domain.len());
+    all.iter()
+        .filter(move |known| known.domain.as_deref() == longest)
 }
 
 /// Asking ourselves would go round until nothing is left to wait with.
@@ -281,6 +305,47 @@ mod tests {
             ("nothing", Vec::new(), false),
         ] {
             assert_eq!(asked.is_answered_by(&answer), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn the_longest_domain_decides_who_is_asked() {
+        let known = |domain: Option<&str>, address: &str| {
+            Arc::new(Known {
+                forwarder: Forwarder {
+                    address: address.parse().unwrap(),
+                    from: Side::Namespace,
+                },
+                domain: domain.map(Arc::from),
+                resting_until: AtomicU64::new(0),
+            })
+        };
+        let all = [
+            known(Some("example.org"), "192.0.2.1:53"),
+            known(Some("lab.example.org"), "192.0.2.2:53"),
+            known(Some("lab.example.org"), "192.0.2.3:53"),
+            known(None, "192.0.2.4:53"),
+        ];
+        for (name, want) in [
+            ("\x07example\x03org\0", &["192.0.2.1:53"][..]),
+            ("\x03www\x07eXample\x03ORG\0", &["192.0.2.1:53"]),
+            (
+                "\x01a\x03lab\x07example\x03org\0",
+                &["192.0.2.2:53", "192.0.2.3:53"],
+            ),
+            ("\x08yexample\x03org\0", &["192.0.2.4:53"]),
+            ("\x03org\0", &["192.0.2.4:53"]),
+            ("\0", &["192.0.2.4:53"]),
+        ] {
+            let mut message = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            message.extend(name.as_bytes());
+            message.extend([0, 1, 0, 1]);
+            let query = Query::read(&message).unwrap();
+            let asked = for_names_like(&all, &query);
+            let asked: Vec<_> = asked
+                .map(|known| known.forwarder.address.to_string())
+                .collect();
+            assert_eq!(asked, want, "{name:?}");
         }
     }
 

@@ -195,7 +195,7 @@ impl Serving {
             }
             Verdict::Forward(query) => query,
         };
-        if self.forwarding.is_nowhere() {
+        if self.forwarding.is_nowhere(&query) {
             tally.forward_nowhere.add();
             Reply::to(&query, reply).fail(Rcode::Refused);
             return Due::Reply;

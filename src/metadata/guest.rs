@@ -48,7 +48,7 @@ pub(super) struct House {
     pub(super) http: http1::Builder,
     pub(super) scope: ArcSwap<MetadataScope>,
     pub(super) shared: Arc<Shared>,
-    pub(super) tally: Tally,
+    pub(super) tally: Arc<Tally>,
     pub(super) rate: Option<Rate>,
     pub(super) learned: Learned,
     /// Where another process knows the guests.
@@ -61,12 +61,13 @@ impl House {
         shared: &Arc<Shared>,
         http: http1::Builder,
         rate: Option<Rate>,
+        tally: Arc<Tally>,
     ) -> Self {
         Self {
             http,
             scope: ArcSwap::new(scope),
             shared: Arc::clone(shared),
-            tally: Tally::default(),
+            tally,
             rate,
             learned: Learned::new(),
             regulars: Regulars::default(),

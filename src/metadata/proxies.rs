@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::pin::{Pin, pin};
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::body::{Body, refuse};
+use super::counters::Tally;
 use super::guest::{House, answer};
 use super::limits::{Door, Seat};
 use super::lookup;
@@ -67,9 +68,10 @@ impl Proxies {
             source,
         };
         let listener = unix::listen(&settings.path).map_err(failed)?;
-        let (owner, group) = give(settings).map_err(failed)?;
+        // First: of what is another user's it would take CAP_FOWNER.
         let mode = fs::Permissions::from_mode(settings.mode);
         fs::set_permissions(&settings.path, mode).map_err(failed)?;
+        let (owner, group) = give(settings).map_err(failed)?;
         Ok(Self {
             listener,
             owner,
@@ -93,14 +95,17 @@ impl Proxies {
             };
             while connections.try_join_next().is_some() {}
             if !self.trusts(&stream) {
+                homes.tally.connections_refused.up();
                 if let Some(times) = strangers.due(Instant::now()) {
                     warn!(times, peer = ?stream.peer_cred(), "a process that is not trusted connected to metadata_proxy_socket; run the proxies as root or as metadata_proxy_user");
                 }
                 continue;
             }
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                homes.tally.connections_refused.up();
                 continue;
             };
+            homes.tally.connections.up();
             let homes = Arc::clone(&homes);
             connections.spawn(async move {
                 Box::pin(converse(stream, &homes)).await;
@@ -153,12 +158,15 @@ async fn converse(stream: UnixStream, homes: &Homes) {
         poll_fn(|cx| pulse.drive(timer.as_mut(), cx, |cx| Pin::new(&mut connection).poll(cx)));
     let ended = ended.await;
     if !matches!(ended, Ok(Ok(()))) {
+        homes.tally.connections_failed.up();
         debug!(?ended, "a metadata proxy's connection failed");
     }
 }
 
 struct Homes {
     shared: Arc<Shared>,
+    /// Of all of them together, and of who spoke for none.
+    tally: Arc<Tally>,
     by_target: Mutex<HashMap<Target, Arc<Home>>>,
 }
 
@@ -174,6 +182,7 @@ struct Home {
 impl Homes {
     fn new(shared: Arc<Shared>) -> Self {
         Self {
+            tally: Arc::clone(shared.proxies.get_or_init(Arc::default)),
             shared,
             by_target: Mutex::default(),
         }
@@ -199,6 +208,7 @@ impl Homes {
             }
             Err(status) => {
                 pulse.send();
+                self.tally.answered(status);
                 refuse(status)
             }
         }
@@ -237,7 +247,7 @@ impl Homes {
         if homes.len() >= MOST {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let home = Arc::new(Home::new(of, &self.shared));
+        let home = Arc::new(Home::new(of, &self.shared, &self.tally));
         homes.insert(of, Arc::clone(&home));
         Ok(home)
     }
@@ -273,7 +283,7 @@ impl Homes {
 }
 
 impl Home {
-    fn new(of: Target, shared: &Arc<Shared>) -> Self {
+    fn new(of: Target, shared: &Arc<Shared>, tally: &Arc<Tally>) -> Self {
         let networks = match of {
             Target::Network(id) => vec![id],
             Target::Router(_) => Vec::new(),
@@ -282,7 +292,7 @@ impl Home {
         let limits = &shared.limits;
         Self {
             // The proxies limit how often a guest may ask.
-            house: House::new(scope, shared, http(limits), None),
+            house: House::new(scope, shared, http(limits), None, Arc::clone(tally)),
             door: Door::new(limits, &shared.budgets),
             used: Mutex::new(Instant::now()),
             asked: tokio::sync::Mutex::default(),
@@ -303,7 +313,8 @@ impl Home {
 fn scope(of: Target, networks: Vec<NetworkId>) -> MetadataScope {
     MetadataScope {
         // Nothing listens for it: its requests come by our socket.
-        listen: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+        listen: Vec::new(),
+        device: None,
         residents: Vec::new(),
         networks,
         of,

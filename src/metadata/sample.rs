@@ -30,7 +30,8 @@ pub(super) fn residents(number: u128, who: &[(&str, Option<&str>)]) -> Arc<Resid
 
 pub(super) fn scope(residents: Vec<Arc<Residents>>) -> MetadataScope {
     MetadataScope {
-        listen: "169.254.169.254:80".parse().expect("address"),
+        listen: vec!["169.254.169.254:80".parse().expect("address")],
+        device: None,
         networks: residents.iter().map(|of| of.network).collect(),
         of: Target::Network(NetworkId(Uuid::from_u128(1))),
         residents,

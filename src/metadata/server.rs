@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use hyper::service::service_fn;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tracing::{debug, warn};
 
@@ -35,38 +36,51 @@ const BREATHER: Duration = Duration::from_millis(100);
 /// Serves metadata in one namespace until it is dropped.
 pub struct Server {
     house: Arc<House>,
-    task: AbortHandle,
+    /// One for each listener; aborted on drop, and their connections with them.
+    _tasks: JoinSet<()>,
 }
 
 impl Server {
-    /// Binds the scope's address inside `ns`; the address may come later.
+    /// Binds the scope's addresses inside `ns`; the addresses may come later.
     ///
     /// # Errors
-    /// When the address can't be bound.
+    /// When one can't be bound.
     pub async fn start(
         ns: &netns::Namespace,
         scope: Arc<MetadataScope>,
         shared: &Arc<Shared>,
     ) -> Result<Self, Error> {
-        let listener = netns::socket::tcp_listener(ns, scope.listen, None)
-            .await
-            .map_err(Error::Listen)?;
-        Ok(Self::serve(listener, scope, shared))
+        let mut listeners = Vec::new();
+        for listen in &scope.listen {
+            let device = scope.device.as_ref().filter(|_| is_link_local(listen.ip()));
+            let listener = netns::socket::tcp_listener(ns, *listen, device).await;
+            listeners.push(listener.map_err(Error::Listen)?);
+        }
+        Ok(Self::serve(listeners, scope, shared))
     }
 
-    /// Serves the guests that `listener` accepts. Must be called inside a tokio runtime.
-    pub fn serve(listener: TcpListener, scope: Arc<MetadataScope>, shared: &Arc<Shared>) -> Self {
-        // Those that are accepted inherit it. Without it an answer could wait for the guest's delayed ACK.
-        if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
-            debug!(%error, "answers may be slow: failed to set TCP_NODELAY");
-        }
+    /// Serves the guests that the listeners accept. Must be called inside a tokio runtime.
+    pub fn serve(
+        listeners: Vec<TcpListener>,
+        scope: Arc<MetadataScope>,
+        shared: &Arc<Shared>,
+    ) -> Self {
         let limits = &shared.limits;
         let rate = limits.rate.map(Rate::new);
-        let house = Arc::new(House::new(scope, shared, http(limits), rate));
-        let task = tokio::spawn(accept(listener, Arc::clone(&house)));
+        let house = House::new(scope, shared, http(limits), rate, Arc::default());
+        let house = Arc::new(house);
+        let door = Door::new(limits, &shared.budgets);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            // Those that are accepted inherit it. Without it an answer could wait for the guest's delayed ACK.
+            if let Err(error) = SockRef::from(&listener).set_tcp_nodelay(true) {
+                debug!(%error, "answers may be slow: failed to set TCP_NODELAY");
+            }
+            tasks.spawn(accept(listener, Arc::clone(&house), Arc::clone(&door)));
+        }
         Self {
             house,
-            task: task.abort_handle(),
+            _tasks: tasks,
         }
     }
 
@@ -80,19 +94,16 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    /// The connections end with the task that accepted them.
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server")
             .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 pub(super) fn http(limits: &Limits) -> http1::Builder {
@@ -107,8 +118,7 @@ pub(super) fn http(limits: &Limits) -> http1::Builder {
     http
 }
 
-async fn accept(listener: TcpListener, house: Arc<House>) {
-    let door = Door::new(&house.shared.limits, &house.shared.budgets);
+async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
     let mut connections = JoinSet::new();
     loop {
         let (stream, from) = match listener.accept().await {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use super::agent::Agent;
+use super::counters::{Counters, Tally};
 use super::limits::Budgets;
 use super::lookup::{self, Lookup};
 use super::nova::Nova;
@@ -23,6 +24,8 @@ pub struct Shared {
     /// No connection can be accepted.
     pub(super) crowded: Complaint,
     pub(super) lookup: OnceLock<lookup::Source>,
+    /// Of the socket for other processes, once it is served.
+    pub(super) proxies: OnceLock<Arc<Tally>>,
 }
 
 /// [`Upstream`], ready for use.
@@ -46,12 +49,18 @@ impl Shared {
             passwords: Passwords::default(),
             crowded: Complaint::default(),
             lookup: OnceLock::new(),
+            proxies: OnceLock::new(),
         }))
     }
 
     /// From now on this is asked for whoever the model does not know. The first one stays.
     pub fn set_lookup(&self, lookup: Arc<dyn Lookup>) {
         self.lookup.get_or_init(|| lookup::Source::new(lookup));
+    }
+
+    /// What was asked by the socket for other processes; `None`: there is none.
+    pub fn proxied(&self) -> Option<Counters> {
+        self.proxies.get().map(|tally| tally.counters())
     }
 
     /// Later requests go to this upstream; those under way end as they began. Its files are read anew.

@@ -1,5 +1,6 @@
 //! What a source says, and what there is to converge.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,7 +20,10 @@ pub enum Event {
     Instance(Arc<Instance>),
     InstanceGone(InstanceId),
     /// All that the source knows has been said: what it did not name since the last such word is gone.
-    Complete,
+    Complete {
+        /// What it calls this host's, whether or not it can be made here.
+        named: BTreeSet<Target>,
+    },
 }
 
 impl Event {
@@ -31,7 +35,7 @@ impl Event {
             Self::NetworkGone(id) | Self::PortGone(id, _) => Some(Target::Network(*id)),
             Self::Router(router) => Some(Target::Router(router.id)),
             Self::RouterGone(id) => Some(Target::Router(*id)),
-            Self::Instance(_) | Self::InstanceGone(_) | Self::Complete => None,
+            Self::Instance(_) | Self::InstanceGone(_) | Self::Complete { .. } => None,
         }
     }
 }

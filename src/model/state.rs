@@ -42,7 +42,7 @@ impl State {
                 self.instances.remove(id);
                 BTreeSet::new()
             }
-            Event::Complete => BTreeSet::new(),
+            Event::Complete { .. } => BTreeSet::new(),
         }
     }
 

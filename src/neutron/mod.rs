@@ -6,13 +6,14 @@
 //! ```
 //!
 //! `bus` RabbitMQ and oslo.messaging | `decode` dicts -> model | `server` the methods that we call | `dhcp`, `l3` the agents'
-//! parts | `report` that we live | `lookup` whose an address is | `remarked` what was told of nonsense | `settings` what the configuration files chose
+//! roles, of common `parts` | `report` that we live | `lookup` whose an address is | `remarked` what was told of nonsense | `settings` what the configuration files chose
 
 pub mod bus;
 pub mod decode;
 mod dhcp;
 mod l3;
 mod lookup;
+mod parts;
 mod remarked;
 mod report;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod sample;
 mod server;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -27,14 +29,16 @@ use tokio::task::JoinSet;
 
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State};
+use crate::model::{Event, Network, NetworkId, Report, Router, RouterId, State, Target};
 
 use bus::{Bus, Failure, Link, Listener, Notice, Reply};
 use decode::{DecodeError, Naming};
+use parts::Parts;
 use remarked::Remarked;
 use report::Reporter;
 use server::Server;
 
+pub(crate) use dhcp::PortError;
 pub use lookup::Ports;
 pub use settings::{Dhcp, L3, Metadata, Role, Settings};
 
@@ -86,13 +90,15 @@ impl Neutron {
         }
         let events = roles.to_loop.events.clone();
         roles.tasks.spawn(async move {
+            let mut named = BTreeSet::new();
             for synced in synced {
-                if synced.await.is_err() {
-                    return;
+                match synced.await {
+                    Ok(mut targets) => named.append(&mut targets),
+                    Err(_) => return,
                 }
             }
             // A loop that has ended hears nothing, and the daemon ends with it.
-            let _ = events.send(vec![Event::Complete]).await;
+            let _ = events.send(vec![Event::Complete { named }]).await;
         });
         roles.tasks.spawn(hand_out(notices, dhcp, l3));
         Self {
@@ -145,53 +151,52 @@ impl Roles {
     fn dhcp(
         &mut self,
         known: &State,
-        synced: &mut Vec<oneshot::Receiver<()>>,
+        synced: &mut Vec<oneshot::Receiver<BTreeSet<Target>>>,
     ) -> mpsc::Sender<Notice> {
-        let (notices, heard) = mpsc::channel(NOTICES);
-        let (done, is_synced) = oneshot::channel();
-        let (counts, counted) = watch::channel(report::Counts::new());
-        synced.push(is_synced);
+        let reports = Arc::clone(&self.to_loop.networks);
+        let (parts, notices) = self.parts(Role::Dhcp, reports, synced);
         let naming = Naming::new(&self.settings.host, &self.settings.dhcp.dns_domain);
-        let parts = dhcp::Parts {
-            server: self.server.clone(),
-            settings: Arc::clone(&self.settings),
-            naming: Arc::new(naming),
-            notices: heard,
-            events: self.to_loop.events.clone(),
-            reports: Arc::clone(&self.to_loop.networks),
-            counts,
-            synced: Some(done),
-            remarked: self.remarked.clone(),
-            sync_due: self.report(Role::Dhcp, counted),
-        };
-        self.tasks
-            .spawn(dhcp::Dhcp::new(parts, known.networks.clone().into_iter().collect()).run());
+        let known = known.networks.clone().into_iter().collect();
+        let role = dhcp::Dhcp::new(parts, Arc::new(naming), known);
+        self.tasks.spawn(role.run());
         notices
     }
 
     fn l3(
         &mut self,
         known: &State,
-        synced: &mut Vec<oneshot::Receiver<()>>,
+        synced: &mut Vec<oneshot::Receiver<BTreeSet<Target>>>,
     ) -> mpsc::Sender<Notice> {
+        let reports = Arc::clone(&self.to_loop.routers);
+        let (parts, notices) = self.parts(Role::L3, reports, synced);
+        let known = known.routers.clone().into_iter().collect();
+        self.tasks.spawn(l3::L3::new(parts, known).run());
+        notices
+    }
+
+    /// What a role is made of, and where its notices go.
+    fn parts<Id, T>(
+        &mut self,
+        role: Role,
+        reports: Arc<Latest<Id, Report<T>>>,
+        synced: &mut Vec<oneshot::Receiver<BTreeSet<Target>>>,
+    ) -> (Parts<Id, T>, mpsc::Sender<Notice>) {
         let (notices, heard) = mpsc::channel(NOTICES);
         let (done, is_synced) = oneshot::channel();
         let (counts, counted) = watch::channel(report::Counts::new());
         synced.push(is_synced);
-        let parts = l3::Parts {
+        let parts = Parts {
             server: self.server.clone(),
             settings: Arc::clone(&self.settings),
             notices: heard,
             events: self.to_loop.events.clone(),
-            reports: Arc::clone(&self.to_loop.routers),
+            reports,
             counts,
             synced: Some(done),
             remarked: self.remarked.clone(),
-            sync_due: self.report(Role::L3, counted),
+            sync_due: self.report(role, counted),
         };
-        self.tasks
-            .spawn(l3::L3::new(parts, known.routers.clone().into_iter().collect()).run());
-        notices
+        (parts, notices)
     }
 
     fn report(&mut self, role: Role, counts: watch::Receiver<report::Counts>) -> Arc<Notify> {

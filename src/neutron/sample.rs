@@ -1,14 +1,38 @@
-//! A server that nobody reaches, and settings to ask it with, for tests of the roles.
+//! A role that no server is ever reached by, for tests of what it does by itself.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot, watch};
+
 use super::bus::{self, Bus};
+use super::parts::Parts;
+use super::remarked::Remarked;
 use super::server::Server;
 use super::settings::{Dhcp, L3, Metadata, Settings};
+use crate::model::Event;
 
-pub(super) fn settings() -> Arc<Settings> {
+/// What a role is made of, and what it says to the loop.
+pub(super) fn parts<Id: Ord, T>() -> (Parts<Id, T>, mpsc::Receiver<Vec<Event>>) {
+    let settings = settings();
+    let (events, said) = mpsc::channel(1000);
+    let (bus, _) = Bus::start(settings.bus.clone(), Vec::new());
+    let parts = Parts {
+        server: Server::new(bus, &settings.host),
+        settings,
+        notices: mpsc::channel(1).1,
+        events,
+        reports: Arc::default(),
+        sync_due: Arc::default(),
+        counts: watch::Sender::default(),
+        synced: Some(oneshot::channel().0),
+        remarked: Remarked::default(),
+    };
+    (parts, said)
+}
+
+fn settings() -> Arc<Settings> {
     let bus = bus::Settings {
         brokers: Vec::new(),
         ..bus::sample::settings()
@@ -41,9 +65,4 @@ pub(super) fn settings() -> Arc<Settings> {
             proxy_socket: String::new(),
         },
     })
-}
-
-pub(super) fn server(settings: &Settings) -> Server {
-    let (bus, _) = Bus::start(settings.bus.clone(), Vec::new());
-    Server::new(bus, &settings.host)
 }

@@ -15,7 +15,8 @@ pub struct Claims<K, V>(HashMap<K, Vec<(PortId, V)>>);
 impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     /// Behind what this port has claimed before under the same key.
     pub fn insert(&mut self, key: K, port: PortId, value: V) {
-        let claims = self.0.entry(key).or_default();
+        // Almost every key has one port; a vector grows to four by itself.
+        let claims = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
         let place = claims.partition_point(|(other, _)| *other <= port);
         claims.insert(place, (port, value));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netns::Spec;
 use netns::spec::{Link, Route};
 
@@ -42,18 +42,28 @@ fn inside(network: &Network, port: &Port, settings: &Settings, host: &mut Spec) 
     let plugging = settings.plugging;
     let link = bridge::plug(host, port.id, Some(network), network.mtu, plugging)
         .mac(port.mac)
-        .addrs(own.chain(metadata::address_wanted(settings)));
+        .addrs(own.chain(metadata::addresses_wanted(network, settings)));
     spec.links.insert(names::loopback(), Link::existing());
     if plugging == Plugging::Internal {
         // It comes before the default below is set.
         spec.sysctls
             .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
+        spec.sysctls
+            .insert(format!("net/ipv6/conf/{device}/accept_dad"), "0".into());
     }
     spec.links.insert(device.clone(), link);
-    spec.routes.extend(default_route(network, port, &device));
-    // No tenant's advertisement configures us; and we may listen on an address before it is set.
+    let families = [IpAddr::is_ipv4, IpAddr::is_ipv6];
+    spec.routes.extend(
+        families
+            .map(|family| default_route(network, port, &device, family))
+            .into_iter()
+            .flatten(),
+    );
+    // No tenant's advertisement configures us, and none says that our link-local address is its own; and we may listen on an address before it is set.
     spec.sysctls
         .insert("net/ipv6/conf/default/accept_ra".into(), "0".into());
+    spec.sysctls
+        .insert("net/ipv6/conf/default/accept_dad".into(), "0".into());
     spec.sysctls
         .insert("net/ipv4/ip_nonlocal_bind".into(), "1".into());
     spec
@@ -74,6 +84,8 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         rebinding: settings.rebinding,
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
+        domain_search: settings.domain_search,
+        options: settings.dhcp_options.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         subnets,
         clients: Claims::default(),
@@ -308,7 +320,12 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
 }
 
 /// Through the gateway of the first subnet that has one: DNS forwards that way (`dhcp.py: _set_default_route`).
-fn default_route(network: &Network, port: &Port, device: &DevName) -> Option<Route> {
+fn default_route(
+    network: &Network,
+    port: &Port,
+    device: &DevName,
+    family: fn(&IpAddr) -> bool,
+) -> Option<Route> {
     let has_own = |subnet: &&Subnet| {
         let mut own = own_addresses(network, port);
         own.any(|(of, _)| of.id == subnet.id)
@@ -318,18 +335,19 @@ fn default_route(network: &Network, port: &Port, device: &DevName) -> Option<Rou
         .iter()
         .filter(|subnet| !subnet.prefix_delegation)
         .filter(has_own)
-        .filter_map(|subnet| Some((subnet, v4(subnet.gateway_ip)?)));
+        .filter_map(|subnet| Some((subnet, subnet.gateway_ip.filter(family)?)));
     let (subnet, gateway) = with_gateway.next()?;
     // Our own address as gateway would be a route to ourselves.
-    if port
-        .fixed_ips
-        .iter()
-        .any(|fixed| fixed.ip == IpAddr::V4(gateway))
-    {
+    if port.fixed_ips.iter().any(|fixed| fixed.ip == gateway) {
         return None;
     }
-    let mut route = Route::default_v4().via(gateway.into()).dev(device.clone());
-    route.onlink = !subnet.cidr.contains(&IpAddr::V4(gateway));
+    let everything = match gateway {
+        IpAddr::V4(_) => IpNet::V4(Ipv4Net::default()),
+        IpAddr::V6(_) => IpNet::V6(Ipv6Net::default()),
+    };
+    let mut route = Route::to(everything).via(gateway).dev(device.clone());
+    let on_link = matches!(gateway, IpAddr::V6(gateway) if gateway.is_unicast_link_local());
+    route.onlink = !on_link && !subnet.cidr.contains(&gateway);
     Some(route)
 }
 

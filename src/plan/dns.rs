@@ -85,6 +85,20 @@ pub(super) fn scope(
             .filter_map(|id| known.zone(id))
             .collect(),
         forwarders,
+        domain_forwarders: settings
+            .domain_forwarders
+            .iter()
+            .map(|(domain, address)| {
+                let from = Side::Namespace;
+                (
+                    domain.as_str().into(),
+                    Forwarder {
+                        address: *address,
+                        from,
+                    },
+                )
+            })
+            .collect(),
         clients: network.subnets.iter().map(|subnet| subnet.cidr).collect(),
     })
 }

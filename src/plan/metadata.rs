@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::scope::{Claims, MetadataScope, Residents};
-use super::{Settings, Shared, dhcp};
-use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, State, Target};
+use super::{Settings, Shared, dhcp, names, ra};
+use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, Target};
 
 /// The address that every cloud's instances ask.
 pub(super) const V4: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -18,9 +18,19 @@ pub(super) const V6_NET: Ipv6Net = Ipv6Net::new_assert(V6, 128);
 pub(super) const V4_NET: Ipv4Net = Ipv4Net::new_assert(V4, 32);
 const LINK_LOCAL: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16));
 
-/// Set on the DHCP device whenever instances may ask there.
-pub(super) fn address_wanted(settings: &Settings) -> Option<IpNet> {
-    (settings.metadata.isolated || settings.metadata.force).then_some(IpNet::V4(V4_NET))
+/// Set on the DHCP device whenever instances may ask there. Neither is looked for on the link before it is set (DAD): where
+/// several hosts serve the network each has them.
+pub(super) fn addresses_wanted(network: &Network, settings: &Settings) -> Vec<IpNet> {
+    if !(settings.metadata.isolated || settings.metadata.force) {
+        return Vec::new();
+    }
+    let v6 = has_v6(network).then_some(IpNet::V6(V6_NET));
+    [IpNet::V4(V4_NET)].into_iter().chain(v6).collect()
+}
+
+fn has_v6(network: &Network) -> bool {
+    let mut subnets = network.all_subnets();
+    subnets.any(|subnet| subnet.cidr.addr().is_ipv6())
 }
 
 /// Who lives at which address of a network.
@@ -37,41 +47,54 @@ impl Residents {
     /// One port more lives there.
     pub fn join(&mut self, port: &Arc<Port>) {
         if dhcp::needs_data(port) {
-            for fixed in &port.fixed_ips {
-                self.by_address.insert(fixed.ip, port.id, Arc::clone(port));
+            for address in addresses(port) {
+                self.by_address.insert(address, port.id, Arc::clone(port));
             }
         }
     }
 
     /// As if this port, which has joined, never had.
     pub fn leave(&mut self, port: &Port) {
-        for fixed in &port.fixed_ips {
-            self.by_address.remove(&fixed.ip, port.id);
+        for address in addresses(port) {
+            self.by_address.remove(&address, port.id);
         }
     }
 }
 
+/// Those that it has, and the one that it asks from by IPv6, which it makes itself.
+fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> {
+    let fixed = port.fixed_ips.iter().map(|fixed| fixed.ip);
+    fixed.chain([IpAddr::V6(port.mac.link_local())])
+}
+
 /// In the DHCP namespace: where a subnet is isolated, or always if forced.
 pub(super) fn of_network(
-    state: &State,
     network: &Network,
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<MetadataScope> {
-    dhcp::own_port(network).filter(|_| network.admin_state_up)?;
+    let port = dhcp::own_port(network).filter(|_| network.admin_state_up)?;
     let for_all = settings.metadata.network && is_for_metadata(network);
     let wanted = settings.metadata.force
         || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));
     let mut networks = BTreeSet::from([network.id]);
     let mut of = Target::Network(network.id);
-    if let Some(first) = first_router(network).filter(|_| settings.metadata.network) {
-        networks.extend(behind_it(state, first));
-        if let Some(router) = first.device.parse().ok().filter(|_| for_all) {
-            of = Target::Router(RouterId(router));
+    if settings.metadata.network
+        && let Some(first) = known.first_router(network.id)
+    {
+        // It may live on another host: its ports tell.
+        networks.extend(known.networks_of(first));
+        if for_all {
+            of = Target::Router(first);
         }
     }
-    let listen = SocketAddr::new(IpAddr::V4(V4), 80);
-    let scope = scope(listen, of, networks, known);
+    let v6 = has_v6(network).then_some(IpAddr::V6(V6));
+    let listen = [IpAddr::V4(V4)].into_iter().chain(v6);
+    let listen = listen.map(|address| SocketAddr::new(address, 80));
+    let scope = MetadataScope {
+        device: Some(names::dhcp_device(port.id, settings.plugging)),
+        ..scope(listen.collect(), of, networks, known)
+    };
     (wanted && !scope.residents.is_empty()).then_some(scope)
 }
 
@@ -81,22 +104,11 @@ fn is_for_metadata(network: &Network) -> bool {
     subnets.any(|subnet| LINK_LOCAL.contains(&subnet.cidr))
 }
 
-fn first_router(network: &Network) -> Option<&Arc<Port>> {
-    network.ports.values().find(is_router_port)
-}
-
-fn is_router_port(port: &&Arc<Port>) -> bool {
-    port.owner == DeviceOwner::RouterInterface
-}
-
-/// The networks of the router with this port. It may live on another host: its ports tell.
-fn behind_it(state: &State, first: &Port) -> Vec<NetworkId> {
-    let has_it = |network: &&Arc<Network>| {
-        let mut ports = network.ports.values().filter(is_router_port);
-        ports.any(|port| port.device == first.device)
-    };
-    let networks = state.networks.values().filter(has_it);
-    networks.map(|network| network.id).collect()
+/// The routers with ports on a network, in the order of these.
+pub fn routers_on(network: &Network) -> impl Iterator<Item = RouterId> {
+    let ports = network.ports.values();
+    let routers = ports.filter(|port| port.owner == DeviceOwner::RouterInterface);
+    routers.filter_map(|port| port.device.parse().ok().map(RouterId))
 }
 
 /// In a router's namespace, for the networks of its interfaces; NAT redirects to the port.
@@ -107,14 +119,21 @@ pub(super) fn of_router(
 ) -> Option<MetadataScope> {
     // Two legs in one network are still one network.
     let networks: BTreeSet<_> = router.interfaces.iter().map(|leg| leg.network).collect();
-    let listen = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), settings.metadata.port);
-    let scope = scope(listen, Target::Router(router.id), networks, known);
+    let v6 = speaks_v6(router).then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let listen = [IpAddr::V4(Ipv4Addr::UNSPECIFIED)].into_iter().chain(v6);
+    let listen = listen.map(|address| SocketAddr::new(address, settings.metadata.port));
+    let scope = scope(listen.collect(), Target::Router(router.id), networks, known);
     let has_guests = !scope.residents.is_empty() || settings.metadata.lookup;
     (settings.metadata.routed && router.admin_state_up && has_guests).then_some(scope)
 }
 
+/// There is IPv6 on one of its interfaces.
+pub(super) fn speaks_v6(router: &Router) -> bool {
+    router.interfaces.iter().any(ra::is_advertised)
+}
+
 fn scope(
-    listen: SocketAddr,
+    listen: Vec<SocketAddr>,
     of: Target,
     networks: BTreeSet<NetworkId>,
     known: &impl Shared,
@@ -122,6 +141,7 @@ fn scope(
     let residents = networks.iter().filter_map(|id| known.residents(*id));
     MetadataScope {
         listen,
+        device: None,
         residents: residents.collect(),
         networks: networks.into_iter().collect(),
         of,

@@ -24,19 +24,19 @@ use std::sync::Arc;
 use netns::Spec;
 use netns::spec::Ownership;
 
-use crate::model::{DevName, MacAddr, PortId, State, Target};
+use crate::model::{DevName, MacAddr, NetworkId, PortId, RouterId, State, Target};
 
 pub use dhcp::{has_isolated, scope as dhcp_scope, shapes_scope};
 pub use dhcp6::scope as dhcp6_scope;
 pub use dns::zone;
-pub use metadata::residents;
+pub use metadata::{residents, routers_on};
 pub use names::{
     gateway_device, is_gateway_device, is_ours, is_port_device, is_router_device, namespace,
     router_device, tap_device, tap_of,
 };
 pub use nat::leads_inside;
 pub use remark::{Remark, remarks};
-pub use settings::{Ipv6Gateway, Metadata, Plugging, Settings};
+pub use settings::{CommonOption, Ipv6Gateway, Metadata, Plugging, Settings};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";
@@ -82,7 +82,7 @@ pub fn services(
                 dhcp: known.dhcp(network.id),
                 dhcp6: known.dhcp6(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
-                metadata: metadata::of_network(state, network, settings, known).map(Arc::new),
+                metadata: metadata::of_network(network, settings, known).map(Arc::new),
                 ra: None,
             },
             None => scope::Services::default(),
@@ -100,12 +100,16 @@ pub fn services(
 
 /// Values made of all ports of a network, which can be many: made once for each version of it, and shared.
 pub trait Shared {
-    fn dhcp(&self, network: crate::model::NetworkId) -> Option<Arc<scope::DhcpScope>>;
-    fn dhcp6(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Dhcp6Scope>>;
-    fn zone(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Zone>>;
-    fn residents(&self, network: crate::model::NetworkId) -> Option<Arc<scope::Residents>>;
+    fn dhcp(&self, network: NetworkId) -> Option<Arc<scope::DhcpScope>>;
+    fn dhcp6(&self, network: NetworkId) -> Option<Arc<scope::Dhcp6Scope>>;
+    fn zone(&self, network: NetworkId) -> Option<Arc<scope::Zone>>;
+    fn residents(&self, network: NetworkId) -> Option<Arc<scope::Residents>>;
     /// As [`has_isolated`] says.
-    fn has_isolated(&self, network: crate::model::NetworkId) -> bool;
+    fn has_isolated(&self, network: NetworkId) -> bool;
+    /// The first that [`routers_on`] names.
+    fn first_router(&self, network: NetworkId) -> Option<RouterId>;
+    /// The networks of which [`routers_on`] names this router.
+    fn networks_of(&self, router: RouterId) -> Vec<NetworkId>;
 }
 
 /// Wants nothing, and owns all that may be ours: to look at what is there, not to be applied.

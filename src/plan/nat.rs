@@ -66,8 +66,9 @@ pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
     let scopes = Scopes::of(router);
     let mut table = Table::default();
     helpers::assign(&mut table, router, settings);
-    mark(&mut table, outside.as_ref(), scopes.as_ref());
-    dnat(&mut table, settings);
+    let asked = asked_at(router);
+    mark(&mut table, &asked, outside.as_ref(), scopes.as_ref());
+    dnat(&mut table, &asked, settings);
     filter(&mut table, settings);
     if let Some(scopes) = &scopes {
         scopes.keep_apart(&mut table);
@@ -84,21 +85,30 @@ pub(super) fn ruleset(router: &Router, settings: &Settings) -> Ruleset {
     }
 }
 
-fn mark(table: &mut Table, outside: Option<&Outside>, scopes: Option<&Scopes>) {
+/// Where machines ask for metadata.
+fn asked_at(router: &Router) -> Vec<IpAddr> {
+    let v6 = metadata::speaks_v6(router).then_some(IpAddr::V6(metadata::V6));
+    [IpAddr::V4(metadata::V4)].into_iter().chain(v6).collect()
+}
+
+fn mark(table: &mut Table, asked: &[IpAddr], outside: Option<&Outside>, scopes: Option<&Scopes>) {
     table.chain("marks", NfChainType::Filter, NfHook::Prerouting, -150);
     // These first: they set the mark as a whole.
-    if let Some(scopes) = scopes {
-        scopes.mark(table, "marks");
+    match scopes {
+        Some(scopes) => scopes.mark(table, "marks"),
+        None => scopes::mark_all(table, "marks"),
     }
-    table.rule(
-        "marks",
-        [
-            from("qr-*"),
-            to(metadata::V4),
-            tcp_port(80),
-            set_mark(ASKED_METADATA),
-        ],
-    );
+    for address in asked {
+        table.rule(
+            "marks",
+            [
+                from("qr-*"),
+                to(*address),
+                tcp_port(80),
+                set_mark(ASKED_METADATA),
+            ],
+        );
+    }
     if let Some(outside) = outside {
         table.rule(
             "marks",
@@ -107,17 +117,19 @@ fn mark(table: &mut Table, outside: Option<&Outside>, scopes: Option<&Scopes>) {
     }
 }
 
-fn dnat(table: &mut Table, settings: &Settings) {
+fn dnat(table: &mut Table, asked: &[IpAddr], settings: &Settings) {
     table.chain("prerouting", NfChainType::NAT, NfHook::Prerouting, -100);
     if settings.metadata.routed {
-        let to_us = Statement::Redirect(Some(NAT {
-            port: Some(number(settings.metadata.port)),
-            ..nat()
-        }));
-        table.rule(
-            "prerouting",
-            [from("qr-*"), to(metadata::V4), tcp_port(80), to_us],
-        );
+        let to_us = || {
+            Statement::Redirect(Some(NAT {
+                port: Some(number(settings.metadata.port)),
+                ..nat()
+            }))
+        };
+        for address in asked {
+            let rule = [from("qr-*"), to(*address), tcp_port(80), to_us()];
+            table.rule("prerouting", rule);
+        }
     }
     let key = || {
         concat([

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use netns::Spec;
 use netns::spec::Link;
 
 use super::settings::Ipv6Gateway;
 use super::{
-    OwnPort, Plan, Settings, bridge, names, nat, ownership_inside, ownership_on_host, routes,
+    OwnPort, Plan, Settings, bridge, metadata, names, nat, ownership_inside, ownership_on_host, ra,
+    routes,
 };
 use crate::model::{DevName, Gateway, Router, RouterPort, State};
 
@@ -30,7 +31,8 @@ pub(super) fn plan(state: &State, router: &Router, settings: &Settings) -> Optio
     let mut ports = Vec::new();
     for leg in router.interfaces.iter().filter(|leg| leg.admin_state_up) {
         let device = names::router_device(leg.port);
-        let link = plug(&mut host, state, leg, settings).addrs(leg.usable_addresses());
+        let addresses = leg.usable_addresses().chain(on_its_link(leg, settings));
+        let link = plug(&mut host, state, leg, settings).addrs(addresses);
         add(&mut inside, &mut ports, device, leg, link);
     }
     if let Some(gateway) = &router.gateway {
@@ -74,6 +76,15 @@ pub(super) fn floating_addresses(router: &Router) -> impl Iterator<Item = Ipv4Ad
         .filter(move |address| !own.contains(&IpAddr::V4(*address)))
 }
 
+/// Where IPv6 is advertised: the address that we advertise from, at once and as machines expect it, and the one at which
+/// they ask for metadata.
+fn on_its_link(leg: &RouterPort, settings: &Settings) -> impl Iterator<Item = IpNet> {
+    let own = Ipv6Net::new_assert(leg.mac.link_local(), 64);
+    let asked = settings.metadata.routed.then_some(metadata::V6_NET);
+    let wanted = [own].into_iter().chain(asked);
+    wanted.filter(|_| ra::is_advertised(leg)).map(IpNet::V6)
+}
+
 /// A leg's device, and what the host needs for it.
 fn plug(host: &mut Spec, state: &State, leg: &RouterPort, settings: &Settings) -> Link {
     let network = state.networks.get(&leg.network);
@@ -91,6 +102,9 @@ fn add(inside: &mut Spec, ports: &mut Vec<OwnPort>, device: DevName, leg: &Route
     inside
         .sysctls
         .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
+    inside
+        .sysctls
+        .insert(format!("net/ipv6/conf/{device}/accept_dad"), "0".into());
     ports.push(OwnPort {
         device: device.clone(),
         id: leg.port,
@@ -107,6 +121,8 @@ fn sysctls() -> impl Iterator<Item = (String, String)> {
         ("net/ipv4/conf/all/arp_announce", "2"),
         ("net/ipv6/conf/all/forwarding", "1"),
         ("net/ipv6/conf/default/accept_ra", "0"),
+        // Nor does anybody say that a link-local address of ours is theirs: we would be no router any more.
+        ("net/ipv6/conf/default/accept_dad", "0"),
         // A segment that connection tracking does not expect still belongs to its connection, and to its translation.
         ("net/netfilter/nf_conntrack_tcp_be_liberal", "1"),
     ];

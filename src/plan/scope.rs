@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::CommonOption;
 pub use super::claims::Claims;
 use crate::model::{
     DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
@@ -34,8 +35,12 @@ pub struct DhcpScope {
     pub renewal: Option<u32>,
     pub rebinding: Option<u32>,
     pub mtu: Option<u16>,
-    /// Option 15, and 119 with the same.
+    /// Option 15.
     pub domain: Option<String>,
+    /// Option 119 says the same.
+    pub domain_search: bool,
+    /// What a port and its subnet do not say themselves; all of version 4.
+    pub options: Arc<[CommonOption]>,
     /// Every reply as broadcast, asked for or not.
     pub broadcast_reply: bool,
     pub subnets: Vec<DhcpSubnet>,
@@ -144,6 +149,8 @@ pub struct DnsScope {
     pub zones: Vec<Arc<Zone>>,
     /// Tried in order.
     pub forwarders: Vec<Forwarder>,
+    /// For the names of a domain, in its place: those of the longest domain that fits.
+    pub domain_forwarders: Vec<(Arc<str>, Forwarder)>,
     /// Only these sources are answered (dnsmasq's `local-service`).
     pub clients: Vec<IpNet>,
 }
@@ -166,8 +173,10 @@ pub enum Side {
 /// Who may ask for metadata in one namespace, and where the listener is.
 #[derive(Debug, Clone)]
 pub struct MetadataScope {
-    /// `169.254.169.254:80` in a DHCP namespace, `0.0.0.0:9697` in a router's.
-    pub listen: SocketAddr,
+    /// `169.254.169.254:80` in a DHCP namespace, `0.0.0.0:9697` in a router's; and the same for IPv6 where there is that.
+    pub listen: Vec<SocketAddr>,
+    /// Whose link-local addresses are meant.
+    pub device: Option<DevName>,
     /// The networks whose ports ask here: one in a DHCP namespace, those of its interfaces in a router's.
     pub residents: Vec<Arc<Residents>>,
     /// The same networks, also those whose residents are unknown here.

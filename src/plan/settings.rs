@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Protocol;
+use crate::model::{DhcpOption, Protocol};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -18,10 +18,19 @@ pub struct Settings {
     pub broadcast_reply: bool,
     /// DHCPv6 gives a port all of its addresses of one subnet, instead of the last (`dnsmasq_enable_addr6_list`).
     pub every_address: bool,
+    /// Clients that ask are told the domain to search as well (option 119), not only their own (15).
+    #[serde(default)]
+    pub domain_search: bool,
+    /// What every client is told besides (`dnsmasq_config_file`). Of several with one code the last counts.
+    #[serde(default)]
+    pub dhcp_options: Vec<CommonOption>,
     /// Resolvers that are asked from inside each network's namespace, for subnets without forwarders of their own
     /// (`dnsmasq_dns_servers`).
     #[serde(default)]
     pub forwarders: Vec<SocketAddr>,
+    /// Resolvers for the names of certain domains; without a dot at either end.
+    #[serde(default)]
+    pub domain_forwarders: Vec<(String, SocketAddr)>,
     /// Resolvers of the host, asked from the host, where there are no forwarders at all.
     pub host_resolvers: Vec<SocketAddr>,
     /// Unknown names of a network's own domain do not exist, instead of being asked elsewhere.
@@ -40,6 +49,14 @@ pub struct Settings {
     pub ra_interval: (u16, u16),
     /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
+}
+
+/// A DHCP option for the clients of all networks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommonOption {
+    pub option: DhcpOption,
+    /// Also told to who does not ask for it (`dhcp-option-force`).
+    pub forced: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +108,10 @@ impl Default for Settings {
             rebinding: None,
             broadcast_reply: false,
             every_address: true,
+            domain_search: true,
+            dhcp_options: Vec::new(),
             forwarders: Vec::new(),
+            domain_forwarders: Vec::new(),
             host_resolvers: Vec::new(),
             authoritative_dns: true,
             joined_names: true,

@@ -62,6 +62,7 @@ impl Reconciler {
                 .iter()
                 .map(|(target, entry)| self.target(*target, entry))
                 .collect(),
+            counters: serde_json::json!({ "metadata_proxy_socket": self.rooms.metadata.proxied() }),
         }
     }
 
@@ -143,10 +144,16 @@ impl Reconciler {
 
     fn router(&self, router: &Router) -> RouterView {
         let target = Target::Router(router.id);
-        let metadata = self
-            .entries
-            .get(&target)
-            .and_then(|entry| entry.served.metadata());
+        let served = self.entries.get(&target).map(|entry| &entry.served);
+        let metadata = served.and_then(|served| served.metadata());
+        let mut counters = serde_json::Map::new();
+        counters.insert(
+            "metadata".into(),
+            serde_json::json!(metadata.map(|server| server.counters())),
+        );
+        for (device, counted) in served.into_iter().flat_map(|served| served.ra()) {
+            counters.insert(format!("ra {device}"), serde_json::json!(counted));
+        }
         let leg = |leg: &RouterPort, device| LegView {
             device,
             network: self.network_name(leg.network),
@@ -174,7 +181,7 @@ impl Reconciler {
             routes: router.routes.clone(),
             floating_ips: router.floating_ips.clone(),
             port_forwardings: router.port_forwardings.clone(),
-            counters: serde_json::json!({ "metadata": metadata.map(|server| server.counters()) }),
+            counters: counters.into(),
         }
     }
 

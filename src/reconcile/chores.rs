@@ -50,10 +50,14 @@ impl Reconciler {
         }
         let mut wanted = sweep::Wanted::of(&self.state, &self.settings);
         wanted.kinds = self.kinds;
-        let kernel = self.kernel.clone();
+        let (kernel, named) = (self.kernel.clone(), self.named.take());
         self.tasks.spawn(async move {
             let _turn = kernel.host_turn.lock().await;
-            for error in sweep::sweep(&kernel.home, &kernel.plug, &wanted).await {
+            let predecessor = kernel.predecessor.as_deref();
+            if let (Some(predecessor), Some(named)) = (predecessor, named) {
+                wanted.strangers = predecessor.strangers(&named).await;
+            }
+            for error in sweep::sweep(&kernel.home, &kernel.plug, predecessor, &wanted).await {
                 error!(error = %chain(&error), "a leftover could not be removed");
             }
             Outcome::Swept

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
 
 use super::aftermath::{self, Announcement};
-use super::services::{Ground, Rooms, ServeError, Served};
+use super::services::{Ground, Indexes, Rooms, ServeError, Served};
 use crate::adopt::{AdoptError, Predecessor};
 use crate::chain;
 use crate::model::{DevName, NsName, Target};
@@ -148,6 +148,7 @@ pub(super) async fn converge(
         .settle(
             &namespace,
             ground(&namespace, &applied, wanted),
+            &indexes(&applied),
             wanted,
             rooms,
         )
@@ -179,6 +180,13 @@ fn ground(namespace: &Namespace, applied: &Applied, wanted: &Services) -> Ground
         namespace: namespace.inode(),
         device: device.map(|link| link.index),
     }
+}
+
+fn indexes(applied: &Applied) -> Indexes {
+    let links = applied.links.iter();
+    links
+        .map(|(device, link)| (device.clone(), link.index))
+        .collect()
 }
 
 /// A namespace that holds what it should, but for the trouble.

@@ -1,17 +1,21 @@
 //! Values made of all ports of a network, made once for each version of it. Where only ports differ from the version
 //! before, they are continued from it: a port that comes, goes or changes among ten thousand costs what that one port does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 
-use crate::model::{Network, NetworkId, State};
+use crate::model::{Network, NetworkId, RouterId, State};
 use crate::plan::scope::{Dhcp6Scope, DhcpScope, Residents, Zone};
 use crate::plan::{self, Settings, Shared};
 
 #[derive(Debug, Default)]
-pub(super) struct Known(HashMap<NetworkId, Entry>);
+pub(super) struct Known {
+    networks: HashMap<NetworkId, Entry>,
+    /// Of each router the networks that have ports of it.
+    routed: HashMap<RouterId, BTreeSet<NetworkId>>,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -21,27 +25,53 @@ struct Entry {
     zone: Arc<Zone>,
     residents: Arc<Residents>,
     has_isolated: bool,
+    /// In the order of their ports.
+    routers: Arc<[RouterId]>,
 }
 
 impl Known {
     /// Catches up with the model; what has not changed is kept.
     pub(super) fn refresh(&mut self, state: &State, id: NetworkId, settings: &Settings) {
         let Some(network) = state.networks.get(&id) else {
-            self.0.remove(&id);
+            self.put(id, None);
             return;
         };
-        let known = self.0.get(&id);
+        let known = self.networks.get(&id);
         if known.is_some_and(|known| Arc::ptr_eq(&known.of, network)) {
             return;
         }
         let continued = known.and_then(|known| known.continued(network));
         let entry = continued.unwrap_or_else(|| Entry::of(network, settings));
-        self.0.insert(id, entry);
+        self.put(id, Some(entry));
     }
 
     /// After a change of the settings.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
+    }
+
+    fn put(&mut self, id: NetworkId, entry: Option<Entry>) {
+        let routers = |entry: &Entry| Arc::clone(&entry.routers);
+        let new = entry.as_ref().map(routers).unwrap_or_default();
+        let old = match entry {
+            Some(entry) => self.networks.insert(id, entry),
+            None => self.networks.remove(&id),
+        };
+        let old = old.as_ref().map(routers).unwrap_or_default();
+        if old == new {
+            return;
+        }
+        for router in &*old {
+            if let Some(networks) = self.routed.get_mut(router) {
+                networks.remove(&id);
+                if networks.is_empty() {
+                    self.routed.remove(router);
+                }
+            }
+        }
+        for router in &*new {
+            self.routed.entry(*router).or_default().insert(id);
+        }
     }
 }
 
@@ -54,6 +84,7 @@ impl Entry {
             zone: Arc::new(plan::zone(network, settings)),
             residents: Arc::new(plan::residents(network)),
             has_isolated: plan::has_isolated(network),
+            routers: plan::routers_on(network).collect(),
         }
     }
 
@@ -103,26 +134,37 @@ impl Entry {
 
 impl Shared for Known {
     fn dhcp(&self, network: NetworkId) -> Option<Arc<DhcpScope>> {
-        self.0.get(&network)?.dhcp.clone()
+        self.networks.get(&network)?.dhcp.clone()
     }
 
     fn dhcp6(&self, network: NetworkId) -> Option<Arc<Dhcp6Scope>> {
-        self.0.get(&network)?.dhcp6.clone()
+        self.networks.get(&network)?.dhcp6.clone()
     }
 
     fn zone(&self, network: NetworkId) -> Option<Arc<Zone>> {
-        self.0.get(&network).map(|entry| Arc::clone(&entry.zone))
+        self.networks
+            .get(&network)
+            .map(|entry| Arc::clone(&entry.zone))
     }
 
     fn residents(&self, network: NetworkId) -> Option<Arc<Residents>> {
-        self.0
+        self.networks
             .get(&network)
             .map(|entry| Arc::clone(&entry.residents))
     }
 
     fn has_isolated(&self, network: NetworkId) -> bool {
-        let entry = self.0.get(&network);
+        let entry = self.networks.get(&network);
         entry.is_some_and(|entry| entry.has_isolated)
+    }
+
+    fn first_router(&self, network: NetworkId) -> Option<RouterId> {
+        self.networks.get(&network)?.routers.first().copied()
+    }
+
+    fn networks_of(&self, router: RouterId) -> Vec<NetworkId> {
+        let networks = self.routed.get(&router).into_iter().flatten();
+        networks.copied().collect()
     }
 }
 

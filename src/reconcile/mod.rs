@@ -1,7 +1,8 @@
 //! The loop: what the source said and what moved in the kernel become targets; targets become what their plan says.
 //!
-//! `queue` who is next | `converge` one target | `aftermath` flows and neighbours | `services` its servers | `known` values that namespaces share |
-//! `chores` what waits until no target does | `sweep` what no target wants any more | `answer` what an operator sees
+//! `intake` what the source says | `queue` who is next | `converge` one target | `outcomes` what became of it | `aftermath`
+//! flows and neighbours | `services` its servers | `known` values that namespaces share | `chores` what waits until no target
+//! does | `sweep` what no target wants any more | `answer` what an operator sees
 //!
 //! One owner: this loop holds the model and every target's entry. A converging target works on copies in a task of
 //! its own, and comes back as an [`Outcome`]; it never waits for the loop.
@@ -10,7 +11,9 @@ mod aftermath;
 mod answer;
 mod chores;
 mod converge;
+mod intake;
 mod known;
+mod outcomes;
 mod queue;
 mod services;
 pub mod sweep;
@@ -87,6 +90,8 @@ pub struct Reconciler {
     started: Instant,
     /// The source has said everything once: what no target wants may be removed.
     complete: bool,
+    /// What it called this host's then; until it was held against what is here.
+    named: Option<BTreeSet<Target>>,
     sweep_due: bool,
     host_look_due: Option<Instant>,
     save_due: Option<Instant>,
@@ -165,6 +170,7 @@ impl Reconciler {
             source: None,
             started: Instant::now(),
             complete: false,
+            named: None,
             sweep_due: false,
             host_look_due: None,
             save_due: None,
@@ -221,106 +227,6 @@ impl Reconciler {
         info!("stopped; the data plane stays");
     }
 
-    fn hear(&mut self, word: Word) {
-        match word {
-            Word::Events(events) => self.take_in(&events),
-            Word::Settings(settings) => {
-                if *settings != self.settings {
-                    self.settings = *settings;
-                    self.known.clear();
-                    self.replan_all();
-                }
-            }
-            Word::Source(source) => self.source = Some(source),
-        }
-    }
-
-    fn take_in(&mut self, events: &[Event]) {
-        let (mut touched, mut named) = (BTreeSet::new(), BTreeSet::new());
-        for event in events {
-            self.dirty.note(event);
-            named.extend(event.target());
-            if let Event::Router(router) = event {
-                self.remark(router);
-            }
-            if matches!(event, Event::Complete) {
-                self.complete = true;
-                self.sweep_due = true;
-            }
-            touched.append(&mut self.state.apply(event));
-        }
-        if !self.dirty.is_empty() {
-            self.save_due
-                .get_or_insert_with(|| Instant::now() + SAVE_AFTER);
-        }
-        self.shared_state.store(Arc::new(self.state.clone()));
-        self.refresh_known(&touched);
-        // What was said again unchanged is reported again: who says it may wait for that.
-        for target in named.difference(&touched) {
-            self.report(*target);
-        }
-        for target in touched {
-            self.replan(target, Urgency::Now);
-        }
-    }
-
-    /// What is new in a router that is not done as its owner may expect.
-    fn remark(&self, router: &Router) {
-        let known = self.state.routers.get(&router.id);
-        let known = known.map(|known| plan::remarks(known, &self.settings));
-        for remark in plan::remarks(router, &self.settings) {
-            if !known.as_ref().is_some_and(|known| known.contains(&remark)) {
-                warn!(router = %router.id, "{remark}");
-            }
-        }
-    }
-
-    fn replan_all(&mut self) {
-        let networks = self.state.networks.keys().map(|id| Target::Network(*id));
-        let routers = self.state.routers.keys().map(|id| Target::Router(*id));
-        let all: BTreeSet<Target> = networks.chain(routers).collect();
-        self.refresh_known(&all);
-        for target in all {
-            self.replan(target, Urgency::Look);
-        }
-    }
-
-    fn refresh_known(&mut self, targets: &BTreeSet<Target>) {
-        for target in targets {
-            if let Target::Network(id) = target {
-                self.known.refresh(&self.state, *id, &self.settings);
-            }
-        }
-    }
-
-    /// New data reaches running servers at once; the kernel is looked at only if its part of the plan changed.
-    fn replan(&mut self, target: Target, urgency: Urgency) {
-        let serves = self.update_served(target);
-        let plan = plan::plan(&self.state, target, &self.settings);
-        match self.entries.get(&target) {
-            None if plan.is_none() => return self.report(target),
-            Some(entry) if serves && entry.is_converged_to(plan.as_ref()) => {
-                return self.report(target);
-            }
-            _ => {}
-        }
-        let entry = self.entries.entry(target).or_default();
-        if entry.convergence == Convergence::Converged {
-            entry.convergence = Convergence::Pending;
-        }
-        self.queue.push(target, urgency, Instant::now());
-    }
-
-    /// New data for the servers that run; answers whether they are exactly the wanted ones.
-    fn update_served(&mut self, target: Target) -> bool {
-        let Some(entry) = self.entries.get_mut(&target) else {
-            return false;
-        };
-        let services = plan::services(&self.state, target, &self.settings, &self.known);
-        entry.served.update(&services);
-        entry.served.serves(&services)
-    }
-
     fn start_due(&mut self) {
         let now = Instant::now();
         while self.converging < PARALLEL {
@@ -370,6 +276,7 @@ impl Reconciler {
                     .watcher
                     .unwatch(&Place::Named(namespace.clone()));
                 let old = self.entries.get_mut(&target).and_then(|entry| {
+                    entry.served.cease();
                     entry.served = Served::default();
                     entry.plan.take()
                 });
@@ -382,111 +289,6 @@ impl Reconciler {
                     )
                 });
             }
-        }
-    }
-
-    fn finished(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Converged(target, plan, Ok(converged)) => {
-                let Converged {
-                    served,
-                    announcement,
-                    trouble,
-                } = *converged;
-                let entry = self.entries.entry(target).or_default();
-                entry.plan = Some(plan);
-                entry.served = served;
-                if let Some(announcement) = announcement {
-                    self.tasks.spawn(async move {
-                        announcement.send().await;
-                        Outcome::Announced
-                    });
-                }
-                // It worked with what was known when it began: newer data is given to the servers again.
-                match trouble {
-                    Some(error) => {
-                        self.failed(target, &error);
-                        self.update_served(target);
-                    }
-                    None => {
-                        self.converging -= 1;
-                        self.queue.done(target);
-                        entry.convergence = Convergence::Converged;
-                        self.replan(target, Urgency::Now);
-                    }
-                }
-            }
-            Outcome::Converged(target, _, Err(error)) => self.failed(target, &error),
-            Outcome::Removed(target, Ok(())) => {
-                self.converging -= 1;
-                self.queue.done(target);
-                if plan::plan(&self.state, target, &self.settings).is_some() {
-                    self.replan(target, Urgency::Now);
-                } else {
-                    self.entries.remove(&target);
-                    self.report(target);
-                }
-            }
-            Outcome::Removed(target, Err(error)) => self.failed(target, &error),
-            Outcome::Host(result, astray) => {
-                self.host_busy = false;
-                self.look_for(&astray);
-                match result {
-                    Ok(0) => {}
-                    Ok(steps) => {
-                        warn!(steps, "something of ours on the host had changed; repaired");
-                    }
-                    // Most often a far end whose pair is being made again: its target will say what it needs.
-                    Err(error) => {
-                        warn!(error = %chain(&error), "the host's part could not be repaired; every target is looked at");
-                        self.look_at_all();
-                    }
-                }
-            }
-            Outcome::Saved(mut dirty) => {
-                self.dirty.append(&mut dirty);
-                if !self.dirty.is_empty() {
-                    self.save_due
-                        .get_or_insert_with(|| Instant::now() + 50 * SAVE_AFTER);
-                }
-            }
-            Outcome::Swept | Outcome::Announced => {}
-        }
-    }
-
-    fn failed(&mut self, target: Target, error: &ConvergeError) {
-        self.converging -= 1;
-        let (delay, failures) = self.queue.failed(target, Instant::now());
-        let error = chain(error);
-        // Said when it is new; a repeated failure is for `warren status`.
-        let entry = self.entries.entry(target).or_default();
-        let repeated = matches!(&entry.convergence, Convergence::Failed { error: known, .. } if *known == error);
-        if !repeated {
-            error!(%target, %error, retry_ms = delay.as_millis(), "failed; it is tried again, others go on");
-        }
-        entry.convergence = Convergence::Failed { error, failures };
-        if let Some(reports) = &self.reports {
-            match target {
-                Target::Network(id) => reports.networks.put(id, Report::Failed),
-                Target::Router(id) => reports.routers.put(id, Report::Failed),
-            }
-        }
-    }
-
-    /// Tells the source what became of its newest word about a target, once that is settled.
-    fn report(&self, target: Target) {
-        let settled = self
-            .entries
-            .get(&target)
-            .is_none_or(|entry| entry.convergence == Convergence::Converged);
-        let Some(reports) = self.reports.as_ref().filter(|_| settled) else {
-            return;
-        };
-        match target {
-            Target::Network(id) => reports
-                .networks
-                .put(id, holds(self.state.networks.get(&id))),
-            Target::Router(id) => reports.routers.put(id, holds(self.state.routers.get(&id))),
         }
     }
 
@@ -575,8 +377,4 @@ impl Reconciler {
             .get(&id)
             .map_or_else(|| id.to_string(), |network| network.name.clone())
     }
-}
-
-fn holds<T>(object: Option<&Arc<T>>) -> Report<T> {
-    object.map_or(Report::Gone, |object| Report::Holds(Arc::clone(object)))
 }

@@ -1,11 +1,15 @@
 //! The servers of one namespace: started, given new data, or started anew where their ground changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use netns::Namespace;
 
-use crate::plan::scope::{Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, Services};
-use crate::{dhcp, dns, metadata};
+use crate::model::DevName;
+use crate::plan::scope::{
+    Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, RaLink, RaScope, Services,
+};
+use crate::{dhcp, dns, metadata, ra};
 
 /// The process-wide part of each kind of server.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub(super) struct Served {
     dhcp6: Option<(Arc<dhcp::v6::Server>, Arc<Dhcp6Scope>)>,
     dns: Option<(Arc<dns::Server>, Arc<DnsScope>)>,
     metadata: Option<(Arc<metadata::Server>, Arc<MetadataScope>)>,
+    /// By device.
+    ra: BTreeMap<DevName, (Arc<ra::Server>, Arc<RaLink>)>,
 }
 
 /// Sockets bound to a device are lost with it: a new index means new sockets.
@@ -32,6 +38,9 @@ pub(super) struct Ground {
     pub(super) namespace: u64,
     pub(super) device: Option<u32>,
 }
+
+/// Indexes of the devices in a namespace.
+pub(super) type Indexes = BTreeMap<DevName, u32>;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ServeError {
@@ -43,6 +52,8 @@ pub(super) enum ServeError {
     Dns(#[source] dns::Error),
     #[error("serve metadata")]
     Metadata(#[source] metadata::Error),
+    #[error("serve router advertisements")]
+    Ra(#[source] ra::Error),
 }
 
 impl Served {
@@ -72,6 +83,22 @@ impl Served {
             server.update(Arc::clone(new));
             *scope = Arc::clone(new);
         }
+        let links = links(wanted);
+        for (device, (server, link)) in &mut self.ra {
+            match links.get(device) {
+                Some(new) => {
+                    server.update(new);
+                    *link = Arc::clone(new);
+                }
+                // Its device goes next, and with it the chance to say so.
+                None => server.cease(),
+            }
+        }
+    }
+
+    /// The target goes for good. When the daemon merely stops, nothing of this is said.
+    pub(super) fn cease(&self) {
+        self.ra.values().for_each(|(server, _)| server.cease());
     }
 
     /// Exactly the wanted servers run, on this ground. A server that can't start leaves the others running;
@@ -80,6 +107,7 @@ impl Served {
         &mut self,
         ns: &Namespace,
         ground: Ground,
+        indexes: &Indexes,
         wanted: &Services,
         rooms: &Rooms,
     ) -> Result<(), ServeError> {
@@ -106,7 +134,11 @@ impl Served {
             .settle_metadata(ns, wanted, rooms)
             .await
             .map_err(ServeError::Metadata);
-        dhcp.and(dhcp6).and(dns).and(metadata)
+        let ra = self
+            .settle_ra(ns, indexes, wanted)
+            .await
+            .map_err(ServeError::Ra);
+        dhcp.and(dhcp6).and(dns).and(metadata).and(ra)
     }
 
     /// After [`Served::update`]: are exactly the wanted servers running?
@@ -123,7 +155,11 @@ impl Served {
         ) && is_current(
             self.metadata.as_ref().map(|(_, scope)| scope),
             wanted.metadata.as_ref(),
-        )
+        ) && self
+            .ra
+            .iter()
+            .map(|(device, (_, link))| (device, link))
+            .eq(links(wanted))
     }
 
     pub(super) fn dhcp(&self) -> Option<&dhcp::Server> {
@@ -140,6 +176,12 @@ impl Served {
 
     pub(super) fn metadata(&self) -> Option<&metadata::Server> {
         self.metadata.as_ref().map(|(server, _)| &**server)
+    }
+
+    pub(super) fn ra(&self) -> impl Iterator<Item = (&DevName, ra::Counters)> {
+        self.ra
+            .iter()
+            .map(|(device, (server, _))| (device, server.counters()))
     }
 
     async fn settle_dhcp(
@@ -221,6 +263,42 @@ impl Served {
         }
         Ok(())
     }
+
+    /// A link that can't be served leaves the others heard of; the first error is returned.
+    async fn settle_ra(
+        &mut self,
+        ns: &Namespace,
+        indexes: &Indexes,
+        wanted: &Services,
+    ) -> Result<(), ra::Error> {
+        let Some(RaScope { of, links }) = wanted.ra.as_deref() else {
+            self.ra.clear();
+            return Ok(());
+        };
+        self.ra.retain(|device, (server, _)| {
+            links.contains_key(device) && indexes.get(device) == Some(&server.index())
+        });
+        let mut result = Ok(());
+        for (device, link) in links {
+            if self.ra.contains_key(device) {
+                continue;
+            }
+            match ra::Server::start(ns, *of, device, Arc::clone(link)).await {
+                Ok(server) => {
+                    let served = (Arc::new(server), Arc::clone(link));
+                    self.ra.insert(device.clone(), served);
+                }
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result
+    }
+}
+
+/// The links that are to hear of us.
+fn links(wanted: &Services) -> &BTreeMap<DevName, Arc<RaLink>> {
+    static NONE: BTreeMap<DevName, Arc<RaLink>> = BTreeMap::new();
+    wanted.ra.as_ref().map_or(&NONE, |scope| &scope.links)
 }
 
 /// After [`Served::update`] a running server has the wanted scope itself, or needs other sockets.

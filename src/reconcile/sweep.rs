@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use netns::{Namespace, Spec};
 use tracing::info;
 
+use crate::adopt::{AdoptError, Predecessor};
 use crate::model::{DevName, NsName, State, Target};
 use crate::neutron::Role;
 use crate::plan::{self, MARK, OwnPort, Settings};
@@ -48,6 +49,8 @@ pub struct Wanted {
     pub devices: BTreeSet<DevName>,
     /// Ports of ours, wherever a switch has them.
     pub ports: Vec<OwnPort>,
+    /// Namespaces that go although they are not ours.
+    pub strangers: BTreeSet<NsName>,
 }
 
 /// Things of ours on this host.
@@ -65,6 +68,8 @@ pub enum SweepError {
     Kernel(#[from] netns::Error),
     #[error(transparent)]
     Plug(#[from] plug::Error),
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
 }
 
 impl Wanted {
@@ -86,7 +91,7 @@ impl Wanted {
     }
 }
 
-/// Looks: namespaces of our names that carry our mark, and the host's devices that carry it. Ports of the switch are looked
+/// Looks: namespaces of our names that carry our mark or are named strangers, and the host's devices that carry it. Ports of the switch are looked
 /// for by [`sweep`] alone: most of them go with their namespaces.
 pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, netns::Error> {
     let mut found = Leftovers::default();
@@ -94,12 +99,13 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
         .into_iter()
         .filter(|name| plan::is_ours(name).is_some_and(|target| wanted.kinds.has(target)));
     for name in ours.filter(|name| !wanted.namespaces.contains(name)) {
-        let marked = match Namespace::open(&name)? {
+        let goes = match Namespace::open(&name)? {
+            Some(_) if wanted.strangers.contains(&name) => true,
             Some(namespace) => is_marked(&namespace).await?,
             // Half-deleted: an empty file with a name of our kind.
             None => true,
         };
-        if marked {
+        if goes {
             found.namespaces.insert(name);
         }
     }
@@ -148,12 +154,41 @@ pub async fn remove(home: &Namespace, plug: &Plug, leftovers: &Leftovers) -> Vec
 }
 
 /// Looks and removes.
-pub async fn sweep(home: &Namespace, plug: &Plug, wanted: &Wanted) -> Vec<SweepError> {
+pub async fn sweep(
+    home: &Namespace,
+    plug: &Plug,
+    predecessor: Option<&Predecessor>,
+    wanted: &Wanted,
+) -> Vec<SweepError> {
     let mut errors = match leftovers(home, wanted).await {
-        Ok(leftovers) => remove(home, plug, &leftovers).await,
+        Ok(mut leftovers) => {
+            let mut errors = Vec::new();
+            if let Some(predecessor) = predecessor {
+                let empty = emptied(predecessor, &mut leftovers.namespaces);
+                errors = empty.await;
+            }
+            errors.extend(remove(home, plug, &leftovers).await);
+            errors
+        }
         Err(error) => vec![error.into()],
     };
     errors.extend(forget_ports(plug, wanted).await.err().map(Into::into));
+    errors
+}
+
+/// Ends what an agent left in them; in which that fails, those stay.
+async fn emptied(predecessor: &Predecessor, names: &mut BTreeSet<NsName>) -> Vec<SweepError> {
+    let mut errors = Vec::new();
+    for name in names.clone() {
+        let (Some(target), Ok(Some(namespace))) = (plan::is_ours(&name), Namespace::open(&name))
+        else {
+            continue;
+        };
+        if let Err(error) = predecessor.end_children(&namespace, target).await {
+            names.remove(&name);
+            errors.push(error.into());
+        }
+    }
     errors
 }
 

@@ -54,6 +54,9 @@ pub struct Status {
     /// Targets not yet looked at since they changed.
     pub pending: usize,
     pub targets: Vec<TargetView>,
+    /// What serves no single network or router: by name, what it has done.
+    #[serde(default)]
+    pub counters: serde_json::Value,
 }
 
 /// Where the model comes from, and whether its last word was understood.

@@ -57,7 +57,11 @@ impl Check<'_, '_> {
             }
             let beside = self.beside(&interfaces, subnet);
             legs.push((subnet, written.at));
-            let leg = self.leg_inside(id, &project, subnet, address, beside, written.at, object);
+            let address = At {
+                at: address.map_or(written.at, |address| address.at),
+                value: address.map(|address| address.value),
+            };
+            let leg = self.leg_inside(id, &project, subnet, address, beside, object);
             if beside.is_none() {
                 interfaces.push(leg);
             }
@@ -246,9 +250,8 @@ impl Check<'_, '_> {
         router: RouterId,
         project: &ProjectId,
         subnet: SubnetRef,
-        address: Option<At<IpAddr>>,
+        address: At<Option<IpAddr>>,
         beside: Option<PortRef>,
-        at: Span,
         object: &str,
     ) -> PortRef {
         let id = match beside {
@@ -257,12 +260,18 @@ impl Check<'_, '_> {
         };
         let cidr = self.cidr(subnet);
         let gateway = self.draft.networks[subnet.network].pools[subnet.subnet].gateway;
-        let (given, at) = match address {
-            Some(address) => (Some(address.value), address.at),
-            None => (gateway.filter(|gateway| cidr.contains(gateway)), at),
-        };
+        let given = address
+            .value
+            .or(gateway.filter(|gateway| cidr.contains(gateway)));
         let object = format!("{object}, interface in {cidr}");
-        let claim = self.claim(Claimant::Interface, id.0, subnet, given, at, &object);
+        let claim = self.claim(
+            Claimant::Interface,
+            id.0,
+            subnet,
+            given,
+            address.at,
+            &object,
+        );
         if let Some(leg) = beside {
             let port = &mut self.draft.networks[leg.network].ports[leg.port];
             port.claims.push(claim);

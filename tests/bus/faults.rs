@@ -160,6 +160,21 @@ fn it_comes_back_from_whatever_happens_to_the_broker() {
             args(json!({"to": "all"}))
         );
 
+        // The same, but somebody else makes it anew at once, without our bindings.
+        for (exchange, kind) in [("dhcp_agent_fanout", "fanout"), ("neutron", "topic")] {
+            let times = pair.times().await;
+            broker.delete_exchange(exchange);
+            broker.make_exchange(exchange, kind);
+            connected(&pair.agent, times.0 + 1).await;
+            let body = cast("port_update_end", json!({"anew": exchange}), exchange);
+            publish(&channel, exchange, "dhcp_agent.net1", &body).await;
+            let came = notice(&mut pair.notices).await;
+            assert_eq!(came.args, args(json!({"anew": exchange})));
+            tokio::time::sleep(Duration::from_secs(7)).await; // several looks
+            let again = connected(&pair.agent, 1).await;
+            assert_eq!(again, times.0 + 1, "{exchange}: once");
+        }
+
         // The password.
         let times = pair.times().await;
         broker.change_password("another-one");
@@ -316,5 +331,42 @@ fn an_alarm_stops_what_we_send_and_not_what_we_get() {
         timeout(LONG, free).await.unwrap().unwrap();
         pair.works("the alarm").await;
         assert_eq!(pair.times().await, (1, 1), "nobody was cut off");
+    });
+}
+
+/// Where our user may make only what every agent makes, our bindings are made again and again.
+#[test]
+fn a_user_who_may_do_little_is_heard_again_too() {
+    let Some(ground) = Ground::new("little") else {
+        return;
+    };
+    let broker = &ground.broker;
+    let may_make = "^(neutron|dhcp_agent|dhcp_agent\\.net1|dhcp_agent_fanout|dhcp_agent_fanout_[0-9a-f]{32}|reply_.*)$";
+    let user = crate::broker::USER;
+    broker
+        .control(&["set_permissions", user, may_make, ".*", ".*"])
+        .ok();
+    ground.runtime.block_on(async {
+        let starting = ground
+            .runtime
+            .spawn(async { Bus::start(settings(), vec![agent()]) });
+        let (bus, mut notices) = starting.await.unwrap();
+        connected(&bus, 1).await;
+        let channel = ground.channel().await;
+        broker.delete_exchange("neutron");
+        broker.make_exchange("neutron", "topic");
+        let heard = async {
+            loop {
+                let body = cast("port_update_end", json!({}), "1");
+                publish(&channel, "neutron", "dhcp_agent.net1", &body).await;
+                let waiting = timeout(Duration::from_millis(500), notices.recv());
+                if waiting.await.is_ok() {
+                    break;
+                }
+            }
+        };
+        timeout(LONG, heard).await.unwrap();
+        assert_eq!(connected(&bus, 1).await, 1, "nobody was cut off");
+        bus.close().await;
     });
 }

@@ -20,6 +20,7 @@ mod faults;
 mod ground;
 mod junk;
 mod peer;
+mod poison;
 #[path = "../neutron/cloud/service.rs"]
 #[allow(
     dead_code,

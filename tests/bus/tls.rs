@@ -36,10 +36,14 @@ openssl x509 -req -in own.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -
 chmod 644 *.key
 "#;
 
-fn prepare(place: &Place) {
+fn configure(place: &Place) {
     let plain = place.read("/run/broker/rabbitmq.conf").unwrap();
     place.write("/run/broker/rabbitmq.conf", &format!("{plain}{BROKER}"));
     place.write("/run/broker/plugins", "[rabbitmq_auth_mechanism_ssl].");
+}
+
+fn prepare(place: &Place) {
+    configure(place);
     place.sh(CERTIFICATES).ok();
 }
 
@@ -73,8 +77,9 @@ fn certificates_are_judged_as_configured() {
         ca: file("none.pem"),
         ..Tls::default()
     };
-    ground.runtime.block_on(async {
-        for (name, tls, port, login, want) in [
+    judge(
+        &ground,
+        &[
             (
                 "not verified",
                 anyone.clone(),
@@ -131,11 +136,71 @@ fn certificates_are_judged_as_configured() {
                 Login::AmqPlain,
                 Err("agree on TLS"),
             ),
-        ] {
+        ],
+    );
+}
+
+/// The broker's certificate is its own authority, as `openssl req -x509` makes it, and is given to us as that.
+#[test]
+fn a_certificate_of_its_own_authority_is_taken_where_it_is_given() {
+    const SELF_SIGNED: &str = r#"
+cd /run/broker
+for name in broker other; do
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout $name.key -subj "/CN=$name.test" -days 2 \
+    -addext "subjectAltName = $1" -out $name.pem 2>/dev/null
+done
+cp broker.pem ca.pem
+chmod 644 *.key
+"#;
+    for (name, names, named_so) in [
+        ("self", "IP:127.0.0.1", Ok(())),
+        ("named", "DNS:broker.test", Err("agree on TLS")),
+    ] {
+        let prepare = |place: &Place| {
+            configure(place);
+            let script = SELF_SIGNED.replace("$1", names);
+            place.sh(&script).ok();
+        };
+        let Some(ground) = Ground::prepared(name, prepare) else {
+            return;
+        };
+        let ca = |file: &str| Tls {
+            ca: Some(ground.host.place().path(&format!("/run/broker/{file}"))),
+            ..Tls::default()
+        };
+        let named = Tls {
+            verify_host: true,
+            ..ca("broker.pem")
+        };
+        let plain = Login::AmqPlain;
+        judge(
+            &ground,
+            &[
+                ("whatever its name", ca("broker.pem"), 5671, plain, Ok(())),
+                ("under its name", named, 5671, plain, named_so),
+                (
+                    "another one of its kind",
+                    ca("other.pem"),
+                    5671,
+                    plain,
+                    Err("agree on TLS"),
+                ),
+            ],
+        );
+    }
+}
+
+/// Name, what is configured, port, login, and why it fails.
+type Row<'a> = (&'a str, Tls, u16, Login, Result<(), &'a str>);
+
+/// Each connects as is wanted, or fails for that reason.
+fn judge(ground: &Ground, rows: &[Row<'_>]) {
+    ground.runtime.block_on(async {
+        for (name, tls, port, login, want) in rows {
             let settings = Settings {
-                brokers: vec![address("127.0.0.1", port)],
-                tls: Some(tls),
-                login,
+                brokers: vec![address("127.0.0.1", *port)],
+                tls: Some(tls.clone()),
+                login: *login,
                 ..settings()
             };
             let starting = ground

@@ -80,3 +80,42 @@ fn cleanup_removes_leftovers_and_with_all_everything_of_ours() {
     assert!(!host.machine().path(state).exists(), "nor is state left");
     assert_eq!(cleanup(&["--all"]).ok(), "nothing of warren's to remove\n");
 }
+
+#[test]
+fn without_a_directory_it_finds_what_daemons_of_this_host_kept() {
+    let Some(host) = Host::new("kept") else {
+        return;
+    };
+    let mut daemon = host.warren_run(CLOUD);
+    daemon.converged();
+    daemon.stop();
+    let sh = |script: &str| host.machine().sh(script).ok();
+    let usual = ["/var/lib/warren", "/var/lib/neutron", "--all"];
+    fails(&host.warren(&["cleanup"]), "W1008", &usual);
+
+    // As a daemon under the L3 agent's name keeps it: of networks it knows nothing.
+    let l3 = "/var/lib/neutron/warren-l3";
+    sh(&format!(
+        "mkdir -p /var/lib/neutron; cp -r {} {l3}",
+        daemon.state_dir()
+    ));
+    sh(&format!("rm {l3}/networks/*"));
+    let nothing = "nothing of warren's to remove\n";
+    assert_eq!(host.warren(&["cleanup", "--dry-run"]).ok(), nothing);
+    sh(&format!("rm {l3}/routers/*"));
+    let told = host.warren(&["cleanup", "--dry-run"]).ok();
+    assert!(told.contains("would remove namespace qrouter-"), "{told}");
+    assert!(!told.contains("qdhcp-"), "{told}");
+
+    // One that had all roles knows of it, too.
+    sh(&format!(
+        "mkdir -p /var/lib/warren; cp -r {}/* /var/lib/warren",
+        daemon.state_dir()
+    ));
+    assert_eq!(host.warren(&["cleanup", "--dry-run"]).ok(), nothing);
+    host.warren(&["cleanup", "--all"]).ok();
+    assert_eq!(host.namespaces(), [""; 0]);
+    for dir in [l3, "/var/lib/warren"] {
+        assert!(!host.machine().path(dir).exists(), "{dir}");
+    }
+}

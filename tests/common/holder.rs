@@ -101,16 +101,20 @@ pub(super) enum Files {
     Peers,
     /// A real Neutron, its broker, database and agents.
     Cloud,
+    /// The same with the newest Neutron.
+    NewestCloud,
 }
 
 impl Files {
-    /// Where it is on this machine.
+    /// Where it is on this machine; a layer over another: both, joined by a colon, as overlayfs takes them.
     pub(super) fn path(self) -> PathBuf {
         static PEERS: OnceLock<PathBuf> = OnceLock::new();
         static CLOUD: OnceLock<PathBuf> = OnceLock::new();
+        static NEWEST: OnceLock<PathBuf> = OnceLock::new();
         let (found, list) = match self {
             Self::Peers => (&PEERS, "peers"),
             Self::Cloud => (&CLOUD, "cloud"),
+            Self::NewestCloud => (&NEWEST, "newest"),
         };
         found.get_or_init(|| built(list)).clone()
     }

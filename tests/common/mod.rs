@@ -20,6 +20,7 @@
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
 //! | what runs on a host, and whether it still does | `process.rs` |
 //! | a topology to begin with | `topologies.rs` |
+//! | the unit files, and the daemon as they start it | `unit.rs` |
 //! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
@@ -49,6 +50,7 @@ mod lease;
 mod place;
 mod process;
 mod topologies;
+mod unit;
 mod wait;
 mod wire;
 mod wire6;
@@ -65,6 +67,7 @@ pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
 pub use process::Process;
 pub use topologies::ROUTED;
+pub use unit::Unit;
 pub use wait::{PATIENCE, settled, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};
 pub use wire6::Udp6;

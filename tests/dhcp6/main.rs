@@ -1,6 +1,7 @@
 //! DHCPv6 from outside: real clients, crafted messages for every row of RFC 8415's tables, relays, and many messages that
 //! are broken; and beside dnsmasq and Kea, which are told the same.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
 
 mod clients;
 #[path = "../common/mod.rs"]
@@ -422,7 +423,7 @@ fn mutate(mut packet: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
             5 if random.random_bool(0.1) => packet.truncate(at),
             _ => {
                 packet[at] = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 14, 25, 39, 79, 255]
-                    [random.random_range(0..15)]
+                    [random.random_range(0..15)];
             }
         }
     }

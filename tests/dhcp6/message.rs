@@ -18,12 +18,16 @@ pub(crate) const RELEASE: u8 = 8;
 pub(crate) const DECLINE: u8 = 9;
 pub(crate) const INFORMATION: u8 = 11;
 
+/// Codes and values.
+type Options = Vec<(u16, Vec<u8>)>;
+
 /// A client's message, and how it travels.
 #[derive(Clone)]
 pub(crate) struct Says {
     kind: u8,
-    options: Vec<(u16, Vec<u8>)>,
-    relays: Vec<(Ipv6Addr, Ipv6Addr, Vec<(u16, Vec<u8>)>)>,
+    options: Options,
+    /// Link, peer, options.
+    relays: Vec<(Ipv6Addr, Ipv6Addr, Options)>,
     pub(crate) mac: Mac,
     pub(crate) source: Ipv6Addr,
     pub(crate) port: u16,

@@ -208,6 +208,12 @@ fn broken_in_every_way(stage: &mut Stage<'_>) {
         // The server does not see that, and stays deaf until it connects again.
         let exchange = |broker: &Broker| broker.delete_exchange("neutron");
         stage.survives("exchange deleted", exchange, Broker::close_all_connections);
+        // Somebody makes it anew before we look: it has no binding of ours, and is nobody's to tell.
+        let anew = |broker: &Broker| {
+            broker.delete_exchange("dhcp_agent_fanout");
+            broker.make_exchange("dhcp_agent_fanout", "fanout");
+        };
+        stage.survives("exchange made anew", anew, |_| {});
         let another = |broker: &Broker| {
             broker.change_password("another");
             broker.close_all_connections();

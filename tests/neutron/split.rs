@@ -10,7 +10,7 @@ const URL: &str = "http://169.254.169.254/latest/meta-data/instance-id";
 const OWN_SOCKET: &str = "/var/lib/neutron/metadata_proxy";
 
 /// One of the three, with `neutron.conf` and its own file; as soon as the server has heard of it.
-fn agent(cloud: &Cloud, node: &Node, role: &str) -> Service {
+pub(crate) fn agent(cloud: &Cloud, node: &Node, role: &str) -> Service {
     let binary = format!("neutron-{role}-agent");
     let own = format!("/etc/neutron/{role}_agent.ini");
     let args = [
@@ -155,6 +155,8 @@ fn three_processes_are_the_three_agents() {
     assert_eq!(served("dhcp", "networks"), Some(1), "{status:#}");
     assert_eq!(served("l3", "routers"), Some(1), "{status:#}");
     assert_eq!(served("metadata", "networks"), Some(0), "{status:#}");
+    let asked = &status["metadata"]["counters"]["metadata_proxy_socket"]["answers_2xx"];
+    assert!(asked.as_u64() > Some(0), "{status:#}");
     let shown = net1.warren(&["show", "network", id(&tenant.network)]).ok();
     assert!(shown.contains(id(&tenant.network)), "{shown}");
     let kept = net1.machine().sh("ls -d /var/lib/neutron/warren-*").ok();

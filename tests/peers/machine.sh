@@ -9,7 +9,8 @@ set -euo pipefail
 # command -> Debian package that brings it
 wanted=(
   nft:nftables # warren loads its rulesets with it
-  cc:gcc       # links Rust programs
+  cc:gcc       # links Rust programs, and compiles the memory allocator
+  make:make
 )
 if [ "${1:-}" = tests ]; then
   wanted+=(

@@ -8,7 +8,9 @@ use warren::plug::{Driver, OpenVswitch, OvsdbAddress, OvsdbTls};
 use warren::reconcile::sweep::Kinds;
 
 use crate::node::Node;
-use crate::tenant::{self, BLUE, DHCP, DHCP_MAC, R1, ROUTER, dhcp_namespace, router_namespace};
+use crate::tenant::{
+    self, BLUE, DHCP, DHCP_MAC, R1, ROUTER, complete, dhcp_namespace, router_namespace,
+};
 use crate::world::{eventually, on_a_host, sh, try_sh};
 
 const SOCKET: &str = "/run/peers/run/openvswitch/db.sock";
@@ -188,8 +190,7 @@ fn internal_ports() {
         sh(&format!("ip netns del {}", dhcp_namespace()));
         get("Port", &dhcp, "tag");
         let node = Node::start(driver());
-        node.say(vec![Event::NetworkGone(BLUE), Event::Complete])
-            .await;
+        node.say(vec![Event::NetworkGone(BLUE), complete()]).await;
         eventually(&format!("! ovs-vsctl get Port {dhcp} tag")).await;
         node.converged(0).await;
         node.say(tenant::events()).await;
@@ -372,7 +373,7 @@ async fn sweep_of_routers(veth: bool, prefix: &str) {
         routers: true,
     };
     let other = Node::start_as(driver(unix(), veth), kinds, "/run/other");
-    other.say(vec![Event::Complete]).await;
+    other.say(vec![complete()]).await;
     eventually(&format!("! {router}")).await;
     sh(&format!("{dhcp} && ip -n {} link show", dhcp_namespace()));
     other.stop().await;

@@ -115,11 +115,17 @@ fn router() -> Router {
     }
 }
 
+/// The source has said everything.
+pub(crate) fn complete() -> Event {
+    let named = [Target::Network(BLUE), Target::Router(R1)].into();
+    Event::Complete { named }
+}
+
 pub(crate) fn events() -> Vec<Event> {
     vec![
         Event::Network(Arc::new(network())),
         Event::Router(Arc::new(router())),
-        Event::Complete,
+        complete(),
     ]
 }
 

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value;
-use warren::model::{DhcpOption, Event, IpNet, Network, NetworkId, PortId, State, Target};
+use warren::model::{
+    DhcpOption, Event, IpNet, Network, NetworkId, PortId, RouterId, State, Target,
+};
 use warren::neutron::decode::{self, DhcpNotice, Naming};
 use warren::plan::scope::{Dhcp6Scope, DhcpScope, Residents, Services, Zone};
 use warren::plan::{self, Ipv6Gateway, Settings, Shared};
@@ -160,18 +162,34 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
     (
         "dhcp-",
-        "- default6 ",
-        "IPv6 is not routed from DHCP namespaces yet",
-    ),
-    (
-        "dhcp-",
         "- address fe80::a9fe:a9fe/64",
-        "metadata is not offered over IPv6 yet",
+        "later agents set it as ours: /128, and where a subnet is of IPv6",
     ),
+    ("dhcp-", "+ address fe80::a9fe:a9fe/128", "the same"),
     (
         "dhcp-",
         "- metadata fe80::a9fe:a9fe:80",
-        "metadata is not offered over IPv6 yet",
+        "later agents listen there as we do: where a subnet is of IPv6",
+    ),
+    (
+        "router-",
+        "+ address fe80::a9fe:a9fe/128",
+        "the agent's radvd tells a route to it, which many machines do not take; asked for it, ours says where it is",
+    ),
+    (
+        "router-",
+        "+ address fe80::f816:3eff:",
+        "the kernel's own, named because advertisements come from it",
+    ),
+    (
+        "router-",
+        "+ setting net.ipv6.conf.default.accept_dad = 0",
+        "no machine says that a router's address is its own",
+    ),
+    (
+        "router-",
+        "+ setting net.ipv6.conf.qg-",
+        "the same, and no other setting of that device",
     ),
     (
         "dhcp-v4-no-gateway",
@@ -308,11 +326,11 @@ fn network(message: &str, id: &str, later: &[&str]) -> Network {
         let notice = notices.iter().find(|line| is(line, from)).unwrap();
         let notice =
             decode::dhcp_notice(notice["method"].as_str().unwrap(), &notice["args"], &naming);
-        match notice.unwrap().unwrap().notice {
-            DhcpNotice::PortCreated(port) => {
+        match notice.unwrap().unwrap() {
+            DhcpNotice::PortChanged(port) => {
                 network.ports.insert(port.value.id, Arc::new(port.value));
             }
-            other => panic!("no port is created by {other:?}"),
+            other => panic!("no port is made by {other:?}"),
         }
     }
     network
@@ -349,6 +367,14 @@ impl Shared for Known<'_> {
 
     fn has_isolated(&self, _: NetworkId) -> bool {
         plan::has_isolated(self.0)
+    }
+
+    fn first_router(&self, _: NetworkId) -> Option<RouterId> {
+        None
+    }
+
+    fn networks_of(&self, _: RouterId) -> Vec<NetworkId> {
+        Vec::new()
     }
 }
 
@@ -411,11 +437,8 @@ fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {
         bare.sort_unstable();
         lines.insert(format!("name {ip} {fqdn} {}", comma(&bare)));
     }
-    lines.extend(
-        served
-            .metadata
-            .map(|metadata| format!("metadata {}", metadata.listen)),
-    );
+    let listen = served.metadata.iter().flat_map(|served| &served.listen);
+    lines.extend(listen.map(|to| format!("metadata {}:{}", to.ip(), to.port())));
     assert_eq!(effect["host"], "net1");
     lines
 }
@@ -514,12 +537,7 @@ fn of_l3_agent(effect: &Value) -> BTreeSet<String> {
 fn of_dhcp_agent(effect: &Value) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     addresses_and_routes(effect, &mut lines);
-    for route in texts(&effect["routes6"])
-        .iter()
-        .filter(|route| route.starts_with("default"))
-    {
-        lines.insert(format!("default6 {route}"));
-    }
+    routes(&effect["routes6"], "::/0", &mut lines);
     for argument in texts(&effect["dnsmasq"]) {
         let value = argument.split_once('=').unwrap().1;
         if let Some(range) = argument.strip_prefix("--dhcp-range=set:subnet-") {

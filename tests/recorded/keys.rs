@@ -100,6 +100,7 @@ const NOT_NEEDED: &[(&str, &[&str], &str)] = &[
             "enable_dhcp",
             "gateway_ip",
             "host_routes",
+            "id",
             "ipv6_address_mode",
             "ipv6_ra_mode",
             "name",
@@ -170,11 +171,6 @@ const NOT_NEEDED: &[(&str, &[&str], &str)] = &[
         "fixed_ip",
         &["prefixlen"],
         "of a distributed router's gateway; else read",
-    ),
-    (
-        "fixed_ip",
-        &["subnet_id"],
-        "of a port that is gone: only the addresses count",
     ),
     (
         "leg",
@@ -299,6 +295,21 @@ const NOT_NEEDED: &[(&str, &[&str], &str)] = &[
         "envelope",
         &["versioned_object.namespace"],
         "the same for all",
+    ),
+    (
+        "payload",
+        &["priority"],
+        "the agent's queue orders by it; here each object's newest word counts, in whatever order",
+    ),
+    (
+        "payload",
+        &["fixed_ips"],
+        "of a port that went: what it had is known here",
+    ),
+    (
+        "agent_updated",
+        &["payload"],
+        "whichever way the agent's state went, everything is asked for anew",
     ),
     (
         "add_arp_entry del_arp_entry",

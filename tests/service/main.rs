@@ -13,10 +13,9 @@ use std::collections::BTreeSet;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
-use common::{Host, PATIENCE, Running, wait_for, wait_until};
+use common::{Host, PATIENCE, Running, Unit, wait_for, wait_until};
 use nix::sys::signal::Signal;
 use trace::{Sets, calls, forbidden};
-use unit::Unit;
 
 const WARREN: &str = env!("CARGO_BIN_EXE_warren");
 const NOTIFY: &str = "/run/notify.sock";

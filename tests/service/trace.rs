@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::unit::Unit;
+use crate::common::Unit;
 
 /// One system call: its name and its arguments as strace spells them.
 pub(crate) struct Call<'t> {

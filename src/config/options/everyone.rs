@@ -16,7 +16,7 @@ options! {
     "rpc_response_max_timeout",         Int(1, LONG),       "600",              ALL,    H, "the most that this grows to after time-outs";
     "periodic_interval",                Int(1, LONG),       "40",               ALL,    H, "seconds until a full sync of the L3 role that failed is tried again";
     "periodic_fuzzy_delay",             Int(0, LONG),       "5",                ALL,    H, "the first of these comes within so many seconds";
-    "interface_driver",                 Text,               "-",                PORTS,  H, "`openvswitch` or `linuxbridge`, or their class paths; must be set";
+    "interface_driver",                 Text,               "openvswitch",      PORTS,  H, "`openvswitch` or `linuxbridge`, or their class paths; had to be set before 2025.1";
     "ovs_use_veth",                     Bool,               "false",            PORTS,  H, "a veth in place of an internal port of Open vSwitch";
     "dns_domain",                       Text,               "openstacklocal",   ALL,    H, "domain that DHCP and DNS give; empty: none";
     "dhcp_lease_duration",              Int(-1, 4294967294),"86400",            ALL,    H, "seconds; -1 is for ever";

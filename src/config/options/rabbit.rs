@@ -40,7 +40,7 @@ options! {
     "rabbit_interval_max",              Int(1, LONG),       "30",               ALL,    H, "but never longer";
     "kombu_reconnect_delay" old ["DEFAULT"] "kombu_reconnect_delay", Float, "1.0", ALL, H, "seconds before each attempt, on top";
     "kombu_reconnect_splay",            Float,              "0.0",              ALL,    H, "and at random up to this";
-    "kombu_compression",                Choice(&["", "gzip", "bz2"]), "",       ALL,    RefusedUnless(&["", "gzip"]), "messages are read in any way, but written plain or with gzip", "set it to gzip, or leave it out";
+    "kombu_compression",                Choice(&["", "gzip", "zlib", "bz2"]), "", ALL,  RefusedUnless(&["", "gzip", "zlib"]), "messages are plain or of zlib's format, which kombu calls gzip; with bz2 it fails to send any, for it has no such name", "set it to gzip, or leave it out";
     "kombu_missing_consumer_retry_timeout" old "kombu_reconnect_timeout", Int(0, LONG), "60", ALL, H, "seconds that an answer without a queue is tried";
     "kombu_failover_strategy",          Choice(&["round-robin", "shuffle"]), "round-robin", ALL, H, "which broker is next";
     "rpc_conn_pool_size" old ["DEFAULT"] "rpc_conn_pool_size", Int(1, LONG), "30", ALL, I, "one connection is enough";

@@ -297,6 +297,16 @@ fn options_of_dhcp_and_l3() {
     }
 }
 
+/// As agents do since 2025.1; before, they did not start.
+#[test]
+fn without_a_driver_it_is_open_vswitch() {
+    let dir = Files::with(&[("neutron.conf", "[DEFAULT]\ntransport_url = rabbit://u:p@h")]);
+    let loaded = load(&asked(vec![Given::File(dir.path("neutron.conf"))]));
+    let all = loaded.configured.expect("nothing is refused");
+    assert_eq!(switch(&all).bridge, "br-int");
+    assert_eq!(all.neutron.interface_driver, "openvswitch");
+}
+
 #[test]
 fn options_of_metadata() {
     let cases: &[Case] = &[
@@ -504,6 +514,9 @@ fn options_of_the_bus() {
                         == (Duration::from_millis(500), Duration::from_millis(1500))
             },
         ),
+        ("[oslo_messaging_rabbit]\nkombu_compression = zlib", |all| {
+            all.neutron.bus.compression == Some(Compression::Gzip)
+        }),
         (
             "[oslo_messaging_rabbit]\nkombu_compression = gzip\nkombu_failover_strategy = shuffle",
             |all| {

@@ -130,7 +130,7 @@ fn what_stands_against_a_start_is_told_with_the_way_out() {
     for (text, want) in [
         (
             "[DEFAULT]\ninterface_driver =",
-            "refused 2 [DEFAULT] interface_driver: it is not set, so",
+            "refused 2 [DEFAULT] interface_driver: it is empty, so",
         ),
         (
             "[DEFAULT]\ninterface_driver = null",
@@ -174,11 +174,11 @@ fn what_stands_against_a_start_is_told_with_the_way_out() {
         ),
         (
             "[DEFAULT]\ndnsmasq_dns_servers = resolver",
-            "refused 2 [DEFAULT] dnsmasq_dns_servers: resolver: this is no resolver; write IP or IP#PORT",
+            "refused 2 [DEFAULT] dnsmasq_dns_servers: resolver: this is no resolver; write IP, IP#PORT or /DOMAIN/IP",
         ),
         (
-            "[DEFAULT]\ndnsmasq_dns_servers = /x.org/192.0.2.1",
-            "warning 2 [DEFAULT] dnsmasq_dns_servers: /x.org/192.0.2.1: names of one domain",
+            "[DEFAULT]\ndnsmasq_dns_servers = /x.org/",
+            "refused 2 [DEFAULT] dnsmasq_dns_servers: /x.org/: this is no resolver",
         ),
         (
             "[DEFAULT]\ndnsmasq_config_file = /nonexistent/x",
@@ -385,11 +385,11 @@ fn lines_of_dnsmasq_are_told_with_their_numbers() {
         ("cloud", CLOUD),
         (
             "dnsmasq.conf",
-            "# ours\nlog-queries\nserver=192.0.2.7#5353\ndhcp-option-force=26,1454\n",
+            "# ours\nlog-queries\nserver=192.0.2.7#5353\nserver=/x.org/192.0.2.8\ndhcp-option-force=26,1454\n",
         ),
         (
             "bad.conf",
-            "log-dhcp\n\ndhcp-option=42,192.0.2.1\ndomain=x.org\n",
+            "log-dhcp\n\ndhcp-option=42,nonsense\ndomain=x.org\n",
         ),
     ]);
     let with = |name: &str| {
@@ -406,15 +406,14 @@ fn lines_of_dnsmasq_are_told_with_their_numbers() {
         ]))
     };
     let good = with("dnsmasq.conf");
-    assert_eq!(
-        good.configured.unwrap().plan.forwarders,
-        ["192.0.2.7:5353".parse().unwrap()]
-    );
+    let plan = good.configured.unwrap().plan;
+    assert_eq!(plan.forwarders, ["192.0.2.7:5353".parse().unwrap()]);
+    let of_domain = ("x.org".to_owned(), "192.0.2.8:53".parse().unwrap());
+    assert_eq!(plan.domain_forwarders, [of_domain]);
+    assert_eq!(plan.dhcp_options.len(), 1);
     let told_of_good = told(&good.problems);
     assert!(
-        told_of_good[0].starts_with(
-            "warning 4 dnsmasq's dhcp-option-force: DHCP tells every network's own `mtu`"
-        ),
+        told_of_good[0].starts_with("warning 5 dnsmasq's dhcp-option-force: told to every client"),
         "{told_of_good:?}"
     );
     let bad = with("bad.conf");

@@ -153,24 +153,34 @@ fn a_network_at_rest_holds_no_socket_for_frames() {
             quiet,
             ..Shared::default()
         };
-        let scope = Arc::new(ground::scope());
-        ground.server = Server::start(&ground.inside, scope, &Arc::new(hasty))
-            .await
-            .unwrap();
+        ground.serve_by(hasty).await;
         for _ in 0..2 {
             assert!(ground.ask(&discover(ANN)).await.is_some());
-            // The kernel takes its time for closing one.
-            let closed = async {
-                while ground.packet_sockets().await > 0 {
-                    tokio::time::sleep(quiet).await;
-                }
-            };
-            tokio::time::timeout(PATIENCE, closed)
-                .await
-                .expect("closed");
+            ground.holds_no_packet_socket().await;
         }
         assert_eq!(ground.server.counters().unsent, 0);
     });
+}
+
+#[test]
+fn of_many_networks_that_start_machines_few_hold_a_socket_for_frames() {
+    sandboxed(
+        "of_many_networks_that_start_machines_few_hold_a_socket_for_frames",
+        async {
+            let mut ground = Ground::new("one").await;
+            let full = Shared {
+                starting: Arc::new(Semaphore::new(0)),
+                ..Shared::default()
+            };
+            ground.serve_by(full).await;
+            for _ in 0..3 {
+                assert!(ground.ask(&discover(ANN)).await.is_some());
+                // Long before the network is at rest.
+                ground.holds_no_packet_socket().await;
+            }
+            assert_eq!(ground.server.counters().unsent, 0);
+        },
+    );
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub(super) fn scope() -> DhcpScope {
         rebinding: None,
         mtu: Some(1450),
         domain: Some("example.org".into()),
+        domain_search: true,
+        options: [].into(),
         broadcast_reply: false,
         subnets: vec![
             DhcpSubnet {

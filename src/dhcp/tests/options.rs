@@ -244,6 +244,82 @@ fn lease_times() {
 }
 
 #[test]
+fn as_neutrons_agent_no_search_list_is_made_of_the_domain() {
+    let mut world = World::of(DhcpScope {
+        domain_search: false,
+        ..scope()
+    });
+    let listed = discover(ANN).list(&[15, 119]);
+    assert_eq!(
+        order(&world.reply(&listed).message),
+        [53, 54, 51, 58, 59, 26, 15]
+    );
+    let mut world = with_options(&[("domain-search", "port.org")]);
+    let message = decode(&world.reply(&listed).message);
+    assert_eq!(value(&message, 119).unwrap(), b"\x04port\x03org\0");
+}
+
+#[test]
+fn what_holds_for_all_comes_after_the_ports_and_the_subnets_own() {
+    let common = |name: &str, text: &str, forced| crate::plan::CommonOption {
+        option: crate::model::DhcpOption::parse_v4(name, text).unwrap(),
+        forced,
+    };
+    let options = [
+        common("mtu", "1400", true),
+        common("224", "1", true),
+        common("225", "2", false),
+        common("router", "10.0.0.99", false),
+        common("tag:ipxe,67", "script", false),
+        common("tag:!ipxe,67", "undi", false),
+        common("server-ip-address", "192.0.2.9", false),
+        common("domain-name", "all.org", false),
+        common("T1", "10m", false),
+        common("226", "1", false),
+        common("226", "2", false),
+    ];
+    let with = |world: World, options: &[crate::plan::CommonOption]| {
+        let scope = DhcpScope {
+            options: options.into(),
+            ..world.scope
+        };
+        World::of(scope)
+    };
+    let mut world = with(with_options(&[("225", "7")]), &options);
+    for (name, ask, code, want) in [
+        (
+            "MTU, unasked",
+            discover(ANN).list(&[]),
+            26,
+            Some(&[5, 120][..]),
+        ),
+        ("forced, unasked", discover(ANN).list(&[]), 224, Some(&[1])),
+        ("not forced, unasked", discover(ANN).list(&[]), 226, None),
+        ("asked", discover(ANN).list(&[226]), 226, Some(&[2])),
+        ("without a list", discover(ANN), 226, Some(&[2])),
+        ("the port's", discover(ANN), 225, Some(&[7])),
+        ("another port", discover(BOB), 225, Some(&[2])),
+        (
+            "the subnet's router",
+            discover(ANN),
+            3,
+            Some(&[10, 0, 0, 1]),
+        ),
+        ("a subnet without router", discover(BOB), 3, None),
+        ("the domain", discover(BOB), 15, Some(b"all.org")),
+        ("T1", discover(BOB), 58, Some(&[0, 0, 2, 88])),
+    ] {
+        let message = decode(&world.reply(&ask).message);
+        assert_eq!(value(&message, code).as_deref(), want, "{name}");
+    }
+    let boot = world.reply(&discover(ANN)).message;
+    assert_eq!(boot[20..24], [192, 0, 2, 9], "siaddr");
+    assert_eq!(&boot[108..113], b"undi\0");
+    let boot = world.reply(&discover(ANN).raw(175, b"x")).message;
+    assert_eq!(&boot[108..115], b"script\0");
+}
+
+#[test]
 fn a_ports_own_options_come_first() {
     for (name, options, ask, code, want) in [
         (

@@ -78,7 +78,7 @@ impl Server {
         scope: Arc<Dhcp6Scope>,
         shared: &Arc<Shared>,
     ) -> Result<Self, Error> {
-        let sockets = Sockets::open(namespace, &scope).await;
+        let sockets = Sockets::open(namespace, &scope, &shared.starting).await;
         let sockets = sockets.map_err(|source| Error::Listen {
             network: scope.network,
             device: scope.device.clone(),

@@ -3,6 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
@@ -10,6 +11,7 @@ use nix::libc;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
 
 use super::frame::{self, End};
 use super::reply::{Delivery, Reply, SERVER_PORT};
@@ -54,6 +56,7 @@ impl Sockets {
     pub(super) async fn open(
         namespace: &Namespace,
         scope: &Dhcp6Scope,
+        places: &Arc<Semaphore>,
     ) -> Result<Self, netns::Error> {
         let bind = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), SERVER_PORT);
         let udp = netns::socket::udp(namespace, bind, Some(&scope.device)).await?;
@@ -69,7 +72,7 @@ impl Sockets {
         Ok(Self {
             mac: scope.mac,
             udp: joined.await?,
-            frames: Frames::new(namespace, &scope.device),
+            frames: Frames::new(namespace, &scope.device, places),
         })
     }
 

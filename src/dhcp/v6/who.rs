@@ -77,9 +77,8 @@ pub(super) fn is_forged(scope: &Dhcp6Scope, request: &Request<'_>) -> bool {
 
 /// DUID-LLT and DUID-LL of Ethernet (sections 11.2 and 11.4).
 fn mac_of_duid(duid: &[u8]) -> Option<MacAddr> {
-    let mac = match duid {
-        [0, 1, 0, 1, _, _, _, _, mac @ ..] | [0, 3, 0, 1, mac @ ..] => mac,
-        _ => return None,
+    let ([0, 1, 0, 1, _, _, _, _, mac @ ..] | [0, 3, 0, 1, mac @ ..]) = duid else {
+        return None;
     };
     let mac = mac.try_into().ok().map(MacAddr);
     mac.filter(|mac| !mac.is_multicast())

@@ -49,6 +49,7 @@ fn scope(zones: Vec<Arc<Zone>>) -> DnsScope {
         listen: vec!["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()],
         zones,
         forwarders: Vec::new(),
+        domain_forwarders: Vec::new(),
         clients: clients.iter().map(|text| text.parse().unwrap()).collect(),
     }
 }

@@ -40,6 +40,7 @@ impl Lookup for Server {
 struct Role {
     socket: PathBuf,
     serving: Option<AbortHandle>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Role {
@@ -48,6 +49,7 @@ impl Role {
         Self {
             socket: dir.join("metadata_proxy"),
             serving: None,
+            shared: None,
         }
     }
 
@@ -61,6 +63,7 @@ impl Role {
         let known = [(WEB, sample::WEB), (DB, "db")];
         let known = known.map(|(address, id)| (address.parse().unwrap(), id));
         shared.set_lookup(Arc::new(Server(Mutex::new(known.into()))));
+        self.shared = Some(Arc::clone(&shared));
         let proxies = Proxies::listen(&ProxySocket {
             path: self.socket.clone(),
             mode: 0o644,
@@ -214,6 +217,9 @@ fn proxies_are_answered_as_neutrons_agent_answers_them() {
                 assert_eq!(nova.last().header("x-forwarded-for"), Some(WEB), "{name}");
             }
         }
+        let counted = role.shared.as_ref().unwrap().proxied().unwrap();
+        let answers = (counted.answers_2xx, counted.answers_4xx);
+        assert_eq!((counted.connections, answers), (10, (4, 6)), "{counted:?}");
     });
 }
 

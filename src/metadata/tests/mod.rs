@@ -76,7 +76,7 @@ impl Warren {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let server = Server::serve(listener, Arc::new(scope(WEB)), &shared);
+        let server = Server::serve(vec![listener], Arc::new(scope(WEB)), &shared);
         Self {
             server,
             shared,

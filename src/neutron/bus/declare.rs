@@ -106,6 +106,20 @@ pub(super) fn listener(settings: &Settings, listener: &Listener, suffix: &str) -
     }
 }
 
+/// An exchange that goes when `exchange` does: it is bound to that, and deletes itself with its last binding. Who makes
+/// `exchange` anew does not make this. Its name is the same after each restart, so none is left over.
+pub(super) fn witness(exchange: &Exchange, listener: &Listener) -> Exchange {
+    let Listener { topic, host, .. } = listener;
+    let whose = format!("{topic}.{host}");
+    let whose = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, whose.as_bytes());
+    Exchange {
+        name: format!("{}_{}", exchange.name, whose.simple()),
+        kind: Kind::Fanout,
+        durable: false,
+        auto_delete: true,
+    }
+}
+
 pub(super) fn reply(settings: &Settings, suffix: &str) -> Queue {
     transient(format!("reply_{suffix}"), &settings.queues)
 }

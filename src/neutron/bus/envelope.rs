@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use super::Compression;
 
 const VERSION: &str = "2.0";
-/// kombu's name for it. What it means by it is zlib's format, not gzip's.
+/// kombu's name for it. What it means by it is zlib's format, not gzip's. No other compression ever comes: `bz2`, which
+/// oslo.messaging's option names besides, is no name that kombu knows, and fails in who sends.
 const GZIP: &str = "application/x-gzip";
 
 /// A body as it leaves, with the value of its `compression` header.

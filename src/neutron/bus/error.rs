@@ -111,9 +111,9 @@ pub enum LinkError {
         #[source]
         source: lapin::Error,
     },
-    #[error("delete queue {queue:?}")]
+    #[error("delete {what}")]
     Delete {
-        queue: String,
+        what: String,
         #[source]
         source: lapin::Error,
     },
@@ -127,7 +127,7 @@ pub enum LinkError {
     Name { name: String },
     #[error("go on reading queue {queue:?} (the broker ended it: was it deleted?)")]
     Cancelled { queue: String },
-    #[error("find exchange {exchange:?} still there (was it deleted?)")]
+    #[error("find our bindings to exchange {exchange:?} still there (was it deleted?)")]
     Gone {
         exchange: String,
         #[source]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use lapin::options::{
-    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
@@ -80,8 +81,26 @@ impl Ground {
         })
     }
 
-    /// Only looks, and does not make it.
-    pub(super) async fn look_for(&mut self, exchange: &Exchange) -> Result<(), LinkError> {
+    /// Makes `witness`, and binds it to `exchange`: nothing ever goes that way.
+    pub(super) async fn witness(
+        &mut self,
+        exchange: &Exchange,
+        witness: &Exchange,
+    ) -> Result<(), LinkError> {
+        self.exchange(witness).await?;
+        let (to, from) = (short(&exchange.name)?, short(&witness.name)?);
+        let (key, options) = (ShortString::default(), ExchangeBindOptions::default());
+        let bound = self
+            .channel
+            .exchange_bind(to, from, key, options, FieldTable::default());
+        bound.await.map_err(|source| LinkError::Declare {
+            what: format!("the binding of {:?} to {:?}", exchange.name, witness.name),
+            source,
+        })
+    }
+
+    /// Only looks, and does not make it. `of`: what its absence tells of.
+    pub(super) async fn look_for(&self, exchange: &Exchange, of: &str) -> Result<(), LinkError> {
         let options = ExchangeDeclareOptions {
             passive: true,
             ..ExchangeDeclareOptions::default()
@@ -92,7 +111,16 @@ impl Ground {
             .channel
             .exchange_declare(name, kind, options, arguments);
         looked.await.map_err(|source| LinkError::Gone {
-            exchange: exchange.name.clone(),
+            exchange: of.to_owned(),
+            source,
+        })
+    }
+
+    pub(super) async fn delete_exchange(&self, name: &str) -> Result<(), LinkError> {
+        let options = ExchangeDeleteOptions::default();
+        let deleted = self.channel.exchange_delete(short(name)?, options).await;
+        deleted.map_err(|source| LinkError::Delete {
+            what: format!("exchange {name:?}"),
             source,
         })
     }
@@ -101,7 +129,7 @@ impl Ground {
         let options = QueueDeleteOptions::default();
         let deleted = self.channel.queue_delete(short(queue)?, options).await;
         deleted.map(drop).map_err(|source| LinkError::Delete {
-            queue: queue.to_owned(),
+            what: format!("queue {queue:?}"),
             source,
         })
     }
@@ -153,7 +181,8 @@ impl Ground {
         }
     }
 
-    async fn renew(&mut self) -> Result<(), LinkError> {
+    /// After a refusal.
+    pub(super) async fn renew(&mut self) -> Result<(), LinkError> {
         self.channel = open(&self.connection).await?;
         Ok(())
     }

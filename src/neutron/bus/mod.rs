@@ -16,6 +16,7 @@
 //! | a call's way out and its answer's way back | `call.rs`, `waiting.rs`, `replies.rs` |
 //! | a notice's way in, and our answer to it | `listen.rs`, `reply.rs` |
 //! | TCP, TLS, login; a session; session after session | `connect.rs`; `ground.rs`, `session.rs`; `supervise.rs` |
+//! | whether we still hear what is sent to us | `witness.rs` |
 
 mod answer;
 mod call;
@@ -40,6 +41,7 @@ mod settings;
 mod shared;
 mod supervise;
 mod waiting;
+mod witness;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

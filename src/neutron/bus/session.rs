@@ -20,6 +20,7 @@ use super::listen::listen;
 use super::publish::Publisher;
 use super::replies::replies;
 use super::shared::{Ear, Shared};
+use super::witness::{self, Watched, look_after};
 use super::{Broker, Settings};
 
 /// What we have of a queue and did not acknowledge yet, unless `rabbit_qos_prefetch_count` says otherwise: oslo.messaging
@@ -27,10 +28,6 @@ use super::{Broker, Settings};
 const PREFETCH: u16 = 32;
 /// For all declarations together, on a broker that all agents come back to at once.
 const DECLARING: Duration = Duration::from_secs(60);
-/// Between two looks whether our exchanges are there, if there are no heartbeats.
-const LOOKING: Duration = Duration::from_secs(60);
-/// With each so many-th look our bindings are made again: that costs the broker more.
-const BINDING: u64 = 5;
 
 /// Dropping it cuts both connections.
 ///
@@ -41,8 +38,9 @@ pub(super) struct Session {
     tasks: JoinSet<LinkError>,
     inward: Connected,
     outward: Connected,
-    /// Queues to delete at an orderly end.
+    /// Queues and exchanges to delete at an orderly end.
     ours: Vec<String>,
+    witnesses: Vec<String>,
 }
 
 impl Session {
@@ -62,6 +60,7 @@ impl Session {
         let furnished = timeout(DECLARING, furnish(shared, &inward)).await;
         let Furnished {
             ground,
+            watched,
             ears,
             answers,
             ours,
@@ -70,6 +69,8 @@ impl Session {
         let (broken, mut breaks) = mpsc::channel(1);
         let publisher = Publisher::new(channel.map_err(late)??, broken);
 
+        let witnesses = watched.iter().filter_map(Watched::own);
+        let witnesses = witnesses.map(str::to_owned).collect();
         let mut tasks = JoinSet::new();
         tasks.spawn(watch(
             inward.connection.events_listener(),
@@ -80,7 +81,7 @@ impl Session {
             Arc::clone(shared),
         ));
         tasks.spawn(async move { breaks.recv().await.unwrap_or(LinkError::Ended) });
-        tasks.spawn(look_after(ground, Arc::clone(shared)));
+        tasks.spawn(look_after(ground, watched, Arc::clone(shared)));
         tasks.spawn(replies(Arc::clone(shared), answers));
         for (ear, consumers) in ears.into_iter().enumerate() {
             tasks.spawn(listen(Arc::clone(shared), ear, consumers));
@@ -90,6 +91,7 @@ impl Session {
             inward,
             outward,
             ours,
+            witnesses,
         };
         Ok((session, publisher))
     }
@@ -113,6 +115,12 @@ impl Session {
                     warn!("a queue of ours stays until it expires: {why}");
                 }
             }
+            for witness in &self.witnesses {
+                if let Err(error) = ground.delete_exchange(witness).await {
+                    let why = crate::chain(&error);
+                    warn!("an exchange of ours stays until the next start: {why}");
+                }
+            }
         }
         for Connected { connection, .. } in [&self.inward, &self.outward] {
             // What can't be closed gets cut.
@@ -123,6 +131,7 @@ impl Session {
 
 struct Furnished {
     ground: Ground,
+    watched: Vec<Watched>,
     /// Queues and consumers of each listener.
     ears: Vec<Vec<(String, Consumer)>>,
     answers: Consumer,
@@ -150,6 +159,7 @@ async fn furnish(shared: &Shared, inward: &Connected) -> Result<Furnished, LinkE
         all.push(wanted.queues);
     }
     ground.queue(&shared.reply_queue).await?;
+    let watched = witness::place(&mut ground, shared).await?;
 
     let channel = open(&inward.connection).await?;
     let prefetch = match settings.prefetch {
@@ -179,6 +189,7 @@ async fn furnish(shared: &Shared, inward: &Connected) -> Result<Furnished, LinkE
         .filter(|queue| queue.role == QueueRole::Ours);
     Ok(Furnished {
         ground,
+        watched,
         ears,
         answers,
         ours: ours.map(|queue| queue.name.clone()).collect(),
@@ -239,35 +250,6 @@ async fn watch(events: impl Stream<Item = Event>, shared: Arc<Shared>) -> LinkEr
             }
             Event::Error(error) => return LinkError::Broken(error),
             _ => {}
-        }
-    }
-    LinkError::Ended
-}
-
-/// An exchange that is deleted takes our bindings with it, and nobody tells: what is sent to us is lost then. So we look
-/// for it, as often as heartbeats are sent. If another agent was faster and made it again, our bindings are still missing.
-async fn look_after(mut ground: Ground, shared: Arc<Shared>) -> LinkError {
-    let settings = &shared.settings;
-    let wanted = shared.ears.iter();
-    let wanted = wanted.map(|ear| declare::listener(settings, &ear.listener, &ear.suffix));
-    let wanted: Vec<_> = wanted.collect();
-    let pause = match settings.heartbeat {
-        0 => LOOKING,
-        seconds => Duration::from_secs(seconds.into()),
-    };
-    for looks in 1u64.. {
-        tokio::time::sleep(pause).await;
-        for exchange in wanted.iter().flat_map(|wanted| &wanted.exchanges) {
-            if let Err(error) = ground.look_for(exchange).await {
-                return error;
-            }
-        }
-        if looks % BINDING == 0 {
-            for queue in wanted.iter().flat_map(|wanted| &wanted.queues) {
-                if let Err(error) = ground.bind(queue).await {
-                    return error;
-                }
-            }
         }
     }
     LinkError::Ended

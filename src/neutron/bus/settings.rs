@@ -29,7 +29,7 @@ pub struct Settings {
     pub response_max_timeout: Duration,
     /// How long a reply whose queue is missing is tried (`kombu_missing_consumer_retry_timeout`).
     pub missing_consumer_timeout: Duration,
-    /// Of what we send (`kombu_compression`); what comes is read in any of the known ways.
+    /// Of what we send (`kombu_compression`); what comes is read either way.
     pub compression: Option<Compression>,
     /// Program name that the broker shows for our connection.
     pub program: String,

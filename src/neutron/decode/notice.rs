@@ -3,19 +3,14 @@
 //! Of most notices only ids are taken: what they say may be older than what a question now would bring. Keys and
 //! arguments that we do not know are no fault.
 
-use std::net::IpAddr;
-
 use serde_json::Value;
 
-use super::read::{Dict, Fault, Read, flag, ip, number, uuid};
+use super::read::{Dict, Fault, Read, flag, uuid};
 use super::{DecodeError, Decoded, Naming, port};
 use crate::model::{NetworkId, Port, PortId, RouterId, SubnetId};
 
 /// Ids in one notice.
 const ROUTERS: usize = 100_000;
-const FIXED_IPS: usize = 1_000;
-/// Of a notice that names none.
-const LOWEST: u8 = 255;
 
 /// What [`dhcp_notice`] knows.
 pub const DHCP_METHODS: &[&str] = &[
@@ -44,13 +39,6 @@ pub const L3_METHODS: &[&str] = &[
     "fipnamespace_delete_on_ext_net",
 ];
 
-/// A DHCP notice with its place in the queue: low first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Queued {
-    pub notice: DhcpNotice,
-    pub priority: u8,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub enum DhcpNotice {
     /// `network_create_end`: it was scheduled to us, at whatever time it was made.
@@ -61,27 +49,20 @@ pub enum DhcpNotice {
     },
     /// `network_delete_end`: deleted, or scheduled away from us. All agents get it, also those that never had it.
     NetworkGone(NetworkId),
-    /// Created or updated.
-    SubnetChanged {
-        subnet: SubnetId,
-        network: NetworkId,
-    },
+    /// A subnet of this network was created or updated.
+    SubnetChanged(NetworkId),
     SubnetGone {
         subnet: SubnetId,
         network: Option<NetworkId>,
     },
-    PortCreated(Box<Decoded<Port>>),
-    PortUpdated(Box<Decoded<Port>>),
+    /// Created or updated.
+    PortChanged(Box<Decoded<Port>>),
     PortGone {
         port: PortId,
         network: Option<NetworkId>,
-        /// Empty: Zed does not tell those of a router's interface.
-        addresses: Vec<IpAddr>,
     },
     /// Everything may be otherwise.
-    AgentUpdated {
-        admin_state_up: bool,
-    },
+    AgentUpdated,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +74,7 @@ pub enum L3Notice {
     /// Its MTU, say.
     NetworkUpdated(NetworkId),
     /// Everything may be otherwise.
-    AgentUpdated { admin_state_up: bool },
+    AgentUpdated,
     /// `add_arp_entry`, `del_arp_entry`, `fipnamespace_delete_on_ext_net`: nothing for routers that live on one host.
     ForDistributed,
 }
@@ -106,7 +87,7 @@ pub fn dhcp_notice(
     method: &str,
     args: &Value,
     naming: &Naming,
-) -> Result<Option<Queued>, DecodeError> {
+) -> Result<Option<DhcpNotice>, DecodeError> {
     let read: fn(Dict<'_>) -> Read<DhcpNotice> = match method {
         "network_create_end" => |payload| {
             payload
@@ -124,21 +105,14 @@ pub fn dhcp_notice(
         }
         "subnet_delete_end" => subnet_gone,
         "port_delete_end" => port_gone,
-        "agent_updated" => |payload| {
-            Ok(DhcpNotice::AgentUpdated {
-                admin_state_up: admin_state_up(payload)?,
-            })
-        },
+        "agent_updated" => return Ok(Some(DhcpNotice::AgentUpdated)),
         "port_create_end" | "port_update_end" => {
             return port_changed(method, args, naming).map(Some);
         }
         _ => return Ok(None),
     };
-    let queued = payload(args).and_then(|(dict, priority)| {
-        let notice = read(dict).map_err(|fault| fault.under("payload"))?;
-        Ok(Queued { notice, priority })
-    });
-    queued.map(Some).map_err(|fault| refused(fault, method))
+    let notice = payload(args).and_then(|dict| read(dict).map_err(|fault| fault.under("payload")));
+    notice.map(Some).map_err(|fault| refused(fault, method))
 }
 
 /// A method called on the L3 agent; `None`: there is no such method.
@@ -156,10 +130,7 @@ pub fn l3_notice(method: &str, args: &Value) -> Result<Option<L3Notice>, DecodeE
                 Dict::of(value)?.required("router_id", uuid).map(RouterId)
             })?),
             "network_update" => L3Notice::NetworkUpdated(NetworkId(dict.required("network", id)?)),
-            "agent_updated" => dict.required("payload", |value| {
-                let admin_state_up = admin_state_up(Dict::of(value)?)?;
-                Ok(L3Notice::AgentUpdated { admin_state_up })
-            })?,
+            "agent_updated" => L3Notice::AgentUpdated,
             "add_arp_entry" | "del_arp_entry" | "fipnamespace_delete_on_ext_net" => {
                 L3Notice::ForDistributed
             }
@@ -173,43 +144,28 @@ fn refused(fault: Fault, method: &str) -> DecodeError {
     fault.of(format!("the notice {method}"))
 }
 
-/// The payload, and its priority.
-fn payload(args: &Value) -> Read<(Dict<'_>, u8)> {
-    Dict::of(args)?.required("payload", |value| {
-        let payload = Dict::of(value)?;
-        // One that makes no sense is none.
-        let priority = payload.optional("priority", number(0..=u64::from(LOWEST)));
-        Ok((payload, priority.ok().flatten().unwrap_or(LOWEST)))
-    })
+fn payload(args: &Value) -> Read<Dict<'_>> {
+    Dict::of(args)?.required("payload", Dict::of)
 }
 
-fn port_changed(method: &str, args: &Value, naming: &Naming) -> Result<Queued, DecodeError> {
-    let found =
-        payload(args).and_then(|(payload, priority)| Ok((payload.required("port", Ok)?, priority)));
-    let (value, priority) = found.map_err(|fault| refused(fault, method))?;
-    let port = Box::new(port(value, naming)?);
-    let notice = if method == "port_create_end" {
-        DhcpNotice::PortCreated(port)
-    } else {
-        DhcpNotice::PortUpdated(port)
-    };
-    Ok(Queued { notice, priority })
+fn port_changed(method: &str, args: &Value, naming: &Naming) -> Result<DhcpNotice, DecodeError> {
+    let found = payload(args).and_then(|payload| payload.required("port", Ok));
+    let value = found.map_err(|fault| refused(fault, method))?;
+    port(value, naming).map(|port| DhcpNotice::PortChanged(Box::new(port)))
 }
 
 fn network_updated(value: &Value) -> Read<DhcpNotice> {
-    let network = NetworkId(id(value)?);
-    let admin_state_up = admin_state_up(Dict::of(value)?)?;
+    // Absent is up: the notice then is a mere "look again".
+    let admin_state_up = Dict::of(value)?.optional("admin_state_up", flag)?;
     Ok(DhcpNotice::NetworkUpdated {
-        network,
-        admin_state_up,
+        network: NetworkId(id(value)?),
+        admin_state_up: admin_state_up.unwrap_or(true),
     })
 }
 
 fn subnet_changed(value: &Value) -> Read<DhcpNotice> {
-    Ok(DhcpNotice::SubnetChanged {
-        subnet: SubnetId(id(value)?),
-        network: NetworkId(Dict::of(value)?.required("network_id", uuid)?),
-    })
+    let network = Dict::of(value)?.required("network_id", uuid)?;
+    Ok(DhcpNotice::SubnetChanged(NetworkId(network)))
 }
 
 fn subnet_gone(payload: Dict<'_>) -> Read<DhcpNotice> {
@@ -223,9 +179,6 @@ fn port_gone(payload: Dict<'_>) -> Read<DhcpNotice> {
     Ok(DhcpNotice::PortGone {
         port: PortId(payload.required("port_id", uuid)?),
         network: payload.optional("network_id", uuid)?.map(NetworkId),
-        addresses: payload.list("fixed_ips", FIXED_IPS, |value| {
-            Dict::of(value)?.required("ip_address", ip)
-        })?,
     })
 }
 
@@ -241,9 +194,4 @@ fn router_id(value: &Value) -> Read<RouterId> {
         uuid(value)
     }
     .map(RouterId)
-}
-
-/// Absent is up: the notice then is a mere "look again".
-fn admin_state_up(dict: Dict<'_>) -> Read<bool> {
-    Ok(dict.optional("admin_state_up", flag)?.unwrap_or(true))
 }

@@ -115,6 +115,12 @@ impl Errands {
         self.running.len()
     }
 
+    /// An answer is still to come.
+    pub(super) fn is_asking(&self) -> bool {
+        let given = |errand: &Errand| errand.given.is_some();
+        !self.running.is_empty() || self.waiting.values().any(given)
+    }
+
     /// The earliest moment that an answer still to come was asked at.
     pub(super) fn oldest(&self) -> Option<Moment> {
         let given = self.waiting.values();

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::model::{DeviceOwner, Network, NetworkId, Port, PortId};
 
 /// A moment between two notices.
@@ -14,6 +16,8 @@ pub(super) type Moment = u64;
 pub(super) struct Journal {
     entries: BTreeMap<(NetworkId, PortId), (Moment, Change)>,
     now: Moment,
+    /// What is older is in no entry.
+    forgotten: Moment,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -43,24 +47,24 @@ impl Journal {
 
     /// No answer that was asked for before `moment` is still to come.
     pub(super) fn forget_before(&mut self, moment: Moment) {
-        self.entries.retain(|_, (at, _)| *at >= moment);
+        if moment > self.forgotten {
+            self.forgotten = moment;
+            self.entries.retain(|_, (at, _)| *at >= moment);
+        }
     }
 
     /// Brings a network that was asked for at `since` up to now.
     pub(super) fn catch_up(&self, network: &mut Network, since: Moment) {
-        let id = network.id;
-        let later = self
-            .entries
-            .iter()
-            .filter(|((of, _), (at, _))| *at >= since && *of == id);
-        for (_, (_, change)) in later {
+        let (least, most) = (PortId(Uuid::nil()), PortId(Uuid::max()));
+        let own = self.entries.range((network.id, least)..=(network.id, most));
+        for (_, (_, change)) in own.filter(|(_, (at, _))| *at >= since) {
             change.apply(network);
         }
     }
 }
 
 impl Change {
-    fn port(&self) -> PortId {
+    pub(super) fn port(&self) -> PortId {
         match self {
             Self::Put(port) => port.id,
             Self::Gone(id) => *id,

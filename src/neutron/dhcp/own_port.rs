@@ -10,7 +10,7 @@ use crate::model::{Network, Port, PortId, SubnetId};
 
 /// The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PortError {
+pub(crate) enum PortError {
     #[error(
         "have a port of our own: the server gives none; another agent may just have taken it, or the network is going"
     )]
@@ -21,7 +21,7 @@ pub(super) enum PortError {
     Incomplete { missing: usize },
     #[error("have a port of our own")]
     Call(#[from] CallError),
-    #[error(transparent)]
+    #[error("take in what the server says of our own port")]
     Answer(#[from] DecodeError),
 }
 

@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::ask::Verdict;
 use super::*;
-use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, ProjectId, Subnet, SubnetId};
+use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, Port, ProjectId, Subnet, SubnetId};
 use crate::neutron::bus::Failure;
+use crate::neutron::decode::{self, DhcpNotice};
 use crate::neutron::sample;
 
 fn id(n: u128) -> Uuid {
@@ -310,23 +313,49 @@ fn errors_are_taken_as_the_reference_agent_takes_them() {
     }
 }
 
+#[test]
+fn who_takes_an_address_is_known_whatever_happened_to_it() {
+    let mut networks = Networks::default();
+    networks.put(Arc::new(network([
+        port(5, "10.0.0.5", 1),
+        port(6, "10.0.0.6", 1),
+    ])));
+    let net = NetworkId(id(1));
+    let takes = |networks: &Networks, n, address| networks.takes_an_address(&port(n, address, 9));
+    let put = |n, address, revision| Change::Put(Arc::new(port(n, address, revision)));
+    assert!(takes(&networks, 7, "10.0.0.5"));
+    assert!(!takes(&networks, 5, "10.0.0.5"), "its own");
+    assert!(!takes(&networks, 7, "10.0.0.7"), "nobody's");
+    let elsewhere = Port {
+        network: NetworkId(id(2)),
+        ..port(7, "10.0.0.5", 1)
+    };
+    assert!(!networks.takes_an_address(&elsewhere), "not on its network");
+    assert!(networks.change(net, &put(5, "10.0.0.50", 2)));
+    assert!(!takes(&networks, 7, "10.0.0.5"), "it moved away");
+    assert!(takes(&networks, 7, "10.0.0.50"), "it moved there");
+    assert!(!networks.change(net, &put(5, "10.0.0.51", 1)), "late");
+    assert!(takes(&networks, 7, "10.0.0.50"));
+    assert!(networks.change(net, &Change::Gone(PortId(id(6)))));
+    assert!(!takes(&networks, 7, "10.0.0.6"), "it went");
+    assert!(networks.change(net, &put(8, "10.0.0.8", 1)));
+    let counts = [("networks", 1), ("subnets", 2), ("ports", 2)];
+    assert_eq!(networks.counts(), counts);
+    networks.put(Arc::new(network([port(9, "10.0.0.9", 1)])));
+    assert!(!takes(&networks, 7, "10.0.0.50"), "said anew, without it");
+    assert!(networks.remove(net) && !networks.remove(net));
+    assert_eq!(
+        networks.counts().map(|(_, count)| count),
+        [0, 0, 0],
+        "nothing is left"
+    );
+}
+
 /// The role, and what it says to the loop. Nobody answers it.
 fn role() -> (Dhcp, mpsc::Receiver<Vec<Event>>) {
-    let settings = sample::settings();
-    let (events, said) = mpsc::channel(1000);
-    let parts = Parts {
-        server: sample::server(&settings),
-        naming: Arc::new(Naming::new(&settings.host, "")),
-        settings,
-        notices: mpsc::channel(1).1,
-        events,
-        reports: Arc::default(),
-        sync_due: Arc::default(),
-        counts: watch::Sender::default(),
-        synced: Some(tokio::sync::oneshot::channel().0),
-        remarked: Remarked::default(),
-    };
-    (Dhcp::new(parts, BTreeMap::new()), said)
+    let (parts, said) = sample::parts();
+    let naming = Arc::new(Naming::new("net1", ""));
+    (Dhcp::new(parts, naming, BTreeMap::new()), said)
 }
 
 fn asked(network: Network) -> Result<Option<Box<Asked>>, AskError> {
@@ -348,23 +377,20 @@ fn syncing(role: &mut Dhcp) {
 async fn what_became_ours_during_a_full_sync_stays() {
     let (mut role, _said) = role();
     let (scheduled, other) = (NetworkId(id(1)), NetworkId(id(2)));
-    role.networks.insert(
-        other,
-        Arc::new(Network {
-            id: other,
-            ..network([])
-        }),
-    );
+    role.networks.put(Arc::new(Network {
+        id: other,
+        ..network([])
+    }));
     syncing(&mut role);
     role.take_in(DhcpNotice::NetworkScheduled(scheduled)).await;
     role.start_due();
     role.asked(scheduled, 0, asked(network([]))).await;
     role.synced(Vec::new()).await;
     assert!(
-        role.networks.contains_key(&scheduled),
+        role.networks.get(scheduled).is_some(),
         "the answer is older"
     );
-    assert!(!role.networks.contains_key(&other), "not ours any more");
+    assert!(role.networks.get(other).is_none(), "not ours any more");
 }
 
 #[tokio::test]
@@ -388,7 +414,7 @@ async fn an_answer_about_a_network_that_went_meanwhile_is_dropped() {
     // The answer had come, but nobody had looked at it yet.
     role.done(task, Done::Asked(net, 0, asked(network([]))))
         .await;
-    assert!(role.networks.is_empty());
+    assert!(role.networks.get(net).is_none());
     assert!(said.try_recv().is_err(), "nothing is served");
 }
 
@@ -402,7 +428,7 @@ async fn a_network_that_fails_does_not_hold_up_the_first_full_sync() {
     role.asked(good, 0, asked(network([]))).await;
     role.start_due();
     assert!(role.parts.synced.is_some(), "one had no turn yet");
-    let error = decode::network(&json!({"id": bad}), &role.parts.naming);
+    let error = decode::network(&json!({"id": bad}), &role.naming);
     role.asked(bad, 0, Err(error.expect_err("it says little").into()))
         .await;
     role.start_due();
@@ -419,7 +445,7 @@ async fn only_news_of_our_own_port_are_asked_about() {
         ..network([])
     };
     let net = known.id;
-    role.networks.insert(net, Arc::new(known));
+    role.networks.put(Arc::new(known));
     role.put_port(own.clone()).await;
     assert!(!role.errands.has(net), "what we caused ourselves");
     role.put_port(Port { revision: 4, ..own }).await;
@@ -436,7 +462,7 @@ async fn a_subnet_of_a_network_that_is_not_ours_is_ignored() {
     };
     role.take_in(gone(net)).await;
     assert!(!role.errands.has(net));
-    role.networks.insert(net, Arc::new(network([])));
+    role.networks.put(Arc::new(network([])));
     role.take_in(gone(net)).await;
     assert!(role.errands.has(net));
 }
@@ -445,13 +471,17 @@ async fn a_subnet_of_a_network_that_is_not_ours_is_ignored() {
 async fn without_a_question_under_way_nothing_is_kept() {
     let (mut role, _said) = role();
     let net = network([]);
-    role.networks.insert(net.id, Arc::new(net));
+    role.networks.put(Arc::new(net));
     for n in 100..400 {
         role.put_port(port(n, &format!("10.0.{}.{}", n / 200, n % 200), 1))
             .await;
     }
     assert_eq!(role.journal.now(), 0);
-    assert!(role.networks[&NetworkId(id(1))].ports.len() > 200);
+    assert!(
+        role.networks
+            .get(NetworkId(id(1)))
+            .is_some_and(|known| known.ports.len() > 200)
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) enum FetchError {
         #[source]
         source: CallError,
     },
-    #[error(transparent)]
+    #[error("take in what the server says")]
     Answer(#[from] DecodeError),
 }
 

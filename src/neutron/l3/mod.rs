@@ -1,11 +1,12 @@
 //! The L3 agent's part towards the server (`agent/l3/agent.py`): which routers are ours, what they are like, and how
 //! their floating IPs are. Routers that live on one host; others are named and left alone.
 //!
-//! `fetch` what the server says of routers | `errands` which router is asked about next | `statuses` of floating IPs,
-//! `outbox` what of these the server does not know yet
+//! `notices` what the server tells unasked | `errands` which router is asked about next | `fetch` what the server says of
+//! routers | `statuses` of floating IPs, `outbox` what of these the server does not know yet
 
 mod errands;
 mod fetch;
+mod notices;
 mod outbox;
 mod statuses;
 
@@ -13,19 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info};
 
-use super::bus::{CallError, Notice};
-use super::decode::{self, L3Notice};
-use super::report::Counts;
-use super::server::Server;
-use super::{PUSH, Remarked, Settings, not_understood};
+use super::bus::CallError;
+use super::decode;
+use super::parts::Parts;
 use crate::chain;
-use crate::latest::Latest;
-use crate::model::{Event, NetworkId, Report, Router, RouterId, RouterKind};
+use crate::model::{Event, Report, Router, RouterId, RouterKind, Target};
 
 use errands::{Errands, Lane, Question};
 use fetch::{FetchError, Fetched, fetch};
@@ -37,24 +33,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Between two full syncs.
 const THROTTLE: Duration = Duration::from_secs(1);
 
-/// What the role is made of.
-#[derive(Debug)]
-pub(super) struct Parts {
-    pub(super) server: Server,
-    pub(super) settings: Arc<Settings>,
-    pub(super) notices: mpsc::Receiver<Notice>,
-    pub(super) events: mpsc::Sender<Vec<Event>>,
-    pub(super) reports: Arc<Latest<RouterId, Report<Router>>>,
-    pub(super) sync_due: Arc<Notify>,
-    pub(super) counts: watch::Sender<Counts>,
-    /// Told once when all of a full sync has been taken in: only then is known what is not ours.
-    pub(super) synced: Option<oneshot::Sender<()>>,
-    pub(super) remarked: Remarked,
-}
-
 #[derive(Debug)]
 pub(super) struct L3 {
-    parts: Parts,
+    parts: Parts<RouterId, Router>,
     /// What the server said last.
     routers: BTreeMap<RouterId, Arc<Router>>,
     errands: Errands,
@@ -64,6 +45,8 @@ pub(super) struct L3 {
     asking_all: bool,
     /// Routers of the first full sync that have not had their turn yet.
     unsettled: Option<BTreeSet<RouterId>>,
+    /// All of it.
+    named: BTreeSet<RouterId>,
     /// What the server was told of each router's floating IPs.
     told: BTreeMap<RouterId, Told>,
     outbox: Outbox,
@@ -79,7 +62,10 @@ enum Done {
 
 impl L3 {
     /// `known`: what the last run held, until the server has been asked.
-    pub(super) fn new(parts: Parts, known: BTreeMap<RouterId, Arc<Router>>) -> Self {
+    pub(super) fn new(
+        parts: Parts<RouterId, Router>,
+        known: BTreeMap<RouterId, Arc<Router>>,
+    ) -> Self {
         let l3 = Self {
             parts,
             routers: known,
@@ -88,6 +74,7 @@ impl L3 {
             sync_began: None,
             asking_all: false,
             unsettled: None,
+            named: BTreeSet::new(),
             told: BTreeMap::new(),
             outbox: Outbox::default(),
             tasks: JoinSet::new(),
@@ -120,10 +107,10 @@ impl L3 {
     }
 
     fn start_due(&mut self) {
-        if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty)
-            && let Some(synced) = self.parts.synced.take()
-        {
-            let _ = synced.send(()); // fails only when nobody waits for it
+        if self.unsettled.as_ref().is_some_and(BTreeSet::is_empty) {
+            // Also what notices have named since.
+            let named = self.named.iter().copied().chain(self.errands.waiting());
+            self.parts.tell_synced(named.map(Target::Router));
         }
         let now = Instant::now();
         if !self.asking_all && self.sync_again.is_some_and(|due| due <= now) {
@@ -228,6 +215,7 @@ impl L3 {
             self.errands.add(*id, Lane::Sync, Instant::now());
         }
         if self.parts.synced.is_some() {
+            self.named.clone_from(&ids);
             self.unsettled = Some(ids);
         }
     }
@@ -248,7 +236,7 @@ impl L3 {
                 if self.is_for_us(&router) {
                     let router = Arc::new(router);
                     self.routers.insert(id, Arc::clone(&router));
-                    self.say(vec![Event::Router(router)]).await;
+                    self.parts.say(vec![Event::Router(router)]).await;
                 } else {
                     self.drop_router(id).await;
                 }
@@ -272,69 +260,9 @@ impl L3 {
         self.parts.settings.l3.handle_internal_only_routers || router.gateway.is_some()
     }
 
-    async fn hear(&mut self, notice: Notice) {
-        let args = Value::Object(notice.args);
-        let heard = if notice.method == PUSH {
-            // Their router as a whole is asked for, and with it all that belongs to it.
-            decode::pushed_routers(&args).map(|routers| self.ask_known(routers))
-        } else {
-            match decode::l3_notice(&notice.method, &args) {
-                Ok(Some(heard)) => {
-                    self.take_in(heard).await;
-                    Ok(())
-                }
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            }
-        };
-        match heard {
-            // The server waits for this inside of a user's request.
-            Ok(()) => drop(notice.reply),
-            Err(error) => not_understood(&self.parts.remarked, notice.reply, &error),
-        }
-    }
-
-    async fn take_in(&mut self, notice: L3Notice) {
-        let now = Instant::now();
-        match notice {
-            L3Notice::Changed(ids) => {
-                for id in ids {
-                    self.errands.add(id, Lane::Notice, now);
-                }
-            }
-            L3Notice::Gone(id) => {
-                self.errands.forget(id);
-                self.settled(id);
-                self.drop_router(id).await;
-                self.count();
-            }
-            L3Notice::NetworkUpdated(network) => self.ask_known(self.routers_on(network)),
-            L3Notice::AgentUpdated { .. } => self.sync_at(now),
-            L3Notice::ForDistributed => {}
-        }
-    }
-
-    fn ask_known(&mut self, routers: BTreeSet<RouterId>) {
-        let now = Instant::now();
-        for id in routers {
-            if self.routers.contains_key(&id) {
-                self.errands.add(id, Lane::Notice, now);
-            }
-        }
-    }
-
-    fn routers_on(&self, network: NetworkId) -> BTreeSet<RouterId> {
-        let on = self.routers.values().filter(|router| {
-            let gateway = router.gateway.as_ref().map(|gateway| &gateway.port);
-            let mut legs = router.interfaces.iter().chain(gateway);
-            legs.any(|leg| leg.network == network)
-        });
-        on.map(|router| router.id).collect()
-    }
-
     async fn drop_router(&mut self, id: RouterId) {
         if self.routers.remove(&id).is_some() {
-            self.say(vec![Event::RouterGone(id)]).await;
+            self.parts.say(vec![Event::RouterGone(id)]).await;
         }
     }
 
@@ -364,11 +292,6 @@ impl L3 {
         }
     }
 
-    /// A loop that has ended hears nothing, and the daemon ends with it.
-    async fn say(&self, events: Vec<Event>) {
-        let _ = self.parts.events.send(events).await;
-    }
-
     fn count(&self) {
         let routers = self.routers.values();
         let interfaces: usize = routers.clone().map(|router| router.interfaces.len()).sum();
@@ -376,15 +299,15 @@ impl L3 {
             .clone()
             .map(|router| router.floating_ips.len())
             .sum();
-        let counts = json!({
-            "routers": self.routers.len(),
-            "ex_gw_ports": routers.filter(|router| router.gateway.is_some()).count(),
-            "interfaces": interfaces,
-            "floating_ips": floating,
-        });
-        if let Value::Object(counts) = counts {
-            self.parts.counts.send_replace(counts);
-        }
+        self.parts.count([
+            ("routers", self.routers.len()),
+            (
+                "ex_gw_ports",
+                routers.filter(|router| router.gateway.is_some()).count(),
+            ),
+            ("interfaces", interfaces),
+            ("floating_ips", floating),
+        ]);
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::net::Ipv4Addr;
 
+use serde_json::json;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    FloatingIp, FloatingIpId, FloatingIpStatus, Gateway, MacAddr, PortId, ProjectId, RouterPort,
+    FloatingIp, FloatingIpId, FloatingIpStatus, Gateway, MacAddr, NetworkId, PortId, ProjectId,
+    RouterPort,
 };
+use crate::neutron::decode::L3Notice;
 use crate::neutron::sample;
 
 fn router_id(n: u128) -> RouterId {
@@ -259,19 +263,7 @@ fn states_that_can_not_be_told_hold_up_no_others() {
 
 /// The role, and what it says to the loop. Nobody answers it.
 fn role() -> (L3, mpsc::Receiver<Vec<Event>>) {
-    let settings = sample::settings();
-    let (events, said) = mpsc::channel(1000);
-    let parts = Parts {
-        server: sample::server(&settings),
-        settings,
-        notices: mpsc::channel(1).1,
-        events,
-        reports: Arc::default(),
-        sync_due: Arc::default(),
-        counts: watch::Sender::default(),
-        synced: Some(oneshot::channel().0),
-        remarked: Remarked::default(),
-    };
+    let (parts, said) = sample::parts();
     (L3::new(parts, BTreeMap::new()), said)
 }
 

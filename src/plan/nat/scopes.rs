@@ -3,7 +3,7 @@
 //! A scope is a number in the high half of the packet mark. A packet is of the scope of the device that it came from, or of
 //! its connection's if that has one. It leaves by devices of its scope only, and by the gateway where SNAT hides it.
 //! Devices and floating IPs are in maps, so the rules are the same few for all routers with scopes. Where every leg is of
-//! the null scope all packets would be of one, and none of this is there.
+//! the null scope, so are all packets: then one rule marks them, for a reference agent that takes over.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,6 +33,13 @@ const OUTER: &str = "outer_devices";
 
 /// The null scope's; others count upwards. As Neutron's agent counts them: a connection keeps its mark when we take over.
 const FIRST: u32 = 1024;
+
+/// Of all packets where no leg is of another scope. Nothing here asks for it. But when the router is given back, Neutron's
+/// agent begins to drop what has no mark some milliseconds before it begins to mark (`iptables_manager.py:
+/// _apply_synchronized` writes table after table, "filter" first).
+pub(super) fn mark_all(table: &mut Table, chain: &'static str) {
+    table.rule(chain, [set_high(FIRST << 16)]);
+}
 
 pub(super) struct Scopes {
     /// By device; v4 and v6.

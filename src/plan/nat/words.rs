@@ -1,7 +1,7 @@
 //! Sentences of nftables in the words of its JSON schema: short names for the few that a router's table needs.
 
 use std::borrow::Cow;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use nftables::expr::{
     BinaryOperation, CT, Expression, Meta, MetaKey, NamedExpression, Payload, PayloadField,
@@ -63,9 +63,13 @@ pub(super) fn from(device: &str) -> Stmt {
     compare(meta(MetaKey::Iifname), Operator::EQ, text(device))
 }
 
-pub(super) fn to(address: Ipv4Addr) -> Stmt {
+pub(super) fn to(address: IpAddr) -> Stmt {
+    let family = match address {
+        IpAddr::V4(_) => "ip",
+        IpAddr::V6(_) => "ip6",
+    };
     compare(
-        payload("ip", "daddr"),
+        payload(family, "daddr"),
         Operator::EQ,
         text(address.to_string()),
     )

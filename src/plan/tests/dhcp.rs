@@ -455,6 +455,16 @@ impl Shared for ByState<'_> {
             .get(&id)
             .is_some_and(|network| plan::has_isolated(network))
     }
+
+    fn first_router(&self, id: NetworkId) -> Option<RouterId> {
+        plan::routers_on(self.0.networks.get(&id)?).next()
+    }
+
+    fn networks_of(&self, router: RouterId) -> Vec<NetworkId> {
+        let all = self.0.networks.values();
+        let on = all.filter(|network| plan::routers_on(network).any(|on| on == router));
+        on.map(|network| network.id).collect()
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod dhcp;
 mod dhcp6;
 mod nat;
+mod ra;
 mod router;
 
 use std::net::IpAddr;

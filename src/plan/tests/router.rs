@@ -275,6 +275,14 @@ impl Shared for OnlyBlue {
     fn has_isolated(&self, network: NetworkId) -> bool {
         network == BLUE
     }
+
+    fn first_router(&self, _: NetworkId) -> Option<RouterId> {
+        None
+    }
+
+    fn networks_of(&self, _: RouterId) -> Vec<NetworkId> {
+        Vec::new()
+    }
 }
 
 #[test]

@@ -155,14 +155,15 @@ fn continued_is_as_made_anew() {
                 state.apply(&event);
             }
             let network = &state.networks[&NETWORK];
-            continued += u32::from(known.0[&NETWORK].continued(network).is_some());
+            continued += u32::from(known.networks[&NETWORK].continued(network).is_some());
             known.refresh(&state, NETWORK, &settings);
-            let (kept, anew) = (&known.0[&NETWORK], Entry::of(network, &settings));
+            let (kept, anew) = (&known.networks[&NETWORK], Entry::of(network, &settings));
             assert_eq!(kept.dhcp, anew.dhcp, "seed {seed}");
             assert_eq!(kept.dhcp6, anew.dhcp6, "seed {seed}");
             assert_eq!(kept.zone, anew.zone, "seed {seed}");
             assert_eq!(kept.residents, anew.residents, "seed {seed}");
             assert_eq!(kept.has_isolated, anew.has_isolated, "seed {seed}");
+            assert_eq!(kept.routers, anew.routers, "seed {seed}");
         }
     }
     assert!(continued > 6000, "only {continued} of 8000");
@@ -192,4 +193,32 @@ fn what_takes_more_than_clients_is_made_anew() {
     ] {
         assert_eq!(known.continued(&Arc::new(after)).is_some(), want, "{name}");
     }
+}
+
+#[test]
+fn a_routers_networks_are_known_as_long_as_they_have_its_ports() {
+    let (settings, router) = (Settings::default(), RouterId(Uuid::from_u128(9)));
+    let (mut state, mut known) = (State::default(), Known::default());
+    let second = NetworkId(Uuid::from_u128(3));
+    for id in [NETWORK, second] {
+        let leg = Port {
+            network: id,
+            device: router.to_string(),
+            ..port(id.0.as_u128() + 10, 1, DeviceOwner::RouterInterface)
+        };
+        let mut network = Network { id, ..network() };
+        network.ports.insert(leg.id, Arc::new(leg));
+        state.apply(&Event::Network(Arc::new(network)));
+        known.refresh(&state, id, &settings);
+    }
+    assert_eq!(known.first_router(second), Some(router));
+    assert_eq!(known.networks_of(router), [NETWORK, second]);
+    let leg = *state.networks[&NETWORK].ports.keys().next().unwrap();
+    state.apply(&Event::PortGone(NETWORK, leg));
+    known.refresh(&state, NETWORK, &settings);
+    assert_eq!(known.networks_of(router), [second], "its port went");
+    state.apply(&Event::NetworkGone(second));
+    known.refresh(&state, second, &settings);
+    assert!(known.networks_of(router).is_empty(), "its network went");
+    assert!(known.routed.is_empty(), "nothing is left");
 }

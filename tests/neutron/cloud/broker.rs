@@ -164,6 +164,15 @@ impl Broker {
         ));
     }
 
+    /// As servers and agents make a `topic` or a `fanout`, if it is not there.
+    #[track_caller]
+    pub fn make_exchange(&self, name: &str, kind: &str) {
+        let goes_when_unused = kind == "fanout";
+        self.eval(&format!(
+            r#"rabbit_exchange:declare(rabbit_misc:r(<<"/">>, exchange, <<"{name}">>), {kind}, false, {goes_when_unused}, false, [], <<"test">>)."#
+        ));
+    }
+
     /// With all that is in it; clients are cut off.
     #[track_caller]
     pub fn delete_vhost(&self, name: &str) {

@@ -1,7 +1,13 @@
 //! The configuration files: small ones, as an installer would leave them. Agents and warren read the same.
 
+use super::server::Release;
+
 /// neutron-server's. In a later section of the same name, a later line wins.
-pub(super) fn server(more: &str) -> String {
+pub(super) fn server(release: Release, more: &str) -> String {
+    let own = match release {
+        Release::Zed => ZED,
+        Release::Newest => NEWEST,
+    };
     format!(
         "{COMMON}
 [DEFAULT]
@@ -16,11 +22,6 @@ router_scheduler_driver = neutron.scheduler.l3_agent_scheduler.AZLeastRoutersSch
 [database]
 connection = mysql+pymysql://neutron:neutron@127.0.0.1/neutron
 max_pool_size = 20
-[experimental]
-linuxbridge = true
-[oslo_policy]
-policy_file = /etc/neutron/policy.json
-policy_dirs = /etc/neutron/policy.d
 [quotas]
 quota_network = -1
 quota_subnet = -1
@@ -32,7 +33,6 @@ quota_security_group_rule = -1
 [ml2]
 type_drivers = flat,vlan,vxlan
 tenant_network_types = vxlan
-mechanism_drivers = linuxbridge,openvswitch
 extension_drivers = port_security,dns_domain_ports,qos
 [ml2_type_flat]
 flat_networks = *
@@ -40,10 +40,27 @@ flat_networks = *
 network_vlan_ranges = external:1:4000
 [ml2_type_vxlan]
 vni_ranges = 1:9000
+{own}
 {more}
 "
     )
 }
+
+const ZED: &str = "\
+[experimental]
+linuxbridge = true
+[ml2]
+mechanism_drivers = linuxbridge,openvswitch
+[oslo_policy]
+policy_file = /etc/neutron/policy.json
+policy_dirs = /etc/neutron/policy.d
+";
+
+/// Nobody has the linuxbridge agent any more.
+const NEWEST: &str = "\
+[ml2]
+mechanism_drivers = openvswitch
+";
 
 /// What agents on all nodes read first. Each is an availability zone of its own: a network or router made with
 /// `availability_zone_hints` is scheduled to that node, whatever other tests of the same cloud do.

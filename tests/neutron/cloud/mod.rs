@@ -19,6 +19,7 @@
 //! | a network node: its files, agents, instances | `node.rs` |
 //! | Open vSwitch on a node | `openvswitch.rs` |
 //! | the configuration files | `config.rs` |
+//! | neutron-server's programs, and which release's | `server.rs` |
 //! | a daemon that is ended and started again | `service.rs` |
 //!
 //! The management network is 10.254.0.0/24: the host `ctl` is .1 (API on 9696, broker on 5672, Nova's metadata, if a test
@@ -42,6 +43,7 @@ mod config;
 mod node;
 mod openvswitch;
 mod rest;
+mod server;
 mod service;
 
 use std::ops::Deref;
@@ -54,6 +56,8 @@ use crate::common::{Guest, Host, HttpAnswer, HttpRequest, HttpStub, Place, wait_
 pub use broker::{Broker, Queue};
 pub use node::Node;
 pub use rest::{Api, id};
+use server::Release;
+pub use server::Server;
 pub use service::Service;
 
 /// Enough for what a real control plane does in seconds, on a machine that is busy with other tests.
@@ -66,8 +70,9 @@ pub const CONTROL: &str = "10.254.0.1";
 #[derive(Debug)]
 pub struct Cloud {
     api: Api,
+    release: Release,
     pub broker: Broker,
-    pub server: Arc<Mutex<Service>>,
+    pub server: Arc<Mutex<Server>>,
     pub database: Mutex<Service>,
     nodes: AtomicU8,
     // Last: it takes all along.
@@ -89,7 +94,16 @@ impl Cloud {
 
     /// One of its own, with more lines for neutron-server's configuration: they win over those in `config.rs`.
     pub fn start_with(more: &str) -> Option<Self> {
-        let host = Host::of_cloud("ctl")?;
+        Self::of(Release::Zed, more)
+    }
+
+    /// The same of the newest release, agents and all. Its only L2 agent is that of Open vSwitch.
+    pub fn newest(more: &str) -> Option<Self> {
+        Self::of(Release::Newest, more)
+    }
+
+    fn of(release: Release, more: &str) -> Option<Self> {
+        let host = Self::machine(release, "ctl")?;
         let place = host.place();
         place.write("/etc/hosts", "127.0.0.1 localhost\n10.254.0.1 ctl\n");
         host.bridge("management");
@@ -105,18 +119,14 @@ impl Cloud {
             place.run(&MAY_CONNECT).succeeded().then_some(())
         });
 
-        place.write("/etc/neutron/server.conf", &config::server(more));
-        let server = [
-            "neutron-server",
-            "--config-file",
-            "/etc/neutron/server.conf",
-        ];
-        let mut server = Service::new(&place, "neutron-server", &server);
+        place.write("/etc/neutron/server.conf", &config::server(release, more));
+        let mut server = Server::new(&place, release);
         broker.wait();
         server.start();
         let server = Arc::new(Mutex::new(server));
         let cloud = Self {
             api: Api::new(place, Arc::clone(&server)),
+            release,
             broker,
             server,
             database: Mutex::new(database),
@@ -125,6 +135,13 @@ impl Cloud {
         };
         cloud.ready();
         Some(cloud)
+    }
+
+    fn machine(release: Release, name: &str) -> Option<Host> {
+        match release {
+            Release::Zed => Host::of_cloud(name),
+            Release::Newest => Host::of_newest_cloud(name),
+        }
     }
 
     /// Waits until the API answers.

@@ -33,7 +33,8 @@ pub struct Node {
 
 impl Node {
     pub(super) fn join(cloud: &Cloud, name: &str, number: u8) -> Self {
-        let host = Host::of_cloud(name).expect("the control plane's namespaces could be made");
+        let host = Cloud::machine(cloud.release, name);
+        let host = host.expect("the control plane's namespaces could be made");
         for (device, network) in [("management", "m"), ("external", "x")] {
             let end = format!("{network}.{number}");
             cloud.host().cable(&end, &host, device);
@@ -109,6 +110,18 @@ impl Node {
     #[track_caller]
     pub fn reference_metadata_agent(&self) {
         self.agent("neutron-metadata-agent", METADATA);
+    }
+
+    /// All three of them.
+    #[track_caller]
+    pub fn reference_agents(&self) {
+        let all = [
+            ("neutron-dhcp-agent", DHCP),
+            ("neutron-l3-agent", L3),
+            ("neutron-metadata-agent", METADATA),
+        ];
+        let started = all.map(|(binary, file)| self.starting(binary, file));
+        started.into_iter().for_each(|agent| self.started(agent));
     }
 
     #[track_caller]
@@ -210,15 +223,26 @@ impl Node {
 
     #[track_caller]
     fn agent(&self, binary: &str, file: &str) {
+        self.started(self.starting(binary, file));
+    }
+
+    /// With when the server saw it start last time.
+    #[track_caller]
+    fn starting(&self, binary: &str, file: &str) -> (Service, Option<Value>) {
         let before = self.api.agent(&self.name, binary);
         let started = before.map(|agent| agent["started_at"].clone());
         let argv = [binary, "--config-file", CONF, "--config-file", file];
         let mut service = Service::new(&self.place(), binary, &argv);
         service.start();
-        let what = format!("{binary} on {} to report", self.name);
+        (service, started)
+    }
+
+    #[track_caller]
+    fn started(&self, (mut service, started): (Service, Option<Value>)) {
+        let what = format!("{} on {} to report", service.name(), self.name);
         wait_for(&what, LONG, || {
             assert!(service.is_alive(), "{}", service.tail());
-            let agent = self.api.agent(&self.name, binary)?;
+            let agent = self.api.agent(&self.name, service.name())?;
             let is_new = started.as_ref() != Some(&agent["started_at"]);
             (is_new && agent["alive"] == true).then_some(())
         });

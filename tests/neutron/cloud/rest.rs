@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{LONG, Service};
+use super::{LONG, Server};
 use crate::common::{HttpAnswer, Place, wait_for};
 
 /// The project of all that a test makes, unless it says another.
@@ -16,11 +16,11 @@ const PROJECT: &str = "11111111111111111111111111111111";
 #[derive(Debug, Clone)]
 pub struct Api {
     place: Place,
-    server: Arc<Mutex<Service>>,
+    server: Arc<Mutex<Server>>,
 }
 
 impl Api {
-    pub(super) fn new(place: Place, server: Arc<Mutex<Service>>) -> Self {
+    pub(super) fn new(place: Place, server: Arc<Mutex<Server>>) -> Self {
         Self { place, server }
     }
 

@@ -8,33 +8,29 @@ use serde_json::{Value, json};
 use super::outside::{self, Outside, see};
 use super::{here, qdhcp, qrouter, with};
 use crate::cloud::{Cloud, LONG, Node, id};
-use crate::common::{Guest, Lease, wait_until};
+use crate::common::{Client, DhcpClient, Guest, wait_until};
 
 const REFERENCE: &str = "life8";
 const WARREN: &str = "life9";
 
 /// Where, the line (a beginning is enough), who has it, and why the other has not.
-const DIFFERENT: [(&str, &str, &str, &str); 21] = [
+const DIFFERENT: [(&str, &str, &str, &str); 22] = [
+    (
+        "dns",
+        "host-10-8-0-12.example.org AAAA",
+        "reference",
+        "REFUSED, as without a resolver to ask",
+    ),
+    (
+        "dns",
+        "host-10-8-0-12.example.org AAAA",
+        "warren",
+        "there is such a name",
+    ),
+    ("dns", "vm1.example.org MX", "reference", "the same"),
+    ("dns", "vm1.example.org MX", "warren", "the same"),
     ("lease", "new_expiry=", "reference", "the time of day"),
     ("lease", "new_expiry=", "warren", "the time of day"),
-    (
-        "lease",
-        "new_domain_search=openstacklocal.",
-        "warren",
-        "option 119 beside 15, for who asks",
-    ),
-    (
-        "guest resolv.conf",
-        "search openstacklocal.",
-        "warren",
-        "taken from option 119",
-    ),
-    (
-        "guest resolv.conf",
-        "search openstacklocal",
-        "reference",
-        "taken from option 15",
-    ),
     (
         "qdhcp -6 route",
         "default via fd00:8::",
@@ -121,7 +117,7 @@ fn an_instance_gets_what_the_reference_gives() {
     };
     let [reference, warren] = [REFERENCE, WARREN].map(|name| {
         let node = cloud.node(name);
-        outside::wire(cloud, &node, &name.replace("life", "out"));
+        outside::wires(cloud, &node, &[&name.replace("life", "out")]);
         node.linuxbridge_agent();
         node
     });
@@ -129,7 +125,7 @@ fn an_instance_gets_what_the_reference_gives() {
     reference.reference_l3_agent();
     reference.reference_metadata_agent();
     let _warren = crate::drop_in::warren(cloud, &warren);
-    let [theirs, ours] = [&reference, &warren].map(|node| Tenant::new(cloud, node));
+    let [mut theirs, mut ours] = [&reference, &warren].map(|node| Tenant::new(cloud, node));
     let mut unexplained = Vec::new();
     // The reference takes its time for the last of it.
     wait_until(super::SOON, || {
@@ -161,8 +157,8 @@ struct Tenant<'a> {
     node: &'a Node,
     network: Value,
     router: Value,
+    client: DhcpClient,
     vm1: Guest,
-    lease: Lease,
     _outside: Outside,
 }
 
@@ -225,7 +221,8 @@ impl<'a> Tenant<'a> {
         );
         let vm1 = node.guest("vm1", &port);
         cloud.port_active(id(&port));
-        let lease = vm1.dhclient();
+        let mut client = vm1.dhcp(Client::Dhclient);
+        client.bound();
         let flows = wait_until(LONG, || see(&vm1) == "198.18.0.60");
         assert!(flows, "no way out on {}: {}", node.name(), node.tails());
         Self {
@@ -233,17 +230,31 @@ impl<'a> Tenant<'a> {
             network,
             router,
             vm1,
-            lease,
+            client,
             _outside: outside,
         }
     }
 
-    fn all(&self) -> Seen {
+    fn all(&mut self) -> Seen {
         let mut all = BTreeSet::new();
-        for (key, value) in &self.lease.raw {
+        // Each look is a boot: the reference may have learnt the rest since the last one.
+        self.client.crash();
+        self.client.boot();
+        let told = self.client.bound().raw.into_iter();
+        // Which process asked is the instance's affair.
+        for (key, value) in told.filter(|(key, _)| key != "pid") {
             all.insert(("lease".to_owned(), format!("{key}={value}")));
         }
         self.see_as_guest(&mut all);
+        for question in QUESTIONS {
+            let words = ["@10.8.0.2", "+noedns"].into_iter();
+            let words: Vec<&str> = words.chain(question.split(' ')).collect();
+            let mut answer = self.vm1.dig(&words);
+            answer.answers.sort();
+            let (status, flags) = (answer.status, answer.flags.join(" "));
+            let answer = format!("{question}: {status} {flags} {:?}", answer.answers);
+            all.insert(("dns".to_owned(), answer));
+        }
         let mut add = |place: &str, text: &str| {
             for line in text.lines() {
                 all.insert((place.to_owned(), neutral(line)));
@@ -280,6 +291,26 @@ impl<'a> Tenant<'a> {
         }
     }
 }
+
+/// What is known, what is known by another type, and what is not.
+const QUESTIONS: [&str; 16] = [
+    "vm1.example.org A",
+    "vm1.example.org AAAA",
+    "vm1.example.org MX",
+    "vm1.example.org ANY",
+    "vm1.example.org A +tcp",
+    "VM1.Example.ORG A",
+    "vm1 A",
+    "host-10-8-0-12.example.org A",
+    "host-10-8-0-12.example.org AAAA",
+    "host-10-8-0-1.example.org A",
+    "-x 10.8.0.11",
+    "-x 10.8.0.12",
+    "-x fd00:8::11",
+    "-x 10.8.0.200",
+    "nobody.example.org A",
+    "elsewhere.example.net A",
+];
 
 const SYSCTLS: [&str; 7] = [
     "net.ipv4.ip_forward",

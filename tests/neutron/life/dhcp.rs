@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Ground, fixed, ip, qdhcp, with};
 use crate::cloud::{Cloud, id};
 use crate::common::{
-    Client, Dhcp, Guest, Host, HttpAnswer, HttpStub, Udp, Wire, udp_frame, wait_until,
+    Client, Dhcp, Guest, Host, HttpAnswer, HttpStub, Lease, Udp, Wire, udp_frame, wait_until,
 };
 
 const METADATA: &str = "169.254.169.254";
@@ -26,6 +26,7 @@ fn a_networks_life() {
     });
     let mut ground = Ground::prepared(cloud, "life1", |node| {
         node.configure("metadata_agent.ini", "[DEFAULT]\nnova_metadata_port = 8781");
+        node.configure("dhcp_agent.ini", "[DEFAULT]\ndns_domain = tenants.example");
     });
     let blue = ground.network("blue", json!({}));
     let subnet = ground.subnet(
@@ -132,7 +133,13 @@ pub(super) fn discover(wire: &Wire) -> Vec<u8> {
     })
 }
 
-fn subnet_updates(ground: &Ground<'_>, network: &Value, subnet: &Value, vm1: &Guest, port: &Value) {
+pub(super) fn subnet_updates(
+    ground: &Ground<'_>,
+    network: &Value,
+    subnet: &Value,
+    vm1: &Guest,
+    port: &Value,
+) {
     let cloud = ground.cloud;
     let change = |attributes: Value| cloud.update("subnet", id(subnet), &attributes);
     let mut client = vm1.dhcp(Client::Udhcpc);
@@ -150,6 +157,8 @@ fn subnet_updates(ground: &Ground<'_>, network: &Value, subnet: &Value, vm1: &Gu
     assert_eq!(lease.dns, [ip("10.1.0.53")], "{lease:#?}");
     assert_eq!(lease.routers, [ip("10.1.0.1")], "{lease:#?}");
     assert_eq!(lease.mtu, Some(1450), "vxlan's headers take 50: {lease:#?}");
+    // The agent's own; in names that the server gives is the server's.
+    assert_eq!(lease.domain.as_deref(), Some("tenants.example"));
 
     change(json!({"dns_nameservers": ["10.1.0.54", "10.1.0.53"]}));
     ground.renewed(&mut client, "new name servers", |lease| {
@@ -193,7 +202,7 @@ fn subnet_updates(ground: &Ground<'_>, network: &Value, subnet: &Value, vm1: &Gu
     );
 }
 
-fn isolated_metadata(ground: &Ground<'_>, vm1: &Guest, port: &Value) {
+pub(super) fn isolated_metadata(ground: &Ground<'_>, vm1: &Guest, port: &Value) {
     let url = format!("http://{METADATA}/latest/meta-data/instance-id");
     let answer = vm1
         .curl(&url, &[])
@@ -247,14 +256,21 @@ fn port_updates(ground: &Ground<'_>, network: &Value) {
     ground.until("the name to follow", || {
         resolves("second.example.org", "10.1.0.21")
     });
-    let ntp = json!({"opt_name": "ntp-server", "opt_value": "10.1.0.77"});
-    change(json!({"extra_dhcp_opts": [ntp]}));
-    ground.renewed(&mut client, "an extra option", |lease| {
+    let option = |name, value: Option<&str>| json!({"opt_name": name, "opt_value": value});
+    let boot = [("67", "pxe.0"), ("server-ip-address", "10.1.0.99")];
+    let [file, next] = boot.map(|(name, value)| option(name, Some(value)));
+    let ntp = option("ntp-server", Some("10.1.0.77"));
+    change(json!({"extra_dhcp_opts": [ntp, file, next]}));
+    let said = |lease: &Lease, key: &str| lease.raw.get(key).cloned().unwrap_or_default();
+    ground.renewed(&mut client, "extra options", |lease| {
         lease.ntp == [ip("10.1.0.77")]
+            && said(lease, "boot_file") == "pxe.0"
+            && said(lease, "siaddr") == "10.1.0.99"
     });
-    let gone = json!({"opt_name": "ntp-server", "opt_value": null});
-    change(json!({"extra_dhcp_opts": [gone]}));
-    ground.renewed(&mut client, "no extra option", |lease| lease.ntp.is_empty());
+    change(json!({"extra_dhcp_opts": [option("ntp-server", None)]}));
+    ground.renewed(&mut client, "one extra option less", |lease| {
+        lease.ntp.is_empty() && said(lease, "boot_file") == "pxe.0"
+    });
 
     client.crash();
     change(json!({"mac_address": "fa:16:3e:00:ee:02"}));
@@ -270,11 +286,11 @@ fn port_updates(ground: &Ground<'_>, network: &Value) {
     cloud.remove("port", id(&port));
 }
 
-fn second_subnet(ground: &Ground<'_>, network: &Value) {
+pub(super) fn second_subnet(ground: &Ground<'_>, network: &Value) {
     let cloud = ground.cloud;
     let more = ground.subnet(network, "10.11.0.0/24", json!({}));
     let two = json!({"fixed_ips": [{"ip_address": "10.1.0.30"}, {"ip_address": "10.11.0.30"}]});
-    let port = cloud.instance_port(id(network), "life1", two);
+    let port = cloud.instance_port(id(network), ground.node.name(), two);
     let vm3 = ground.guest("vm3", &port);
     let mut client = vm3.dhcp(Client::Udhcpc);
     let lease = client.bound();
@@ -296,9 +312,9 @@ fn second_subnet(ground: &Ground<'_>, network: &Value) {
     });
 }
 
-fn dhcp_off_and_on(ground: &Ground<'_>, network: &Value, subnet: &Value) {
+pub(super) fn dhcp_off_and_on(ground: &Ground<'_>, network: &Value, subnet: &Value) {
     let cloud = ground.cloud;
-    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let port = cloud.instance_port(id(network), ground.node.name(), json!({}));
     let vm4 = ground.guest("vm4", &port);
     let wire = vm4.wire();
     assert!(offers(&wire, super::SOON), "no OFFER\n{}", ground.tails());
@@ -317,7 +333,7 @@ fn dhcp_off_and_on(ground: &Ground<'_>, network: &Value, subnet: &Value) {
 
 fn network_updates(ground: &Ground<'_>, network: &Value) {
     let cloud = ground.cloud;
-    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let port = cloud.instance_port(id(network), ground.node.name(), json!({}));
     let vm5 = ground.guest("vm5", &port);
     let mut client = vm5.dhcp(Client::Udhcpc);
     client.bound();
@@ -343,9 +359,9 @@ fn network_updates(ground: &Ground<'_>, network: &Value) {
     cloud.remove("port", id(&port));
 }
 
-fn port_deleted(ground: &Ground<'_>, network: &Value) {
+pub(super) fn port_deleted(ground: &Ground<'_>, network: &Value) {
     let cloud = ground.cloud;
-    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let port = cloud.instance_port(id(network), ground.node.name(), json!({}));
     let vm6 = ground.guest("vm6", &port);
     let mut client = vm6.dhcp(Client::Udhcpc);
     client.bound();

@@ -8,9 +8,13 @@
 
 mod compare;
 mod dhcp;
+mod metadata;
+mod newest;
 mod outside;
 mod pair;
 mod router;
+mod scopes;
+mod segments;
 mod switch;
 
 use std::net::Ipv4Addr;

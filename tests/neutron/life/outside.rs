@@ -2,22 +2,27 @@
 
 use serde_json::{Value, json};
 
+use super::with;
 use crate::cloud::{Cloud, Node, id};
 use crate::common::{Guest, HttpAnswer, HttpStub};
 
 /// Who asks there is told as whom the world sees it.
 const WORLD: &str = "198.18.0.1";
 
-/// Lays a node's end of the wire, and tells its linuxbridge agent, which must not have been started.
-pub(super) fn wire(cloud: &Cloud, node: &Node, wire: &str) {
+/// Lays a node's ends of these wires, and tells its linuxbridge agent, which must not have been started.
+pub(super) fn wires(cloud: &Cloud, node: &Node, wires: &[&str]) {
     let host = cloud.host();
-    if !host.run(&["ip", "link", "show", wire]).succeeded() {
-        host.bridge(wire);
+    for wire in wires {
+        if !host.run(&["ip", "link", "show", wire]).succeeded() {
+            host.bridge(wire);
+        }
+        let end = format!("{wire}.{}", node.name());
+        host.cable(&end, node, wire);
+        host.ip(&format!("link set {end} master {wire}"));
     }
-    let end = format!("{wire}.{}", node.name());
-    host.cable(&end, node, wire);
-    host.ip(&format!("link set {end} master {wire}"));
-    let mapping = format!("[linux_bridge]\nphysical_interface_mappings = {wire}:{wire}");
+    let mappings: Vec<String> = wires.iter().map(|wire| format!("{wire}:{wire}")).collect();
+    let mappings = mappings.join(",");
+    let mapping = format!("[linux_bridge]\nphysical_interface_mappings = {mappings}");
     node.configure("plugins/ml2/linuxbridge_agent.ini", &mapping);
 }
 
@@ -31,16 +36,19 @@ pub(super) struct Outside {
 impl Outside {
     /// On this wire, which is there already.
     pub(super) fn new(cloud: &Cloud, wire: &str) -> Self {
+        Self::with(cloud, wire, json!({}))
+    }
+
+    /// The same with more attributes of its subnet.
+    pub(super) fn with(cloud: &Cloud, wire: &str, subnet: Value) -> Self {
         let network = cloud.create(
             "network",
             json!({"name": "outside", "router:external": true, "provider:network_type": "flat",
                 "provider:physical_network": wire}),
         );
-        cloud.create(
-            "subnet",
-            json!({"network_id": id(&network), "ip_version": 4, "cidr": "198.18.0.0/24",
-                "gateway_ip": WORLD, "enable_dhcp": false}),
-        );
+        let own = json!({"network_id": id(&network), "ip_version": 4, "cidr": "198.18.0.0/24",
+            "gateway_ip": WORLD, "enable_dhcp": false});
+        cloud.create("subnet", with(own, subnet));
         let name = format!("w-{wire}");
         let world = cloud.host().guest(&name, wire, "02:00:00:00:01:01");
         world.ip(&format!("addr add {WORLD}/24 dev eth0"));

@@ -11,6 +11,8 @@ use crate::cloud::{Cloud, id};
 use crate::common::{Guest, HttpAnswer, HttpStub, tcp_stream, wait_until};
 
 const WIRE: &str = "out2";
+/// Of another external network.
+const OTHER: &str = "other2";
 
 #[test]
 #[ignore = "minutes long: make test-neutron runs it"]
@@ -18,33 +20,18 @@ fn a_routers_life() {
     let Some(cloud) = Cloud::shared() else {
         return;
     };
-    let ground = Ground::prepared(cloud, "life2", |node| outside::wire(cloud, node, WIRE));
+    let ground = Ground::prepared(cloud, "life2", |node| {
+        outside::wires(cloud, node, &[WIRE, OTHER]);
+    });
     let outside = Outside::new(cloud, WIRE);
-    let blue = ground.network("blue", json!({}));
-    let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
-    let green = ground.network("green", json!({}));
-    let green_subnet = ground.subnet(&green, "10.3.0.0/24", json!({}));
-    let router = cloud.create("router", here(&ground.node, "r1", json!({})));
-    let mut life = Life {
-        ground,
-        outside,
-        router,
-        subnets: [blue_subnet, green_subnet],
-        ports: Vec::new(),
-        guests: Vec::new(),
-    };
-    life.interfaces(&blue, &green);
-    life.gateway();
-    life.extra_routes();
-    life.without_snat();
-    life.floating_ip();
-    life.port_forwarding();
-    life.down_and_up();
+    let life = Life::begin(ground, outside);
+    life.on_one_node();
+    life.to_another_outside();
     life.to_another_node();
 }
 
-struct Life<'a> {
-    ground: Ground<'a>,
+pub(super) struct Life<'a> {
+    pub(super) ground: Ground<'a>,
     outside: Outside,
     router: Value,
     /// blue's and green's
@@ -54,7 +41,36 @@ struct Life<'a> {
     guests: Vec<Guest>,
 }
 
-impl Life<'_> {
+impl<'a> Life<'a> {
+    /// Two networks, an instance in each, and the router between them.
+    pub(super) fn begin(ground: Ground<'a>, outside: Outside) -> Self {
+        let blue = ground.network("blue", json!({}));
+        let blue_subnet = ground.subnet(&blue, "10.2.0.0/24", json!({}));
+        let green = ground.network("green", json!({}));
+        let green_subnet = ground.subnet(&green, "10.3.0.0/24", json!({}));
+        let router = here(&ground.node, "r1", json!({}));
+        let router = ground.cloud.create("router", router);
+        let mut life = Self {
+            ground,
+            outside,
+            router,
+            subnets: [blue_subnet, green_subnet],
+            ports: Vec::new(),
+            guests: Vec::new(),
+        };
+        life.interfaces(&blue, &green);
+        life
+    }
+
+    pub(super) fn on_one_node(&self) {
+        self.gateway();
+        self.extra_routes();
+        self.without_snat();
+        self.floating_ip();
+        self.port_forwarding();
+        self.down_and_up();
+    }
+
     fn change(&self, attributes: Value) -> Value {
         self.ground
             .cloud
@@ -68,8 +84,13 @@ impl Life<'_> {
             .put(&path, &json!({"subnet_id": id(subnet)}));
     }
 
-    fn vm1(&self) -> &Guest {
+    pub(super) fn vm1(&self) -> &Guest {
         &self.guests[0]
+    }
+
+    /// vm1's id, as Nova has it.
+    pub(super) fn instance(&self) -> &str {
+        self.ports[0]["device_id"].as_str().unwrap()
     }
 
     fn vm2(&self) -> &Guest {
@@ -147,6 +168,19 @@ impl Life<'_> {
         });
         self.change(at("198.18.0.52"));
         self.seen_as("198.18.0.52");
+    }
+
+    /// With the same addresses, and yet another world.
+    fn to_another_outside(&self) {
+        let other = Outside::new(self.ground.cloud, OTHER);
+        self.change(json!({"external_gateway_info": other.gateway("198.18.0.53")}));
+        self.seen_as("198.18.0.53");
+        let (there, here) = (&other.world, &self.outside.world);
+        assert!(there.ping("198.18.0.53") && !here.ping("198.18.0.52"));
+        let back = json!({"external_fixed_ips": [{"ip_address": "198.18.0.52"}]});
+        self.change(self.gateway_with(back));
+        self.seen_as("198.18.0.52");
+        assert!(here.ping("198.18.0.52") && !there.ping("198.18.0.53"));
     }
 
     /// Behind vm2 there is one more network.
@@ -280,10 +314,24 @@ impl Life<'_> {
             !answers("http://198.18.0.61/"),
             "the old port still leads in"
         );
+        let _too = HttpStub::start(self.vm1(), "0.0.0.0:9002", |_| HttpAnswer::new(200, "vm1"));
+        let made = cloud.post(
+            &path,
+            &json!({"port_forwarding": {"protocol": "tcp", "internal_port_id": id(&self.ports[0]),
+                "internal_ip_address": "10.2.0.11", "internal_port_range": "9000:9003", "external_port_range": "8000:8003"}}),
+        );
+        let range = format!("{path}/{}", id(&made["port_forwarding"]));
+        self.ground.until("a range of forwarded ports", || {
+            answers("http://198.18.0.61:8002/")
+        });
         cloud.delete(&one);
         self.ground.until("the forwarded port to end", || {
             !answers("http://198.18.0.61:81/")
         });
+        assert!(answers("http://198.18.0.61:8002/"), "the range stays");
+        cloud.delete(&range);
+        self.ground
+            .until("the range to end", || !answers("http://198.18.0.61:8002/"));
         self.status(&floating, "DOWN");
         cloud.remove("floatingip", id(&floating));
     }
@@ -300,7 +348,9 @@ impl Life<'_> {
     /// Its flows are cut, its addresses stay; then it dies there.
     fn to_another_node(&self) {
         let cloud = self.ground.cloud;
-        let mut second = Ground::prepared(cloud, "life3", |node| outside::wire(cloud, node, WIRE));
+        let mut second = Ground::prepared(cloud, "life3", |node| {
+            outside::wires(cloud, node, &[WIRE]);
+        });
         let agent = |node: &str| cloud.agent(node, "neutron-l3-agent").unwrap();
         let floating = self.floating("198.18.0.62");
         let to = json!({"port_id": id(&self.ports[0])});

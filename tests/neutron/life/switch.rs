@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::outside::{Outside, see};
-use super::{Ground, fixed, here, qdhcp, qrouter};
-use crate::cloud::{Cloud, id};
+use super::{Ground, SOON, fixed, here, qdhcp, qrouter};
+use crate::cloud::{Cloud, Node, id};
+use crate::common::wait_until;
 
 #[test]
 #[ignore = "minutes long: make test-neutron runs it"]
@@ -21,24 +22,42 @@ fn beside_the_openvswitch_agent_with_veth_pairs() {
     );
 }
 
-fn internal_ports_or_pairs(name: &str, option: &str) {
+/// A node with Open vSwitch, a wire to the outside on it, and warren; `options` are more of both of its agents.
+#[track_caller]
+pub(super) fn ground<'a>(cloud: &'a Cloud, name: &str, wire: &str, options: &str) -> Ground<'a> {
+    ground_with(cloud, name, wire, options, |_| ())
+}
+
+/// The same; `prepare` writes more into the node's files.
+#[track_caller]
+pub(super) fn ground_with<'a>(
+    cloud: &'a Cloud,
+    name: &str,
+    wire: &str,
+    options: &str,
+    prepare: impl FnOnce(&Node),
+) -> Ground<'a> {
+    let ground = Ground::switched(cloud, name, |node| {
+        prepare(node);
+        super::outside::wires(cloud, node, &[wire]);
+        let mapping = format!("[ovs]\nbridge_mappings = {wire}:br-external");
+        node.configure("plugins/ml2/openvswitch_agent.ini", &mapping);
+        for file in ["dhcp_agent.ini", "l3_agent.ini"] {
+            let driver = format!("[DEFAULT]\ninterface_driver = openvswitch\n{options}");
+            node.configure(file, &driver);
+        }
+    });
+    let plugged = ["ovs-vsctl", "add-port", "br-external", wire];
+    ground.node.run(&plugged).ok();
+    ground
+}
+
+fn internal_ports_or_pairs(name: &str, options: &str) {
     let Some(cloud) = Cloud::shared() else {
         return;
     };
     let wire = &name.replace("life", "out");
-    let mut ground = Ground::switched(cloud, name, |node| {
-        super::outside::wire(cloud, node, wire);
-        let mapping = format!("[ovs]\nbridge_mappings = {wire}:br-external");
-        node.configure("plugins/ml2/openvswitch_agent.ini", &mapping);
-        for file in ["dhcp_agent.ini", "l3_agent.ini"] {
-            let driver = format!("[DEFAULT]\ninterface_driver = openvswitch\n{option}");
-            node.configure(file, &driver);
-        }
-    });
-    ground
-        .node
-        .run(&["ovs-vsctl", "add-port", "br-external", wire])
-        .ok();
+    let mut ground = ground(cloud, name, wire, options);
     let outside = Outside::new(cloud, wire);
     let blue = ground.network("blue", json!({}));
     let subnet = ground.subnet(&blue, "10.6.0.0/24", json!({}));
@@ -94,10 +113,16 @@ fn internal_ports_or_pairs(name: &str, option: &str) {
     ground.warren.start();
     ground.warren.says("full sync");
     let sent = pinging.answers();
-    ground.until("the ping to go on", || pinging.answers() >= sent + 50);
+    let goes_on = wait_until(SOON, || pinging.answers() >= sent + 50);
+    let (now, is) = (tags(&ground), written(&ground));
+    assert!(
+        goes_on,
+        "the ping does not go on: {was} {before:?} became {is} {now:?}\n{}",
+        ground.tails()
+    );
     let report = pinging.stop();
     assert_eq!(
-        (report.lost(), tags(&ground), written(&ground)),
+        (report.lost(), now, is),
         (0, before, was),
         "{report:?}\n{}",
         ground.tails()

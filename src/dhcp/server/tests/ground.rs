@@ -15,8 +15,8 @@ use nix::sys::time::TimeVal;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::dhcp::Server;
 use crate::dhcp::tests::{self, Ask, mac};
+use crate::dhcp::{Server, Shared};
 use crate::model::{DevName, MacAddr};
 use crate::plan::scope::DhcpScope;
 
@@ -107,6 +107,24 @@ impl Ground {
         let list = || std::fs::read_to_string("/proc/thread-self/net/packet");
         let list = self.inside.enter(list).await.unwrap();
         list.lines().count() - 1 // the headline
+    }
+
+    /// Waits: the kernel takes its time for closing one.
+    pub(super) async fn holds_no_packet_socket(&self) {
+        let closed = async {
+            while self.packet_sockets().await > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // Shorter than a network takes to be at rest.
+        let closed = tokio::time::timeout(Shared::default().quiet / 2, closed);
+        closed.await.expect("closed");
+    }
+
+    /// Another server in place of the one that is there.
+    pub(super) async fn serve_by(&mut self, shared: Shared) {
+        let (scope, shared) = (Arc::new(scope()), Arc::new(shared));
+        self.server = Server::start(&self.inside, scope, &shared).await.unwrap();
     }
 
     /// The wire goes, with the devices at both of its ends.

@@ -215,11 +215,6 @@ impl Says {
         self.raw(2, server)
     }
 
-    /// To the server that is tested.
-    pub(super) fn to_us(self) -> Self {
-        self.to(US)
-    }
-
     /// The option request.
     fn wanting(self, codes: &[u16]) -> Self {
         let codes: Vec<u8> = codes.iter().flat_map(|code| code.to_be_bytes()).collect();

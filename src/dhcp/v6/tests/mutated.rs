@@ -26,14 +26,14 @@ fn mutated_packets_do_no_harm() {
                     .raw(14, b"")
                     .raw(39, b"\x01\x03box"),
                 says(last, REQUEST)
-                    .to_us()
+                    .to(US)
                     .na(&all)
                     .na_wishing(2, &all, [1, 2]),
-                says(last, RENEW).to_us().na(&all),
+                says(last, RENEW).to(US).na(&all),
                 says(last, REBIND).na(&all).raw(15, b"\0\x04iPXE"),
                 says(last, CONFIRM).na(&all),
-                says(last, RELEASE).to_us().na(&all),
-                says(last, DECLINE).to_us().na(&all),
+                says(last, RELEASE).to(US).na(&all),
+                says(last, DECLINE).to(US).na(&all),
                 says(last, INFORMATION).wanting(&[23]),
                 says(last, SOLICIT)
                     .na(&[])
@@ -92,7 +92,7 @@ fn mutate(mut packet: Vec<u8>, random: &mut StdRng) -> Vec<u8> {
             5 if random.random_bool(0.1) => packet.truncate(at),
             _ => {
                 packet[at] =
-                    [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 14, 25, 39, 79][random.random_range(0..14)]
+                    [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 14, 25, 39, 79][random.random_range(0..14)];
             }
         }
     }

@@ -54,7 +54,7 @@ fn a_client_gets_what_it_asks_for() {
     assert_eq!(value(&all, 56).unwrap(), ntp);
 
     let listed = says(ANN, REQUEST)
-        .to_us()
+        .to(US)
         .na(&[])
         .wanting(&[56, 24, 24, 1, 3, 77, 23]);
     let listed = world.reply(&listed);
@@ -63,7 +63,7 @@ fn a_client_gets_what_it_asks_for() {
         [3, 13, 56, 24, 23],
         "in its order, each once"
     );
-    let none = world.reply(&says(ANN, REQUEST).to_us().na(&[]).wanting(&[]));
+    let none = world.reply(&says(ANN, REQUEST).to(US).na(&[]).wanting(&[]));
     assert_eq!(codes(&none), [3, 13]);
     let refused = world.reply(&says(STRANGER, SOLICIT).na(&[]));
     assert_eq!(codes(&refused), [3, 13], "nothing to who gets no address");

@@ -87,7 +87,7 @@ fn relayed_messages_are_answered_through_the_same_relays() {
         (
             "renew",
             says(FAR, RENEW)
-                .to_us()
+                .to(US)
                 .na(&["2001:db8:9::c"])
                 .relay("2001:db8:9::1", &fars, &[]),
             format!("reply na1[2001:db8:9::c] {relay}"),
@@ -99,7 +99,7 @@ fn relayed_messages_are_answered_through_the_same_relays() {
         ),
         (
             "what no client may say",
-            says(FAR, REBIND).to_us().relay("2001:db8:9::1", &fars, &[]),
+            says(FAR, REBIND).to(US).relay("2001:db8:9::1", &fars, &[]),
             "dropped: ServerId".into(),
         ),
         (

@@ -69,37 +69,37 @@ fn every_message_gets_its_answer() {
         ),
         (
             "request",
-            says(ANN, REQUEST).to_us().na(&["2001:db8:1::a"]),
+            says(ANN, REQUEST).to(US).na(&["2001:db8:1::a"]),
             format!("reply {ann} success {to_ann}"),
         ),
         (
             "request, no address named",
-            says(ANN, REQUEST).to_us().na(&[]),
+            says(ANN, REQUEST).to(US).na(&[]),
             format!("reply {ann} success {to_ann}"),
         ),
         (
             "request, one of several named",
-            says(BOB, REQUEST).to_us().na(&["2001:db8:1::bb"]),
+            says(BOB, REQUEST).to(US).na(&["2001:db8:1::bb"]),
             "reply na1[2001:db8:1::bb 2001:db8:1::b 2001:db8:2::b] success to b fe80::f816:3eff:fe00:b".into(),
         ),
         (
             "request, another's address",
-            says(ANN, REQUEST).to_us().na(&["2001:db8:1::b"]),
+            says(ANN, REQUEST).to(US).na(&["2001:db8:1::b"]),
             format!("reply na1[noaddrsavail] noaddrsavail {to_ann}"),
         ),
         (
             "request, off link",
-            says(ANN, REQUEST).to_us().na(&["2001:db8:77::a"]),
+            says(ANN, REQUEST).to(US).na(&["2001:db8:77::a"]),
             format!("reply na1[notonlink] notonlink {to_ann}"),
         ),
         (
             "request, of the other link",
-            says(FAR, REQUEST).to_us().na(&["2001:db8:9::c"]),
+            says(FAR, REQUEST).to(US).na(&["2001:db8:9::c"]),
             "reply na1[notonlink] notonlink to c fe80::f816:3eff:fe00:c".into(),
         ),
         (
             "request, unknown",
-            says(STRANGER, REQUEST).to_us().na(&["2001:db8:1::a"]),
+            says(STRANGER, REQUEST).to(US).na(&["2001:db8:1::a"]),
             format!("reply na1[noaddrsavail] noaddrsavail {to_stranger}"),
         ),
         (
@@ -109,28 +109,28 @@ fn every_message_gets_its_answer() {
         ),
         (
             "renew",
-            says(ANN, RENEW).to_us().na(&["2001:db8:1::a"]),
+            says(ANN, RENEW).to(US).na(&["2001:db8:1::a"]),
             format!("reply {ann} {to_ann}"),
         ),
-        ("renew, nothing named", says(ANN, RENEW).to_us().na(&[]), format!("reply {ann} {to_ann}")),
+        ("renew, nothing named", says(ANN, RENEW).to(US).na(&[]), format!("reply {ann} {to_ann}")),
         (
             "renew, an address that it had before",
-            says(ANN, RENEW).to_us().na(&["2001:db8:1::77"]),
+            says(ANN, RENEW).to(US).na(&["2001:db8:1::77"]),
             format!("reply na1[2001:db8:1::a -2001:db8:1::77] {to_ann}"),
         ),
         (
             "renew, of no subnet any more",
-            says(LES, RENEW).to_us().na(&["2001:db8:77::f"]),
+            says(LES, RENEW).to(US).na(&["2001:db8:77::f"]),
             "reply na1[-2001:db8:77::f] to f fe80::f816:3eff:fe00:f".into(),
         ),
         (
             "renew, unknown",
-            says(STRANGER, RENEW).to_us().na(&["2001:db8:1::a"]),
+            says(STRANGER, RENEW).to(US).na(&["2001:db8:1::a"]),
             format!("reply na1[nobinding] {to_stranger}"),
         ),
         (
             "renew, prefix and temporary",
-            says(ANN, RENEW).to_us().ta().pd(),
+            says(ANN, RENEW).to(US).ta().pd(),
             format!("reply ta8[nobinding] pd9[nobinding] {to_ann}"),
         ),
         ("rebind", says(ANN, REBIND).na(&["2001:db8:1::a"]), format!("reply {ann} {to_ann}")),
@@ -163,17 +163,17 @@ fn every_message_gets_its_answer() {
         ("confirm, nothing named", says(ANN, CONFIRM).na(&[]), "silence".into()),
         (
             "release",
-            says(ANN, RELEASE).to_us().na(&["2001:db8:1::a"]),
+            says(ANN, RELEASE).to(US).na(&["2001:db8:1::a"]),
             format!("reply success {to_ann}"),
         ),
         (
             "release, not its own",
-            says(ANN, RELEASE).to_us().na(&["2001:db8:1::b"]).pd(),
+            says(ANN, RELEASE).to(US).na(&["2001:db8:1::b"]).pd(),
             format!("reply na1[nobinding] success pd9[nobinding] {to_ann}"),
         ),
         (
             "release, unknown",
-            says(STRANGER, RELEASE).to_us().na(&["2001:db8:1::a"]),
+            says(STRANGER, RELEASE).to(US).na(&["2001:db8:1::a"]),
             format!("reply na1[nobinding] success {to_stranger}"),
         ),
         (
@@ -183,7 +183,7 @@ fn every_message_gets_its_answer() {
         ),
         (
             "decline, unknown",
-            says(STRANGER, DECLINE).to_us().na(&["2001:db8:1::a"]),
+            says(STRANGER, DECLINE).to(US).na(&["2001:db8:1::a"]),
             format!("reply na1[nobinding] success {to_stranger}"),
         ),
         (
@@ -194,7 +194,7 @@ fn every_message_gets_its_answer() {
         ("information", says(LES, INFORMATION), "reply to f fe80::f816:3eff:fe00:f".into()),
         ("information, unknown", says(STRANGER, INFORMATION), format!("reply {to_stranger}")),
         ("information, nameless", says(ANN, INFORMATION).nameless(), format!("reply {to_ann}")),
-        ("information, to us", says(ANN, INFORMATION).to_us(), format!("reply {to_ann}")),
+        ("information, to us", says(ANN, INFORMATION).to(US), format!("reply {to_ann}")),
         ("information, to another", says(ANN, INFORMATION).to(THEM), "silence".into()),
     ] {
         assert_eq!(World::new().said(&says), want, "{name}");
@@ -213,12 +213,12 @@ fn what_no_client_may_say_is_dropped() {
         ),
         (
             "solicit, with a server",
-            says(ANN, SOLICIT).to_us().na(&[]),
+            says(ANN, SOLICIT).to(US).na(&[]),
             "dropped: ServerId",
         ),
         (
             "request, nameless",
-            says(ANN, REQUEST).nameless().to_us(),
+            says(ANN, REQUEST).nameless().to(US),
             "dropped: ClientId",
         ),
         (
@@ -233,12 +233,12 @@ fn what_no_client_may_say_is_dropped() {
         ),
         (
             "confirm, with a server",
-            says(ANN, CONFIRM).to_us(),
+            says(ANN, CONFIRM).to(US),
             "dropped: ServerId",
         ),
         (
             "renew, nameless",
-            says(ANN, RENEW).nameless().to_us(),
+            says(ANN, RENEW).nameless().to(US),
             "dropped: ClientId",
         ),
         ("renew, to nobody", says(ANN, RENEW), "dropped: ServerId"),
@@ -249,12 +249,12 @@ fn what_no_client_may_say_is_dropped() {
         ),
         (
             "rebind, with a server",
-            says(ANN, REBIND).to_us(),
+            says(ANN, REBIND).to(US),
             "dropped: ServerId",
         ),
         (
             "decline, nameless",
-            says(ANN, DECLINE).nameless().to_us(),
+            says(ANN, DECLINE).nameless().to(US),
             "dropped: ClientId",
         ),
         (
@@ -264,7 +264,7 @@ fn what_no_client_may_say_is_dropped() {
         ),
         (
             "release, nameless",
-            says(ANN, RELEASE).nameless().to_us(),
+            says(ANN, RELEASE).nameless().to(US),
             "dropped: ClientId",
         ),
         (
@@ -334,22 +334,22 @@ fn what_no_client_may_say_is_dropped() {
         ),
         (
             "request, unicast",
-            says(ANN, REQUEST).to_us().unicast(),
+            says(ANN, REQUEST).to(US).unicast(),
             &format!("reply {multicast}"),
         ),
         (
             "renew, unicast",
-            says(ANN, RENEW).to_us().unicast(),
+            says(ANN, RENEW).to(US).unicast(),
             &format!("reply {multicast}"),
         ),
         (
             "release, unicast",
-            says(ANN, RELEASE).to_us().unicast(),
+            says(ANN, RELEASE).to(US).unicast(),
             &format!("reply {multicast}"),
         ),
         (
             "decline, unicast",
-            says(ANN, DECLINE).to_us().unicast(),
+            says(ANN, DECLINE).to(US).unicast(),
             &format!("reply {multicast}"),
         ),
         (
@@ -359,12 +359,12 @@ fn what_no_client_may_say_is_dropped() {
         ),
         (
             "renew, unicast, from afar",
-            says(FAR, RENEW).to_us().unicast().from("2001:db8:9::c"),
+            says(FAR, RENEW).to(US).unicast().from("2001:db8:9::c"),
             "reply usemulticast to [2001:db8:9::c]:546",
         ),
         (
             "renew, unicast, from nowhere",
-            says(ANN, RENEW).to_us().unicast().from("2001:db8:77::1"),
+            says(ANN, RENEW).to(US).unicast().from("2001:db8:77::1"),
             "elsewhere",
         ),
         (
@@ -493,11 +493,11 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
     // Another server was chosen.
     world.tell(&says(BOB, REQUEST).to(THEM).na(&[]));
     assert_eq!(states(&world), []);
-    world.reply(&says(BOB, REQUEST).to_us().na(&[]));
+    world.reply(&says(BOB, REQUEST).to(US).na(&[]));
     assert_eq!(states(&world), bobs.map(|of| (of, LeaseState::Bound)));
 
-    world.reply(&says(ANN, REQUEST).to_us().na(&[]));
-    world.reply(&says(ANN, DECLINE).to_us().na(&["2001:db8:1::a"]));
+    world.reply(&says(ANN, REQUEST).to(US).na(&[]));
+    world.reply(&says(ANN, DECLINE).to(US).na(&["2001:db8:1::a"]));
     let ann = "2001:db8:1::a".to_owned();
     assert_eq!(states(&world)[0], (ann.clone(), LeaseState::Declined));
     let solicit = says(ANN, SOLICIT).na(&[]);
@@ -506,7 +506,7 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
     world.wait(599);
     assert_eq!(world.said(&solicit), none, "not offered for ten minutes");
     // Who has it in use is not sent away because somebody, in its name, declined it.
-    let renew = says(ANN, RENEW).to_us().na(&["2001:db8:1::a"]);
+    let renew = says(ANN, RENEW).to(US).na(&["2001:db8:1::a"]);
     assert_eq!(
         world.said(&renew),
         "reply na1[2001:db8:1::a] to a fe80::f816:3eff:fe00:a"
@@ -516,7 +516,7 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
         "advertise na1[2001:db8:1::a] to a fe80::f816:3eff:fe00:a",
         "in use, so it is nobody else's"
     );
-    world.reply(&says(ANN, RELEASE).to_us().na(&["2001:db8:1::a"]));
+    world.reply(&says(ANN, RELEASE).to(US).na(&["2001:db8:1::a"]));
     assert_eq!(states(&world)[0], (ann, LeaseState::Released));
     // A port that is gone is not shown, and forgotten some time.
     let gone = world.scope.clients.get(&mac(ANN)).unwrap().port;

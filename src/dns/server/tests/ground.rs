@@ -168,6 +168,7 @@ pub(super) fn scope(forwarders: &[Forward]) -> DnsScope {
         listen: ["10.0.0.2", "fd00::2"].iter().map(parse).collect(),
         zones: vec![zone("web", "10.0.0.5")],
         forwarders: forwarders.to_vec(),
+        domain_forwarders: Vec::new(),
         clients: vec!["10.0.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()],
     }
 }

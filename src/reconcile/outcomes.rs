@@ -1,0 +1,125 @@
+//! What became of a task of the loop, and what its source is told of that.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::{error, warn};
+
+use super::converge::{ConvergeError, Converged};
+use super::queue::Urgency;
+use super::{Outcome, Reconciler, SAVE_AFTER};
+use crate::chain;
+use crate::model::{Report, Target};
+use crate::plan;
+use crate::status::Convergence;
+
+impl Reconciler {
+    pub(super) fn finished(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Converged(target, plan, Ok(converged)) => {
+                let Converged {
+                    served,
+                    announcement,
+                    trouble,
+                } = *converged;
+                let entry = self.entries.entry(target).or_default();
+                entry.plan = Some(plan);
+                entry.served = served;
+                if let Some(announcement) = announcement {
+                    self.tasks.spawn(async move {
+                        announcement.send().await;
+                        Outcome::Announced
+                    });
+                }
+                // It worked with what was known when it began: newer data is given to the servers again.
+                match trouble {
+                    Some(error) => {
+                        self.failed(target, &error);
+                        self.update_served(target);
+                    }
+                    None => {
+                        self.converging -= 1;
+                        self.queue.done(target);
+                        entry.convergence = Convergence::Converged;
+                        self.replan(target, Urgency::Now);
+                    }
+                }
+            }
+            Outcome::Converged(target, _, Err(error)) => self.failed(target, &error),
+            Outcome::Removed(target, Ok(())) => {
+                self.converging -= 1;
+                self.queue.done(target);
+                if plan::plan(&self.state, target, &self.settings).is_some() {
+                    self.replan(target, Urgency::Now);
+                } else {
+                    self.entries.remove(&target);
+                    self.report(target);
+                }
+            }
+            Outcome::Removed(target, Err(error)) => self.failed(target, &error),
+            Outcome::Host(result, astray) => {
+                self.host_busy = false;
+                self.look_for(&astray);
+                match result {
+                    Ok(0) => {}
+                    Ok(steps) => {
+                        warn!(steps, "something of ours on the host had changed; repaired");
+                    }
+                    // Most often a far end whose pair is being made again: its target will say what it needs.
+                    Err(error) => {
+                        warn!(error = %chain(&error), "the host's part could not be repaired; every target is looked at");
+                        self.look_at_all();
+                    }
+                }
+            }
+            Outcome::Saved(mut dirty) => {
+                self.dirty.append(&mut dirty);
+                if !self.dirty.is_empty() {
+                    self.save_due
+                        .get_or_insert_with(|| Instant::now() + 50 * SAVE_AFTER);
+                }
+            }
+            Outcome::Swept | Outcome::Announced => {}
+        }
+    }
+
+    fn failed(&mut self, target: Target, error: &ConvergeError) {
+        self.converging -= 1;
+        let (delay, failures) = self.queue.failed(target, Instant::now());
+        let error = chain(error);
+        // Said when it is new; a repeated failure is for `warren status`.
+        let entry = self.entries.entry(target).or_default();
+        let repeated = matches!(&entry.convergence, Convergence::Failed { error: known, .. } if *known == error);
+        if !repeated {
+            error!(%target, %error, retry_ms = delay.as_millis(), "failed; it is tried again, others go on");
+        }
+        entry.convergence = Convergence::Failed { error, failures };
+        if let Some(reports) = &self.reports {
+            match target {
+                Target::Network(id) => reports.networks.put(id, Report::Failed),
+                Target::Router(id) => reports.routers.put(id, Report::Failed),
+            }
+        }
+    }
+
+    /// Tells the source what became of its newest word about a target, once that is settled.
+    pub(super) fn report(&self, target: Target) {
+        let settled = self
+            .entries
+            .get(&target)
+            .is_none_or(|entry| entry.convergence == Convergence::Converged);
+        let Some(reports) = self.reports.as_ref().filter(|_| settled) else {
+            return;
+        };
+        match target {
+            Target::Network(id) => reports
+                .networks
+                .put(id, holds(self.state.networks.get(&id))),
+            Target::Router(id) => reports.routers.put(id, holds(self.state.routers.get(&id))),
+        }
+    }
+}
+
+fn holds<T>(object: Option<&Arc<T>>) -> Report<T> {
+    object.map_or(Report::Gone, |object| Report::Holds(Arc::clone(object)))
+}

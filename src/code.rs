@@ -124,6 +124,8 @@ codes! {
         Nova = "W1405",
         /// Router advertisements can't be sent on a link.
         Ra = "W1406",
+        /// DHCPv6 can't be served on a network.
+        Dhcp6 = "W1407",
         // How ports reach their networks.
         /// Open vSwitch's database can't be used.
         Ovsdb = "W1501",
@@ -180,6 +182,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().and_then(give_back))
         .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
+        .or_else(|| error.is::<dhcp::v6::Error>().then_some(Code::Dhcp6))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
         .or_else(|| error.is::<ra::Error>().then_some(Code::Ra))
 }

@@ -17,7 +17,7 @@
 //! | what a namespace, a device or a rule is and why | `plan/` (pure), the words are in the `netns` crate |
 //! | when something is looked at, retried, removed | `reconcile/` |
 //! | how a port reaches a layer 2 that another agent keeps | `plug/` |
-//! | what an instance is answered | `dhcp/v4.rs`, `dns/zone.rs`, `metadata/local/`, `ra/advert.rs`: pure; the sockets are in each `server.rs` |
+//! | what an instance is answered | `dhcp/v4.rs`, `dhcp/v6/answer.rs`, `dns/zone.rs`, `metadata/local/`, `ra/advert.rs`: pure; the sockets are in each `server.rs` |
 //! | taking over from Neutron's agents, and giving back | `adopt/` |
 //! | what is kept over a restart | `store.rs` |
 //! | how Neutron's messages travel | `neutron/bus/` |

@@ -15,7 +15,7 @@
 //! | how one thing is read and written | `link.rs` `addr.rs` `route.rs` `rule.rs` `neigh.rs` `sysctl.rs` |
 //! | nftables | `nft.rs`, `load.rs`, `element.rs`; connections: `conntrack.rs` |
 //! | which parts of the kernel are missing | `probe.rs` |
-//! | news from a namespace; to its neighbours | `watch.rs`; `announce.rs` |
+//! | news from a namespace; to its neighbours; who a neighbour is | `watch.rs`; `announce.rs`; `neighbours.rs` |
 //! | which devices there are, and whose, without a Spec | `survey.rs` |
 //! | a device that is made elsewhere | `give.rs`; what shall be somebody else's: `disown.rs`; checksums that nobody would fill in: `offload.rs` |
 //! | rules that another program left by way of iptables | `iptables.rs`, `legacy.rs` |
@@ -53,6 +53,7 @@ mod load;
 pub mod names;
 mod namespace;
 mod neigh;
+mod neighbours;
 mod nft;
 mod observe;
 mod offload;
@@ -83,6 +84,7 @@ pub use give::give;
 pub use link::{KindSeen, LinkId, LinkSeen};
 pub use names::{DevName, MacAddr, NameError, NsName};
 pub use namespace::Namespace;
+pub use neighbours::Neighbours;
 pub use nft::{ChainSeen, TableSeen};
 pub use observe::{Actual, PeerSeen, observe};
 pub use offload::keep_checksums;

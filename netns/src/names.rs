@@ -38,6 +38,13 @@ impl MacAddr {
     pub fn link_local(self) -> Ipv6Addr {
         self.eui64(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0))
     }
+
+    /// The one that this link-local address is made of; `None`: it is of another kind, or made in another way.
+    pub fn of_link_local(address: Ipv6Addr) -> Option<Self> {
+        let [.., a, b, c, _, _, d, e, f] = address.octets();
+        let mac = Self([a ^ 2, b, c, d, e, f]);
+        (mac.link_local() == address && !mac.is_multicast()).then_some(mac)
+    }
 }
 
 impl DevName {
@@ -167,3 +174,26 @@ macro_rules! text_in_serde {
     )*};
 }
 text_in_serde!(DevName, NsName, MacAddr);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_local_address_tells_the_mac_that_it_is_made_of() {
+        let mac = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 7]);
+        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, 0xf816, 0x3eff, 0xfe00, 7);
+        assert_eq!(mac.link_local(), address);
+        for (name, address, want) in [
+            ("made of a MAC", "fe80::f816:3eff:fe00:7", Some(mac)),
+            ("another prefix", "2001:db8::f816:3eff:fe00:7", None),
+            ("not all of the prefix", "fe80:1::f816:3eff:fe00:7", None),
+            ("random", "fe80::1234:5678:9abc:def0", None),
+            ("a group's MAC", "fe80::100:5eff:fe00:1", None),
+            ("by hand", "fe80::1", None),
+        ] {
+            let got = address.parse().ok().and_then(MacAddr::of_link_local);
+            assert_eq!(got, want, "{name}");
+        }
+    }
+}

@@ -83,15 +83,20 @@ pub(crate) fn delete(index: u32, neighbour: &Neighbour) -> Request {
 }
 
 fn message(index: u32, neighbour: &Neighbour) -> NeighbourMessage {
+    question(index, neighbour.address)
+}
+
+/// Names one address on one device.
+pub(crate) fn question(index: u32, address: IpAddr) -> NeighbourMessage {
     let mut message = NeighbourMessage::default();
-    message.header.family = match neighbour.address {
+    message.header.family = match address {
         IpAddr::V4(_) => AddressFamily::Inet,
         IpAddr::V6(_) => AddressFamily::Inet6,
     };
     message.header.ifindex = index;
     message
         .attributes
-        .push(NeighbourAttribute::Destination(neighbour.address.into()));
+        .push(NeighbourAttribute::Destination(address.into()));
     message
 }
 
@@ -143,12 +148,12 @@ fn flood(index: u32, remote: IpAddr) -> NeighbourMessage {
     message
 }
 
-fn mac_of(bytes: &[u8]) -> Option<MacAddr> {
+pub(crate) fn mac_of(bytes: &[u8]) -> Option<MacAddr> {
     bytes.try_into().ok().map(MacAddr)
 }
 
 /// In the forwarding table the family is the bridge's, and the length tells.
-fn ip(address: &NeighbourAddress) -> Option<IpAddr> {
+pub(crate) fn ip(address: &NeighbourAddress) -> Option<IpAddr> {
     match address {
         NeighbourAddress::Inet(address) => Some((*address).into()),
         NeighbourAddress::Inet6(address) => Some((*address).into()),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{chain, converge, dev, ip, ipv4, namespace, net, ns, sandbox, specs};
 use netns::spec::{Link, Place};
-use netns::{Namespace, announce, socket};
+use netns::{Namespace, Neighbours, announce, socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Two namespaces with a pair between them: `left` has 10.0.0.1, `right` 10.0.0.2.
@@ -183,4 +183,31 @@ async fn link_mac(ns: &Namespace) -> [u8; 6] {
     let mut spec = specs::own();
     spec.links.insert(dev("t0"), Link::existing());
     converge(ns, &spec).await.links[&dev("t0")].mac.unwrap().0
+}
+
+#[test]
+fn neighbours_are_asked_for() {
+    sandbox("neighbours_are_asked_for", || async {
+        let (left, right) = two().await;
+        let links = netns::links(&right).await.unwrap();
+        let theirs = links[&dev("t0")].mac.unwrap();
+        let neighbours = Neighbours::open(&left, &dev("t0")).await.unwrap();
+        let answer = async |address: &str| {
+            neighbours.ask(ip(address)).unwrap();
+            loop {
+                let news = neighbours.next().await.unwrap();
+                if let Some((_, mac)) = news.iter().find(|(of, _)| *of == ip(address)) {
+                    return *mac;
+                }
+            }
+        };
+        // The second time the kernel knows it.
+        for address in ["10.0.0.2", "fd00::2", "fd00::2"] {
+            assert_eq!(answer(address).await, Some(theirs), "{address}");
+        }
+        let nobody = tokio::time::timeout(Duration::from_secs(20), answer("fd00::77")).await;
+        assert_eq!(nobody, Ok(None), "looked for in vain");
+        let error = Neighbours::open(&left, &dev("none")).await.unwrap_err();
+        assert!(chain(&error).contains("neighbours none"), "{error}");
+    });
 }

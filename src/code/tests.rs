@@ -329,6 +329,15 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             WHY,
         ),
         (
+            Box::new(dhcp::v6::Error::Listen {
+                network,
+                device: dev(),
+                source: refused(),
+            }),
+            "tap9",
+            WHY,
+        ),
+        (
             Box::new(dns::Error::Listen {
                 network,
                 device: dev(),

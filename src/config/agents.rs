@@ -195,6 +195,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         rebinding: Some(reader.number(default("dhcp_rebinding_time")))
             .filter(|seconds| *seconds > 0),
         broadcast_reply: reader.bool(default("dhcp_broadcast_reply")),
+        every_address: reader.bool(default("dnsmasq_enable_addr6_list")),
         domain_search: false,
         dhcp_options,
         forwarders,

@@ -46,7 +46,7 @@ pub(super) fn write(out: &mut Vec<u8>, from: End, to: End, payload: &[u8]) {
 }
 
 /// RFC 1071.
-fn checksum(start: u32, bytes: &[u8]) -> u16 {
+pub(super) fn checksum(start: u32, bytes: &[u8]) -> u16 {
     let pairs = bytes.chunks_exact(2);
     let odd = pairs
         .remainder()

@@ -2,7 +2,8 @@
 //! it tells operators who is there, keeps a declined address back, and an offer's wish until its ACK.
 
 use std::collections::{HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,7 @@ pub enum LeaseState {
 pub struct Lease {
     pub port: PortId,
     pub mac: MacAddr,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub state: LeaseState,
     /// Since the client was last heard, in seconds.
     pub seen_seconds_ago: u64,
@@ -40,8 +41,12 @@ pub struct Lease {
 #[derive(Debug, Default)]
 pub struct Leases {
     by_port: HashMap<PortId, Entry>,
-    declined: HashMap<Ipv4Addr, Instant>,
+    declined: Declined<Ipv4Addr>,
 }
+
+/// Addresses that their clients found in use, and since when.
+#[derive(Debug)]
+pub(super) struct Declined<A>(HashMap<A, Instant>);
 
 #[derive(Debug)]
 struct Entry {
@@ -62,7 +67,7 @@ impl Leases {
             current.then(|| Lease {
                 port: client.port,
                 mac: entry.mac,
-                address: entry.address,
+                address: entry.address.into(),
                 state: entry.state,
                 seen_seconds_ago: now.saturating_duration_since(entry.seen).as_secs(),
             })
@@ -81,8 +86,7 @@ impl Leases {
     }
 
     pub(super) fn is_declined(&self, address: Ipv4Addr, now: Instant) -> bool {
-        let declined = self.declined.get(&address);
-        declined.is_some_and(|since| now.saturating_duration_since(*since) < DECLINED_FOR)
+        self.declined.has(address, now)
     }
 
     /// The wish of the offer that this ACK belongs to.
@@ -104,15 +108,8 @@ impl Leases {
         seen: Instant,
     ) {
         match state {
-            LeaseState::Declined => {
-                self.declined
-                    .retain(|_, since| seen.saturating_duration_since(*since) < DECLINED_FOR);
-                self.declined.insert(address, seen);
-            }
-            // The client uses it, so nobody else does.
-            LeaseState::Bound => {
-                self.declined.remove(&address);
-            }
+            LeaseState::Declined => self.declined.insert(address, seen),
+            LeaseState::Bound => self.declined.remove(address),
             LeaseState::Offered | LeaseState::Released => {}
         }
         let entry = Entry {
@@ -134,6 +131,30 @@ impl Leases {
         {
             self.by_port.remove(&port);
         }
+    }
+}
+
+impl<A: Copy + Eq + Hash> Declined<A> {
+    pub(super) fn has(&self, address: A, now: Instant) -> bool {
+        let since = self.0.get(&address);
+        since.is_some_and(|since| now.saturating_duration_since(*since) < DECLINED_FOR)
+    }
+
+    pub(super) fn insert(&mut self, address: A, now: Instant) {
+        self.0
+            .retain(|_, since| now.saturating_duration_since(*since) < DECLINED_FOR);
+        self.0.insert(address, now);
+    }
+
+    /// The client uses it, so nobody else does.
+    pub(super) fn remove(&mut self, address: A) {
+        self.0.remove(&address);
+    }
+}
+
+impl<A> Default for Declined<A> {
+    fn default() -> Self {
+        Self(HashMap::new())
     }
 }
 

@@ -7,10 +7,11 @@
 //! Addresses come from the model, so there is no allocator and no lease file. `v4` decides who is answered, `options`
 //! what a reply carries, `reply` how it is written, `link` which way it takes; `server` is the loop around `sockets`.
 //! Which addresses and options a network has is decided in `plan::dhcp`, and what an extra option's text means in
-//! `model::dhcp_option`.
+//! `model::dhcp_option`. `v6` is the same for IPv6.
 
 mod codes;
 mod frame;
+mod frames;
 mod leases;
 mod link;
 mod options;
@@ -19,6 +20,7 @@ mod request;
 mod server;
 mod sockets;
 mod v4;
+pub mod v6;
 
 pub use leases::{DECLINED_FOR, Lease, LeaseState, Leases};
 pub use reply::{Delivery, Kind, Reply};

@@ -268,7 +268,7 @@ fn is_the_protocols(code: u8) -> bool {
 }
 
 /// A name in wire form (RFC 1035 section 3.1).
-fn labels(name: &str, out: &mut Vec<u8>) {
+pub(super) fn labels(name: &str, out: &mut Vec<u8>) {
     for label in name.split('.').filter(|label| !label.is_empty()) {
         let label = &label.as_bytes()[..label.len().min(63)];
         out.extend(u8::try_from(label.len()));

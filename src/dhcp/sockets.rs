@@ -1,8 +1,4 @@
 //! One network's two sockets: UDP for what comes in and what can be routed, frames for who has no address yet.
-//!
-//! The second is there while it is needed, some seconds around a machine's start, and of a few networks only: others open
-//! theirs for each turn. The end of such a socket takes the kernel many milliseconds, one after the other: with one in
-//! each of 500 networks a killed daemon would need five seconds to end, and its successor as long to begin.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -11,21 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
-use netns::socket::PacketSocket;
 use nix::libc;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg,
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
 
 use super::frame::{self, End};
+use super::frames::Frames;
 use super::link::SERVER_PORT;
 use super::reply::{Delivery, Reply};
 use super::request::Arrived;
-use crate::model::{DevName, MacAddr};
+use crate::model::MacAddr;
 use crate::plan::scope::DhcpScope;
 
 /// The longest message read: no Ethernet frame has more, unless it is a jumbo frame, which no client makes of this.
@@ -33,23 +28,9 @@ const LONGEST: usize = 1500;
 
 #[derive(Debug)]
 pub(super) struct Sockets {
-    namespace: Namespace,
-    device: DevName,
     mac: MacAddr,
     udp: UdpSocket,
-    /// `None`: nobody without an address has asked for some time, or too many networks have theirs.
-    frames: Option<Kept>,
-    /// One for each network that may keep a socket for frames.
-    places: Arc<Semaphore>,
-    /// Frames that wait for that socket; not more than there are replies in a turn.
-    waiting: Vec<Vec<u8>>,
-}
-
-/// A socket for frames, and its place among those that stay open.
-#[derive(Debug)]
-struct Kept {
-    socket: PacketSocket,
-    _place: OwnedSemaphorePermit,
+    frames: Frames,
 }
 
 /// Room for one message, and for what the kernel says about it; used again for the next.
@@ -76,25 +57,15 @@ impl Sockets {
     ) -> Result<Self, netns::Error> {
         let bind = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), SERVER_PORT);
         Ok(Self {
-            namespace: namespace.clone(),
-            device: scope.device.clone(),
             mac: scope.mac,
             udp: netns::socket::udp(namespace, bind, Some(&scope.device)).await?,
-            frames: None,
-            places: Arc::clone(places),
-            waiting: Vec::new(),
+            frames: Frames::new(namespace, &scope.device, places),
         })
     }
 
     /// Waits for a message. After `quiet` without any, nobody is starting here.
     pub(super) async fn readable(&mut self, quiet: Duration) -> io::Result<()> {
-        if self.frames.is_some() {
-            if let Ok(readable) = timeout(quiet, self.udp.readable()).await {
-                return readable;
-            }
-            self.frames = None;
-        }
-        self.udp.readable().await
+        self.frames.rest_after(quiet, self.udp.readable()).await
     }
 
     /// The next message into `buffer`, or `WouldBlock`.
@@ -135,38 +106,15 @@ impl Sockets {
                     ip: reply.from,
                 };
                 frame::write(&mut buffer.frame, from, End { mac, ip }, &reply.message);
-                match &self.frames {
-                    Some(kept) => kept.socket.try_send(&buffer.frame),
-                    None => {
-                        self.waiting.push(buffer.frame.clone());
-                        Ok(())
-                    }
-                }
+                self.frames.send(&buffer.frame)
             }
             Delivery::Relay(to) | Delivery::Routed(to) => self.send_by_ip(reply, to),
         }
     }
 
-    /// Opens a socket for the frames that wait for it, and sends them; how many could not be sent.
+    /// How many of the frames that waited could not be sent.
     pub(super) async fn send_waiting(&mut self) -> usize {
-        if self.waiting.is_empty() {
-            return 0;
-        }
-        let waiting = std::mem::take(&mut self.waiting);
-        match netns::socket::packet(&self.namespace, &self.device, 0).await {
-            Ok(socket) => {
-                let refused = |frame: &&Vec<u8>| socket.try_send(frame).is_err();
-                let unsent = waiting.iter().filter(refused).count();
-                let place = Arc::clone(&self.places).try_acquire_owned().ok();
-                self.frames = place.map(|_place| Kept { socket, _place });
-                unsent
-            }
-            Err(error) => {
-                let error = crate::chain(&error);
-                tracing::debug!(device = %self.device, %error, "DHCP can't send frames");
-                waiting.len()
-            }
-        }
+        self.frames.send_waiting().await
     }
 
     /// From the address that the reply names: left alone, the kernel would take the device's first one.

@@ -1,12 +1,13 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
 //! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
+//! and its DHCP | `dhcp6` its DHCPv6 | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
 //! values, with `claims` of what ports have in them
 
 mod bridge;
 mod claims;
 mod dhcp;
+mod dhcp6;
 mod dns;
 mod metadata;
 mod names;
@@ -26,6 +27,7 @@ use netns::spec::Ownership;
 use crate::model::{DevName, MacAddr, NetworkId, PortId, RouterId, State, Target};
 
 pub use dhcp::{has_isolated, scope as dhcp_scope, shapes_scope};
+pub use dhcp6::scope as dhcp6_scope;
 pub use dns::zone;
 pub use metadata::{residents, routers_on};
 pub use names::{
@@ -78,6 +80,7 @@ pub fn services(
         Target::Network(id) => match state.networks.get(&id) {
             Some(network) => scope::Services {
                 dhcp: known.dhcp(network.id),
+                dhcp6: known.dhcp6(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
                 metadata: metadata::of_network(network, settings, known).map(Arc::new),
                 ra: None,
@@ -98,6 +101,7 @@ pub fn services(
 /// Values made of all ports of a network, which can be many: made once for each version of it, and shared.
 pub trait Shared {
     fn dhcp(&self, network: NetworkId) -> Option<Arc<scope::DhcpScope>>;
+    fn dhcp6(&self, network: NetworkId) -> Option<Arc<scope::Dhcp6Scope>>;
     fn zone(&self, network: NetworkId) -> Option<Arc<scope::Zone>>;
     fn residents(&self, network: NetworkId) -> Option<Arc<scope::Residents>>;
     /// As [`has_isolated`] says.

@@ -8,12 +8,15 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::CommonOption;
 pub use super::claims::Claims;
-use crate::model::{DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SubnetId, Target};
+use crate::model::{
+    DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
+};
 
 /// What a namespace serves.
 #[derive(Debug, Clone, Default)]
 pub struct Services {
     pub dhcp: Option<Arc<DhcpScope>>,
+    pub dhcp6: Option<Arc<Dhcp6Scope>>,
     pub dns: Option<Arc<DnsScope>>,
     pub metadata: Option<Arc<MetadataScope>>,
     pub ra: Option<Arc<RaScope>>,
@@ -70,6 +73,55 @@ pub struct DhcpClient {
     pub hostname: Option<String>,
     pub fqdn: Option<String>,
     /// Version 4 only, in the port's order.
+    pub options: Vec<DhcpOption>,
+}
+
+/// What DHCPv6 knows of one network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dhcp6Scope {
+    pub network: NetworkId,
+    /// Where it is served.
+    pub device: DevName,
+    pub mac: MacAddr,
+    /// Seconds, preferred and valid; `u32::MAX` is for ever.
+    pub lease: u32,
+    pub mtu: Option<u16>,
+    /// Option 24.
+    pub domain: Option<String>,
+    /// A client has all of its port's addresses of one subnet, instead of the last.
+    pub every_address: bool,
+    pub subnets: Vec<Dhcp6Subnet>,
+    pub clients: Claims<MacAddr, Arc<Dhcp6Client>>,
+    /// By DUID; these are in `clients` too.
+    pub by_client_id: Claims<Vec<u8>, Arc<Dhcp6Client>>,
+    /// What machines of the network have as source addresses: none of them is a relay.
+    pub tenants: Claims<Ipv6Addr, ()>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dhcp6Subnet {
+    pub id: SubnetId,
+    pub cidr: Ipv6Net,
+    /// The subnets of one segment are on one link.
+    pub segment: Option<SegmentId>,
+    /// On our own link; else served to relays only.
+    pub local: bool,
+    /// Addresses are given, not only options.
+    pub stateful: bool,
+    pub dns: Vec<Ipv6Addr>,
+    /// Options 31 and 56.
+    pub ntp: Vec<Ipv6Addr>,
+}
+
+/// A port as DHCPv6 sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dhcp6Client {
+    pub port: PortId,
+    pub mac: MacAddr,
+    /// (index into [`Dhcp6Scope::subnets`], address), also of subnets that are not stateful.
+    pub addresses: Vec<(usize, Ipv6Addr)>,
+    pub fqdn: Option<String>,
+    /// Version 6 only, in the port's order.
     pub options: Vec<DhcpOption>,
 }
 

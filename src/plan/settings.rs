@@ -16,6 +16,8 @@ pub struct Settings {
     pub rebinding: Option<u32>,
     /// Every DHCP reply as broadcast (`dhcp_broadcast_reply`).
     pub broadcast_reply: bool,
+    /// DHCPv6 gives a port all of its addresses of one subnet, instead of the last (`dnsmasq_enable_addr6_list`).
+    pub every_address: bool,
     /// Clients that ask are told the domain to search as well (option 119), not only their own (15).
     #[serde(default)]
     pub domain_search: bool,
@@ -105,6 +107,7 @@ impl Default for Settings {
             renewal: None,
             rebinding: None,
             broadcast_reply: false,
+            every_address: true,
             domain_search: true,
             dhcp_options: Vec::new(),
             forwarders: Vec::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::services::Served;
 use super::{Entry, Reconciler};
 use crate::dhcp::{Lease, LeaseState};
 use crate::model::{
@@ -129,11 +130,12 @@ impl Reconciler {
                 .chain(network.ports.values())
                 .map(|port| self.port(port))
                 .collect(),
-            leases: dhcp
-                .map(|dhcp| dhcp.leases().iter().map(lease_view).collect())
+            leases: served
+                .map(|served| leases(served).iter().map(lease_view).collect())
                 .unwrap_or_default(),
             counters: serde_json::json!({
                 "dhcp": dhcp.map(|server| server.counters()),
+                "dhcp6": served.and_then(|served| served.dhcp6()).map(|server| server.counters()),
                 "dns": served.and_then(|served| served.dns()).map(|server| server.counters()),
                 "metadata": served.and_then(|served| served.metadata()).map(|server| server.counters()),
             }),
@@ -194,10 +196,7 @@ impl Reconciler {
                 .entries
                 .get(&Target::Network(port.network))
                 .map(|entry| &entry.served);
-            let leases = served
-                .and_then(|served| served.dhcp())
-                .map(|server| server.leases())
-                .unwrap_or_default();
+            let leases = served.map(leases).unwrap_or_default();
             let own = leases.iter().filter(|lease| lease.port == port.id);
             own.map(lease_view).collect::<Vec<_>>()
         });
@@ -262,6 +261,13 @@ fn owner(owner: DeviceOwner) -> PortOwner {
         DeviceOwner::FloatingIp => PortOwner::FloatingIp,
         DeviceOwner::Service | DeviceOwner::Other => PortOwner::Service,
     }
+}
+
+/// Of both versions.
+fn leases(served: &Served) -> Vec<Lease> {
+    let v4 = served.dhcp().map(|server| server.leases());
+    let v6 = served.dhcp6().map(|server| server.leases());
+    v4.into_iter().chain(v6).flatten().collect()
 }
 
 fn lease_view(lease: &Lease) -> LeaseView {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::ordmap::DiffItem;
 
 use crate::model::{Network, NetworkId, RouterId, State};
-use crate::plan::scope::{DhcpScope, Residents, Zone};
+use crate::plan::scope::{Dhcp6Scope, DhcpScope, Residents, Zone};
 use crate::plan::{self, Settings, Shared};
 
 #[derive(Debug, Default)]
@@ -21,6 +21,7 @@ pub(super) struct Known {
 struct Entry {
     of: Arc<Network>,
     dhcp: Option<Arc<DhcpScope>>,
+    dhcp6: Option<Arc<Dhcp6Scope>>,
     zone: Arc<Zone>,
     residents: Arc<Residents>,
     has_isolated: bool,
@@ -79,6 +80,7 @@ impl Entry {
         Self {
             of: Arc::clone(network),
             dhcp: plan::dhcp_scope(network, settings).map(Arc::new),
+            dhcp6: plan::dhcp6_scope(network, settings).map(Arc::new),
             zone: Arc::new(plan::zone(network, settings)),
             residents: Arc::new(plan::residents(network)),
             has_isolated: plan::has_isolated(network),
@@ -96,6 +98,7 @@ impl Entry {
             ..self.clone()
         };
         let mut dhcp = next.dhcp.as_mut().map(Arc::make_mut);
+        let mut dhcp6 = next.dhcp6.as_mut().map(Arc::make_mut);
         let zone = Arc::make_mut(&mut next.zone);
         let residents = Arc::make_mut(&mut next.residents);
         // Looks only where the two versions do not share.
@@ -114,11 +117,13 @@ impl Entry {
             }
             if let Some(old) = old {
                 dhcp.iter_mut().for_each(|dhcp| dhcp.leave(old));
+                dhcp6.iter_mut().for_each(|dhcp6| dhcp6.leave(old));
                 zone.leave(old);
                 residents.leave(old);
             }
             if let Some(new) = new {
                 dhcp.iter_mut().for_each(|dhcp| dhcp.join(new));
+                dhcp6.iter_mut().for_each(|dhcp6| dhcp6.join(new));
                 zone.join(new);
                 residents.join(new);
             }
@@ -130,6 +135,10 @@ impl Entry {
 impl Shared for Known {
     fn dhcp(&self, network: NetworkId) -> Option<Arc<DhcpScope>> {
         self.networks.get(&network)?.dhcp.clone()
+    }
+
+    fn dhcp6(&self, network: NetworkId) -> Option<Arc<Dhcp6Scope>> {
+        self.networks.get(&network)?.dhcp6.clone()
     }
 
     fn zone(&self, network: NetworkId) -> Option<Arc<Zone>> {

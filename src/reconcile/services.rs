@@ -6,7 +6,9 @@ use std::sync::Arc;
 use netns::Namespace;
 
 use crate::model::DevName;
-use crate::plan::scope::{DhcpScope, DnsScope, MetadataScope, RaLink, RaScope, Services};
+use crate::plan::scope::{
+    Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, RaLink, RaScope, Services,
+};
 use crate::{dhcp, dns, metadata, ra};
 
 /// The process-wide part of each kind of server.
@@ -23,6 +25,7 @@ pub(super) struct Served {
     /// Namespace (inode) and device (index) that the servers' sockets were born in and bound to.
     ground: Option<Ground>,
     dhcp: Option<(Arc<dhcp::Server>, Arc<DhcpScope>)>,
+    dhcp6: Option<(Arc<dhcp::v6::Server>, Arc<Dhcp6Scope>)>,
     dns: Option<(Arc<dns::Server>, Arc<DnsScope>)>,
     metadata: Option<(Arc<metadata::Server>, Arc<MetadataScope>)>,
     /// By device.
@@ -43,6 +46,8 @@ pub(super) type Indexes = BTreeMap<DevName, u32>;
 pub(super) enum ServeError {
     #[error("serve DHCP")]
     Dhcp(#[source] dhcp::Error),
+    #[error("serve DHCPv6")]
+    Dhcp6(#[source] dhcp::v6::Error),
     #[error("serve DNS")]
     Dns(#[source] dns::Error),
     #[error("serve metadata")]
@@ -55,6 +60,12 @@ impl Served {
     /// New data for servers that run; what has to start or stop waits for [`Served::settle`].
     pub(super) fn update(&mut self, wanted: &Services) {
         if let (Some((server, scope)), Some(new)) = (&mut self.dhcp, &wanted.dhcp)
+            && scope.device == new.device
+        {
+            server.update(Arc::clone(new));
+            *scope = Arc::clone(new);
+        }
+        if let (Some((server, scope)), Some(new)) = (&mut self.dhcp6, &wanted.dhcp6)
             && scope.device == new.device
         {
             server.update(Arc::clone(new));
@@ -111,6 +122,10 @@ impl Served {
             .settle_dhcp(ns, wanted, rooms)
             .await
             .map_err(ServeError::Dhcp);
+        let dhcp6 = self
+            .settle_dhcp6(ns, wanted, rooms)
+            .await
+            .map_err(ServeError::Dhcp6);
         let dns = self
             .settle_dns(ns, wanted, rooms)
             .await
@@ -123,7 +138,7 @@ impl Served {
             .settle_ra(ns, indexes, wanted)
             .await
             .map_err(ServeError::Ra);
-        dhcp.and(dns).and(metadata).and(ra)
+        dhcp.and(dhcp6).and(dns).and(metadata).and(ra)
     }
 
     /// After [`Served::update`]: are exactly the wanted servers running?
@@ -131,6 +146,9 @@ impl Served {
         is_current(
             self.dhcp.as_ref().map(|(_, scope)| scope),
             wanted.dhcp.as_ref(),
+        ) && is_current(
+            self.dhcp6.as_ref().map(|(_, scope)| scope),
+            wanted.dhcp6.as_ref(),
         ) && is_current(
             self.dns.as_ref().map(|(_, scope)| scope),
             wanted.dns.as_ref(),
@@ -146,6 +164,10 @@ impl Served {
 
     pub(super) fn dhcp(&self) -> Option<&dhcp::Server> {
         self.dhcp.as_ref().map(|(server, _)| &**server)
+    }
+
+    pub(super) fn dhcp6(&self) -> Option<&dhcp::v6::Server> {
+        self.dhcp6.as_ref().map(|(server, _)| &**server)
     }
 
     pub(super) fn dns(&self) -> Option<&dns::Server> {
@@ -178,6 +200,26 @@ impl Served {
         if let Some(scope) = &wanted.dhcp {
             let server = dhcp::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
             self.dhcp = Some((Arc::new(server), Arc::clone(scope)));
+        }
+        Ok(())
+    }
+
+    async fn settle_dhcp6(
+        &mut self,
+        ns: &Namespace,
+        wanted: &Services,
+        rooms: &Rooms,
+    ) -> Result<(), dhcp::v6::Error> {
+        if is_current(
+            self.dhcp6.as_ref().map(|(_, scope)| scope),
+            wanted.dhcp6.as_ref(),
+        ) {
+            return Ok(());
+        }
+        self.dhcp6 = None;
+        if let Some(scope) = &wanted.dhcp6 {
+            let server = dhcp::v6::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
+            self.dhcp6 = Some((Arc::new(server), Arc::clone(scope)));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The stable shapes behind `--json`. Fields are added, never renamed. No secret, user data or key is in any of them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ pub enum PortOwner {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LeaseView {
     pub mac: MacAddr,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub state: String,
     pub seen_seconds_ago: u64,
 }

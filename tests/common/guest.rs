@@ -11,13 +11,17 @@ use super::holder::{Files, Holder};
 use super::{Client, DhcpClient, Host, HttpAnswer, Lease, Output, Pinging, Place, Wire};
 
 /// What the hooks of the clients need, and who reads it.
-const PEERS: [(&str, &str); 6] = [
+const PEERS: [(&str, &str); 10] = [
     ("lease.sh", include_str!("../peers/lease.sh")),
     ("udhcpc.hook", include_str!("../peers/udhcpc.hook")),
     ("dhclient.hook", include_str!("../peers/dhclient.hook")),
     ("dhcpcd.hook", include_str!("../peers/dhcpcd.hook")),
     ("dhclient.conf", include_str!("../peers/dhclient.conf")),
     ("dhcpcd.conf", include_str!("../peers/dhcpcd.conf")),
+    ("v6.hook", include_str!("../peers/v6.hook")),
+    ("dhclient6.conf", include_str!("../peers/dhclient6.conf")),
+    ("dhcpcd6.conf", include_str!("../peers/dhcpcd6.conf")),
+    ("dhcp6c.conf", include_str!("../peers/dhcp6c.conf")),
 ];
 
 /// An instance. It has its own files (the peers', in a writable layer), so a client may do to them what it does to a real

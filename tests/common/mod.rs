@@ -21,7 +21,7 @@
 //! | what runs on a host, and whether it still does | `process.rs` |
 //! | a topology to begin with | `topologies.rs` |
 //! | the unit files, and the daemon as they start it | `unit.rs` |
-//! | crafted frames, and what is on the wire | `wire.rs`; as DHCP `dhcp.rs` |
+//! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
 #![allow(
@@ -53,6 +53,7 @@ mod topologies;
 mod unit;
 mod wait;
 mod wire;
+mod wire6;
 
 pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
@@ -67,5 +68,6 @@ pub use place::{Output, Place, Running};
 pub use process::Process;
 pub use topologies::ROUTED;
 pub use unit::Unit;
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{PATIENCE, settled, wait_for, wait_until};
 pub use wire::{Udp, Wire, udp_frame};
+pub use wire6::Udp6;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::Place;
+
 /// Enough for anything that happens at all, on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -15,6 +17,15 @@ pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -
     });
     assert!(in_time, "waited {deadline:?} in vain for {what}");
     found.expect("just seen")
+}
+
+/// Waits until the device has its link-local address, and duplicate detection has ended (RFC 4862 section 5.4).
+#[track_caller]
+pub fn settled(place: &Place, device: &str) {
+    wait_for("duplicate detection to end", PATIENCE, || {
+        let seen = place.run(&["ip", "-6", "addr", "show", "dev", device]).ok();
+        (seen.contains("fe80::") && !seen.contains("tentative")).then_some(())
+    });
 }
 
 /// Asks `condition` until it holds. False when `deadline` has passed.

@@ -88,7 +88,7 @@ debian() {
   policy='mkdir -p "$1/usr/sbin"; printf "#!/bin/sh\nexit 101\n" >"$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"'
 
   # A machine's AppArmor profiles go by path and would keep these from files that a test gives them.
-  aside='for p in dhclient dhcpcd dnsmasq kea-dhcp4 haproxy tcpdump; do for at in "$1/usr/sbin/$p" "$1/usr/bin/$p"; do [ ! -x "$at" ] || cp "$at" "$1/usr/local/sbin/"; done; done'
+  aside='for p in dhclient dhcpcd dnsmasq kea-dhcp4 kea-dhcp6 haproxy tcpdump; do for at in "$1/usr/sbin/$p" "$1/usr/bin/$p"; do [ ! -x "$at" ] || cp "$at" "$1/usr/local/sbin/"; done; done'
 
   apart mmdebstrap --mode=root --variant=minbase --format=directory --quiet \
     --aptopt="$settings/apt.conf" \

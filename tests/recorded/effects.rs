@@ -11,7 +11,7 @@ use warren::model::{
     DhcpOption, Event, IpNet, Network, NetworkId, PortId, RouterId, State, Target,
 };
 use warren::neutron::decode::{self, DhcpNotice, Naming};
-use warren::plan::scope::{DhcpScope, Residents, Services, Zone};
+use warren::plan::scope::{Dhcp6Scope, DhcpScope, Residents, Services, Zone};
 use warren::plan::{self, Ipv6Gateway, Settings, Shared};
 
 use super::{EFFECTS, NETWORKS, NOTICES, PORTS, ROUTERS, all};
@@ -155,7 +155,11 @@ const NOT_COMPARED: &[(&str, &str)] = &[
 
 /// (effects, beginning of lines that differ; `-` is the agent's, `+` ours; why).
 const DIFFERENCES: &[(&str, &str, &str)] = &[
-    ("dhcp-", "- v6 ", "DHCPv6 is not served yet"),
+    (
+        "dhcp-v6-slaac",
+        "- v6 port ",
+        "nobody can ask for it: where machines make their own addresses alone, DHCPv6 is not served",
+    ),
     (
         "dhcp-",
         "- address fe80::a9fe:a9fe/64",
@@ -337,6 +341,7 @@ fn settings() -> Settings {
     Settings {
         authoritative_dns: false,
         joined_names: false,
+        every_address: false,
         ..Settings::default()
     }
 }
@@ -346,6 +351,10 @@ struct Known<'a>(&'a Network, &'a Settings);
 impl Shared for Known<'_> {
     fn dhcp(&self, _: NetworkId) -> Option<Arc<DhcpScope>> {
         plan::dhcp_scope(self.0, self.1).map(Arc::new)
+    }
+
+    fn dhcp6(&self, _: NetworkId) -> Option<Arc<Dhcp6Scope>> {
+        plan::dhcp6_scope(self.0, self.1).map(Arc::new)
     }
 
     fn zone(&self, _: NetworkId) -> Option<Arc<Zone>> {
@@ -413,6 +422,9 @@ fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {
         let options = client.options.iter();
         lines.extend(options.map(|option| format!("port {} {}", client.port, shown(option))));
     }
+    if let Some(dhcp6) = &served.dhcp6 {
+        of_dhcp6(dhcp6, network, &mut lines);
+    }
     let zone = &dns.zones[0];
     for (ip, claims) in zone.pointers.iter() {
         let (_, fqdn) = claims.last().unwrap();
@@ -429,6 +441,35 @@ fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {
     lines.extend(listen.map(|to| format!("metadata {}:{}", to.ip(), to.port())));
     assert_eq!(effect["host"], "net1");
     lines
+}
+
+fn of_dhcp6(scope: &Dhcp6Scope, network: &Network, lines: &mut BTreeSet<String>) {
+    for subnet in &scope.subnets {
+        let id = subnet.id;
+        lines.insert(format!("v6 range {} {id}", subnet.cidr.network()));
+        lines.extend(
+            scope
+                .domain
+                .as_ref()
+                .map(|domain| format!("v6 subnet {id} domain-search {domain}")),
+        );
+        // dnsmasq gives its own address by itself.
+        let own = network.dhcp_port.iter().flat_map(|port| &port.fixed_ips);
+        let own = own.filter(|fixed| fixed.subnet == id).map(|fixed| fixed.ip);
+        if !subnet.dns.iter().copied().map(IpAddr::V6).eq(own) {
+            lines.insert(format!("v6 subnet {id} dns-server {}", comma(&subnet.dns)));
+        }
+    }
+    for client in scope.clients.values() {
+        for (subnet, ip) in &client.addresses {
+            lines.insert(match scope.subnets[*subnet].stateful {
+                true => format!("v6 host {} {ip}", client.mac),
+                false => format!("v6 host {}", client.mac),
+            });
+        }
+        let options = client.options.iter();
+        lines.extend(options.map(|option| format!("v6 port {} {}", client.port, shown(option))));
+    }
 }
 
 fn of_router(message: &str) -> BTreeSet<String> {
@@ -506,7 +547,7 @@ fn of_dhcp_agent(effect: &Value) -> BTreeSet<String> {
                     let net = IpNet::with_netmask(parts[1].parse().unwrap(), mask).unwrap();
                     lines.insert(format!("range {net} {}", parts[0]));
                 }
-                Err(_) => _ = lines.insert(format!("v6 range {}", parts[1])),
+                Err(_) => _ = lines.insert(format!("v6 range {} {}", parts[1], parts[0])),
             }
         } else if let Some(mtu) = value.strip_prefix("option:mtu,") {
             lines.insert(format!("mtu {mtu}"));
@@ -530,7 +571,14 @@ fn of_dhcp_agent(effect: &Value) -> BTreeSet<String> {
                     parts[1].split('.').next().unwrap()
                 ));
             }
-            Err(_) => _ = lines.insert(format!("v6 host {line}")),
+            Err(_) => {
+                assert_eq!(parts[1], "tag:dhcpv6", "{line}");
+                let ip = parts
+                    .get(3)
+                    .and_then(|ip| ip.strip_prefix('[')?.strip_suffix(']'));
+                let host = format!("v6 host {} {}", parts[0], ip.unwrap_or_default());
+                lines.insert(host.trim_end().to_owned());
+            }
         }
     }
     for line in texts(&effect["addn_hosts"]) {
@@ -550,7 +598,10 @@ fn option_line(line: &str) -> String {
     let (name, value) = rest.split_once(',').unwrap_or((rest, ""));
     if let Some(port) = tag.strip_prefix("tag:port-") {
         return match name.strip_prefix("option6:") {
-            Some(_) => format!("v6 {line}"),
+            Some(name) => {
+                let option = DhcpOption::parse_v6(name, value).unwrap();
+                format!("v6 port {port} {}", shown(&option))
+            }
             None => {
                 let name = name.trim_start_matches("option:");
                 format!(
@@ -566,7 +617,15 @@ fn option_line(line: &str) -> String {
         // Both are one list with us.
         "option:classless-static-route" | "249" => format!("subnet {subnet} routes {value}"),
         "option:router" => format!("subnet {subnet} router {value}"),
-        _ => format!("v6 {line}"),
+        "option6:dns-server" => {
+            let value = value.replace(['[', ']'], "");
+            format!("v6 subnet {subnet} dns-server {value}")
+        }
+        "option6:domain-search" => {
+            let domain = value.trim_end_matches('.');
+            format!("v6 subnet {subnet} domain-search {domain}")
+        }
+        _ => panic!("what is {line}?"),
     }
 }
 

@@ -25,7 +25,7 @@ options! {
     "dnsmasq_local_resolv",             Bool,               "false",            DHCP,   H, "forward to the host's resolvers where dnsmasq_dns_servers names none";
     "dnsmasq_base_log_dir",             Text,               "-",                DHCP,   WarnedUnless(&[""]), "there are no log files per network", "`warren show network` tells what DHCP and DNS did; RUST_LOG=warren=debug says more";
     "dnsmasq_lease_max",                Int(1, LONG),       "16777216",         DHCP,   I, "there is no table of leases to fill";
-    "dnsmasq_enable_addr6_list",        Bool,               "false",            DHCP,   I, "DHCPv6 is not served by this version";
+    "dnsmasq_enable_addr6_list",        Bool,               "false",            DHCP,   H, "DHCPv6 gives a port all of its addresses of one subnet, not only the last";
     "dnsmasq_txt_record",               Text,               "",                 DHCP,   WarnedUnless(&[""]), "no TXT record is served", "`warren status` tells whether DNS is served";
     // Of long ago.
     "dhcp_domain",                      Text,               "openstacklocal",   DHCP,   H, "taken where dns_domain is not set, with a warning";

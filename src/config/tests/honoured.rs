@@ -191,6 +191,9 @@ fn options_of_dhcp_and_l3() {
         ("[DEFAULT]\ndhcp_broadcast_reply = true", |all| {
             all.plan.broadcast_reply
         }),
+        ("[DEFAULT]\ndnsmasq_enable_addr6_list = true", |all| {
+            all.plan.every_address
+        }),
         ("[DEFAULT]\ndns_domain = example.org.", |all| {
             all.neutron.dhcp.dns_domain == "example.org"
         }),

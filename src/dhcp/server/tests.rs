@@ -55,7 +55,7 @@ fn who_has_no_address_is_answered_by_frames() {
         let leases = ground.server.leases();
         assert_eq!(
             (leases[0].mac, leases[0].address, leases[0].state),
-            (mac(ANN), ip("10.0.0.10"), LeaseState::Bound)
+            (mac(ANN), ip("10.0.0.10").into(), LeaseState::Bound)
         );
         let counters = ground.server.counters();
         assert_eq!(

@@ -484,7 +484,7 @@ fn the_lease_table_tells_who_was_told_what() {
             .collect()
     };
     assert!(states(&world).is_empty());
-    let row = |state, ago| vec![(mac(ANN), ip("10.0.0.10"), state, ago)];
+    let row = |state, ago| vec![(mac(ANN), ip("10.0.0.10").into(), state, ago)];
     for (name, ask, wait, want) in [
         ("offered", discover(ANN), 0, row(LeaseState::Offered, 0)),
         (

@@ -437,6 +437,10 @@ impl Shared for ByState<'_> {
         plan::dhcp_scope(self.0.networks.get(&id)?, self.1).map(Arc::new)
     }
 
+    fn dhcp6(&self, id: NetworkId) -> Option<Arc<scope::Dhcp6Scope>> {
+        plan::dhcp6_scope(self.0.networks.get(&id)?, self.1).map(Arc::new)
+    }
+
     fn zone(&self, id: NetworkId) -> Option<Arc<scope::Zone>> {
         Some(Arc::new(plan::zone(self.0.networks.get(&id)?, self.1)))
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
 mod dhcp;
+mod dhcp6;
 mod nat;
 mod ra;
 mod router;

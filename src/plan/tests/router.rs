@@ -260,6 +260,10 @@ impl Shared for OnlyBlue {
         None
     }
 
+    fn dhcp6(&self, _: NetworkId) -> Option<Arc<scope::Dhcp6Scope>> {
+        None
+    }
+
     fn zone(&self, _: NetworkId) -> Option<Arc<scope::Zone>> {
         None
     }

@@ -15,6 +15,7 @@ use crate::model::{
 
 const NETWORK: NetworkId = NetworkId(Uuid::from_u128(1));
 const SUBNET: SubnetId = SubnetId(Uuid::from_u128(2));
+const SUBNET6: SubnetId = SubnetId(Uuid::from_u128(3));
 
 fn network() -> Network {
     Network {
@@ -28,25 +29,32 @@ fn network() -> Network {
         attachment: Attachment::Local {
             bridge: DevName::new("br0").unwrap(),
         },
-        subnets: vec![Subnet {
-            id: SUBNET,
-            name: String::new(),
-            cidr: "10.0.0.0/16".parse().unwrap(),
-            gateway_ip: Some("10.0.0.1".parse().unwrap()),
-            enable_dhcp: true,
-            dns_nameservers: Vec::new(),
-            dns_forwarders: Vec::new(),
-            ntp_servers: Vec::new(),
-            host_routes: Vec::new(),
-            segment: None,
-            ra_mode: None,
-            address_mode: None,
-            prefix_delegation: false,
-        }],
+        subnets: vec![
+            subnet(SUBNET, "10.0.0.0/16", "10.0.0.1"),
+            subnet(SUBNET6, "2001:db8::/64", "2001:db8::1"),
+        ],
         non_local_subnets: Vec::new(),
         segments: Vec::new(),
         dhcp_port: Some(Arc::new(port(0, 0, DeviceOwner::Dhcp))),
         ports: OrdMap::new(),
+    }
+}
+
+fn subnet(id: SubnetId, cidr: &str, gateway: &str) -> Subnet {
+    Subnet {
+        id,
+        name: String::new(),
+        cidr: cidr.parse().unwrap(),
+        gateway_ip: Some(gateway.parse().unwrap()),
+        enable_dhcp: true,
+        dns_nameservers: Vec::new(),
+        dns_forwarders: Vec::new(),
+        ntp_servers: Vec::new(),
+        host_routes: Vec::new(),
+        segment: None,
+        ra_mode: None,
+        address_mode: None,
+        prefix_delegation: false,
     }
 }
 
@@ -59,7 +67,13 @@ fn port(id: u128, number: u8, owner: DeviceOwner) -> Port {
         project: ProjectId("p".into()),
         mac: MacAddr([2, 0, 0, 0, 0, number]),
         admin_state_up: true,
-        fixed_ips: vec![FixedIp { subnet: SUBNET, ip }],
+        fixed_ips: vec![
+            FixedIp { subnet: SUBNET, ip },
+            FixedIp {
+                subnet: SUBNET6,
+                ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()].into(),
+            },
+        ],
         owner,
         instance: None,
         extra_dhcp_opts: Vec::new(),
@@ -145,6 +159,7 @@ fn continued_is_as_made_anew() {
             known.refresh(&state, NETWORK, &settings);
             let (kept, anew) = (&known.networks[&NETWORK], Entry::of(network, &settings));
             assert_eq!(kept.dhcp, anew.dhcp, "seed {seed}");
+            assert_eq!(kept.dhcp6, anew.dhcp6, "seed {seed}");
             assert_eq!(kept.zone, anew.zone, "seed {seed}");
             assert_eq!(kept.residents, anew.residents, "seed {seed}");
             assert_eq!(kept.has_isolated, anew.has_isolated, "seed {seed}");

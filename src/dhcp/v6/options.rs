@@ -1,0 +1,164 @@
+//! Which options a reply carries beside addresses: the port's own first, else the subnet's, else the network's.
+
+use std::net::Ipv6Addr;
+
+use super::codes;
+use super::reply::Writer;
+use super::request::{Ask, Request};
+use super::wire::put;
+use crate::dhcp::options::labels;
+use crate::plan::scope::{Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
+
+/// Where a reply's options come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options<'a> {
+    pub(super) scope: &'a Dhcp6Scope,
+    pub(super) subnet: &'a Dhcp6Subnet,
+    /// `None`: somebody unknown, who gets what everybody gets.
+    pub(super) client: Option<&'a Dhcp6Client>,
+    pub(super) request: &'a Request<'a>,
+}
+
+/// Written from the network and its subnets, for who asks or says nothing of what it wants.
+const OF_THE_NETWORK: [u16; 4] = [
+    codes::DNS_SERVERS,
+    codes::DOMAIN_SEARCH,
+    codes::SNTP_SERVERS,
+    codes::NTP_SERVERS,
+];
+
+/// A client that only wants options asks again after the lease, but not more often than this (section 21.23).
+const SHORTEST_REFRESH: u32 = 600;
+/// Suboption of option 56: a server's address.
+const NTP_ADDRESS: u16 = 1;
+
+impl Options<'_> {
+    /// What the client asks for, in its order; all there is, if it says nothing (section 21.7).
+    pub(super) fn put_all(&self, out: &mut Writer) {
+        // It has no other way to learn when to ask again.
+        if self.request.ask == Ask::Information {
+            self.put(codes::REFRESH_TIME, out);
+        }
+        self.fqdn(out);
+        let mut done = vec![codes::REFRESH_TIME, codes::CLIENT_FQDN];
+        let mut once = |code: u16| {
+            let new = !done.contains(&code);
+            if new {
+                done.push(code);
+            }
+            new
+        };
+        if let Some(wanted) = self.request.wanted() {
+            for code in wanted.filter(|code| self.has(*code)) {
+                if once(code) {
+                    self.put(code, out);
+                }
+            }
+            return;
+        }
+        let of_port = self.client.map_or(&[][..], |client| &client.options);
+        let of_port = of_port.iter().map(|option| option.code);
+        for code in OF_THE_NETWORK.into_iter().chain(of_port) {
+            if once(code) {
+                self.put(code, out);
+            }
+        }
+    }
+
+    /// Keeps the list of what is done short, whatever a client asks for.
+    fn has(&self, code: u16) -> bool {
+        OF_THE_NETWORK.contains(&code) || self.of_port(code).is_some()
+    }
+
+    /// One option, if there is a value for it.
+    fn put(&self, code: u16, out: &mut Writer) {
+        if is_the_protocols(code) {
+            return;
+        }
+        if let Some(value) = self.of_port(code) {
+            out.option(code, |out| out.extend(value));
+            return;
+        }
+        let addresses = |list: &[Ipv6Addr], out: &mut Writer| {
+            if !list.is_empty() {
+                out.option(code, |out| {
+                    out.extend(list.iter().flat_map(Ipv6Addr::octets));
+                });
+            }
+        };
+        match code {
+            codes::DNS_SERVERS => addresses(&self.subnet.dns, out),
+            codes::SNTP_SERVERS => addresses(&self.subnet.ntp, out),
+            codes::NTP_SERVERS if !self.subnet.ntp.is_empty() => out.option(code, |out| {
+                for server in &self.subnet.ntp {
+                    put(out, NTP_ADDRESS, |out| out.extend(server.octets()));
+                }
+            }),
+            codes::DOMAIN_SEARCH => {
+                if let Some(domain) = &self.scope.domain {
+                    out.option(code, |out| labels(domain, out));
+                }
+            }
+            codes::REFRESH_TIME => {
+                let seconds = self.scope.lease.max(SHORTEST_REFRESH);
+                out.option(code, |out| out.extend(seconds.to_be_bytes()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The answer to a client's own idea of its name (RFC 4704): ours, and that we see to the DNS.
+    fn fqdn(&self, out: &mut Writer) {
+        // Bits of the flags (S and O of section 4.1).
+        const SERVER_UPDATES: u8 = 1;
+        const OVERRIDDEN: u8 = 2;
+        let Some(&[flags, ..]) = self.request.option(codes::CLIENT_FQDN) else {
+            return;
+        };
+        let Some(name) = self.client.and_then(|client| client.fqdn.as_deref()) else {
+            return;
+        };
+        let ours = if flags & SERVER_UPDATES != 0 {
+            SERVER_UPDATES
+        } else {
+            SERVER_UPDATES | OVERRIDDEN
+        };
+        out.option(codes::CLIENT_FQDN, |out| {
+            out.push(ours);
+            labels(name, out);
+        });
+    }
+
+    /// The port's value: of several with one code and with tags that hold, the last.
+    fn of_port(&self, code: u16) -> Option<&[u8]> {
+        let options = self
+            .client
+            .map(|client| client.options.as_slice())
+            .filter(|options| !options.is_empty())?;
+        let present: &[&str] = if self.is_ipxe() { &["ipxe6"] } else { &[] };
+        let fits = |option: &&crate::model::DhcpOption| {
+            option.code == code && option.tags.iter().all(|tag| tag.holds(present))
+        };
+        let found = options.iter().rev().find(fits)?;
+        Some(found.value.as_slice())
+    }
+
+    /// As Neutron has dnsmasq look for it: `--dhcp-userclass=set:ipxe6,iPXE`.
+    fn is_ipxe(&self) -> bool {
+        const NAME: &[u8] = b"iPXE";
+        let classes = self.request.option(codes::USER_CLASS);
+        classes.is_some_and(|classes| classes.windows(NAME.len()).any(|part| part == NAME))
+    }
+}
+
+/// Written elsewhere, if at all: never because a client lists it, nor because a port has it.
+fn is_the_protocols(code: u16) -> bool {
+    matches!(
+        code,
+        0..=codes::RECONFIGURE_ACCEPT
+            | codes::IA_PD
+            | codes::CLIENT_FQDN
+            | codes::CLIENT_MAC
+            | codes::RELAY_PORT
+    )
+}

@@ -1,0 +1,85 @@
+//! Whose a message is: found by MAC, as Neutron's ports are known, or by the DUID that stands in for it.
+//!
+//! | the message came | the MAC is that |
+//! |---|---|
+//! | from the client, whose link-local address is made of its MAC | of the address: a switch with Neutron's anti-spoofing lets no other address out of that port |
+//! | from the client, with another link-local address | of the neighbour who has that address, which the kernel is asked for |
+//! | by a relay | that the relay nearest to the client says (option 79), else of the client's address as the relay saw it |
+//! | all else failing | in the DUID, if that is made of one |
+//!
+//! The DUID comes last, since whoever likes can write another's into it. It may do no harm even then: to a client on the
+//! link the reply goes as a frame to the MAC by which its port was found.
+
+use std::net::Ipv6Addr;
+
+use super::codes;
+use super::request::Request;
+use crate::model::MacAddr;
+use crate::plan::scope::{Dhcp6Client, Dhcp6Scope};
+
+/// What the kernel said about who has the source address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// It was not asked yet.
+    Unasked,
+    Is(MacAddr),
+    /// Nobody answered.
+    Nobody,
+}
+
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Mac(MacAddr),
+    /// Only a neighbour's MAC would tell.
+    Ask(Ipv6Addr),
+    Unknown,
+}
+
+pub(super) fn origin(request: &Request<'_>, neighbour: Neighbour) -> Origin {
+    let by_duid = || {
+        let duid = request.option(codes::CLIENT_ID)?;
+        mac_of_duid(duid).map(Origin::Mac)
+    };
+    let found = match request.relays.last() {
+        Some(relay) => relay
+            .client_mac()
+            .or_else(|| MacAddr::of_link_local(relay.peer))
+            .map(Origin::Mac),
+        None => match (MacAddr::of_link_local(*request.source.ip()), neighbour) {
+            (Some(mac), _) | (None, Neighbour::Is(mac)) => Some(Origin::Mac(mac)),
+            (None, Neighbour::Unasked) => Some(Origin::Ask(*request.source.ip())),
+            (None, Neighbour::Nobody) => None,
+        },
+    };
+    found.or_else(by_duid).unwrap_or(Origin::Unknown)
+}
+
+/// By the DUID that a port has for its client id, else by MAC.
+pub(super) fn find<'a>(
+    scope: &'a Dhcp6Scope,
+    request: &Request<'_>,
+    mac: Option<MacAddr>,
+) -> Option<&'a Dhcp6Client> {
+    let by_id = request
+        .option(codes::CLIENT_ID)
+        .filter(|_| !scope.by_client_id.is_empty())
+        .and_then(|id| scope.by_client_id.get(id));
+    let found = by_id.or_else(|| scope.clients.get(&mac?));
+    found.map(AsRef::as_ref)
+}
+
+/// A tenant's machine that poses as a relay would be told what is others' (Neutron lets it send from port 547). What it
+/// may have as source we know.
+pub(super) fn is_forged(scope: &Dhcp6Scope, request: &Request<'_>) -> bool {
+    !request.relays.is_empty() && scope.tenants.get(request.source.ip()).is_some()
+}
+
+/// DUID-LLT and DUID-LL of Ethernet (sections 11.2 and 11.4).
+fn mac_of_duid(duid: &[u8]) -> Option<MacAddr> {
+    let ([0, 1, 0, 1, _, _, _, _, mac @ ..] | [0, 3, 0, 1, mac @ ..]) = duid else {
+        return None;
+    };
+    let mac = mac.try_into().ok().map(MacAddr);
+    mac.filter(|mac| !mac.is_multicast())
+}

@@ -1,7 +1,7 @@
 //! Sockets born inside of a namespace, which they never leave. All are non-blocking and closed on exec.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
@@ -71,6 +71,25 @@ pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, 
         .await
         .map_err(|error| named(error, || format!("UDP to {to}")))?;
     UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP to {to}"), source))
+}
+
+/// Hears on `dev` also what is sent to these groups.
+pub async fn join_v6<const N: usize>(
+    ns: &Namespace,
+    socket: UdpSocket,
+    dev: &DevName,
+    groups: [Ipv6Addr; N],
+) -> Result<UdpSocket, Error> {
+    let device = dev.clone();
+    let joined = ns.enter(move || {
+        let index = nix::net::if_::if_nametoindex(device.as_str())?;
+        for group in &groups {
+            socket.join_multicast_v6(group, index)?;
+        }
+        Ok(socket)
+    });
+    let joined = joined.await;
+    joined.map_err(|error| named(error, || format!("multicast groups on {dev}")))
 }
 
 /// A listening TCP socket. Its address need not be there yet (`IP_FREEBIND`).

@@ -16,6 +16,7 @@ use super::reply::{Kind, Reply};
 use super::request::{Malformed, Request};
 use super::sockets::{Buffer, Received, Sockets};
 use super::v4::{Answer, answer};
+use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
 use crate::plan::scope::DhcpScope;
 
@@ -24,9 +25,6 @@ mod tests;
 
 /// How long a server rests after an error that may repeat at once: its device is down or gone, say.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// A network that sends nonsense is written of at most so often.
-const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(1);
 
 /// Why there is no server. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +147,7 @@ struct Serving {
 struct Book {
     leases: Leases,
     counters: Counters,
-    complained: Option<Instant>,
+    complaint: Complaint,
 }
 
 /// Why a turn ended.
@@ -257,13 +255,9 @@ impl Serving {
 
 impl Book {
     fn complain(&mut self, scope: &DhcpScope, received: Received, error: Malformed, now: Instant) {
-        let quiet = self
-            .complained
-            .is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_COMPLAINTS);
-        if !quiet {
-            self.complained = Some(now);
+        if let Some(times) = self.complaint.due(now) {
             let (network, source) = (scope.network, received.source);
-            tracing::debug!(%network, %source, %error, "dropped a malformed DHCP message");
+            tracing::debug!(%network, %source, %error, times, "dropped a malformed DHCP message");
         }
     }
 }

@@ -17,6 +17,7 @@ use super::request::{Malformed, Request};
 use super::sockets::{Buffer, Received, Sockets};
 use super::waiting::Waiting;
 use super::who::Neighbour;
+use crate::complaint::Complaint;
 use crate::dhcp::leases::Lease;
 use crate::dhcp::server::Shared;
 use crate::model::{DevName, NetworkId};
@@ -24,9 +25,6 @@ use crate::plan::scope::Dhcp6Scope;
 
 /// How long a server rests after an error that may repeat at once: its device is down or gone, say.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// A network that sends nonsense is written of at most so often.
-const BETWEEN_COMPLAINTS: Duration = Duration::from_secs(1);
 
 /// Why there is no server. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +128,7 @@ struct Serving {
 struct Book {
     leases: Leases,
     counters: Counters,
-    complained: Option<Instant>,
+    complaint: Complaint,
 }
 
 /// Why a turn ended.
@@ -284,13 +282,9 @@ impl Serving {
 impl Book {
     fn drop_it(&mut self, scope: &Dhcp6Scope, received: Received, error: Malformed, now: Instant) {
         self.counters.malformed += 1;
-        let quiet = self
-            .complained
-            .is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_COMPLAINTS);
-        if !quiet {
-            self.complained = Some(now);
+        if let Some(times) = self.complaint.due(now) {
             let (network, source) = (scope.network, received.source);
-            tracing::debug!(%network, %source, %error, "dropped a malformed DHCPv6 message");
+            tracing::debug!(%network, %source, %error, times, "dropped a malformed DHCPv6 message");
         }
     }
 }

@@ -60,18 +60,9 @@ impl Sockets {
     ) -> Result<Self, netns::Error> {
         let bind = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), SERVER_PORT);
         let udp = netns::socket::udp(namespace, bind, Some(&scope.device)).await?;
-        let device = scope.device.clone();
-        // Joined with the device's number, which only the inside knows.
-        let joined = namespace.enter(move || {
-            let index = nix::net::if_::if_nametoindex(device.as_str())?;
-            for group in &GROUPS {
-                udp.join_multicast_v6(group, index)?;
-            }
-            Ok(udp)
-        });
         Ok(Self {
             mac: scope.mac,
-            udp: joined.await?,
+            udp: netns::socket::join_v6(namespace, udp, &scope.device, GROUPS).await?,
             frames: Frames::new(namespace, &scope.device, places),
         })
     }

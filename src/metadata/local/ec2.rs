@@ -81,6 +81,7 @@ fn meta_data(version: &str, view: View<'_>) -> Directory {
     // We know no image; tools only want the key to be there.
     all.put("ami-id", "ami-00000000");
     all.put("ami-launch-index", "0");
+    // Nova's own value for it, to the letter (`nova/api/metadata/base.py`).
     all.put("ami-manifest-path", "FIXME");
     all.put("instance-id", format!("i-{number:08x}"));
     all.put("reservation-id", format!("r-{number:08x}"));

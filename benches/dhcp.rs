@@ -420,7 +420,7 @@ async fn serve() {
         rebinding: None,
         mtu: Some(1450),
         domain: Some("lan".to_owned()),
-        domain_search: true,
+        search: vec!["lan".to_owned()],
         options: [].into(),
         broadcast_reply: false,
         subnets: vec![subnet],

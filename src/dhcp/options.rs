@@ -173,8 +173,10 @@ impl Options<'_> {
                 }
             }
             codes::DOMAIN_SEARCH => {
-                if let Some(domain) = scope.domain.as_ref().filter(|_| scope.domain_search) {
-                    out.option(code, |out| labels(domain, out));
+                if !scope.search.is_empty() {
+                    out.option(code, |out| {
+                        scope.search.iter().for_each(|domain| labels(domain, out));
+                    });
                 }
             }
             codes::CLASSLESS_ROUTES | codes::CLASSLESS_ROUTES_MS

@@ -84,7 +84,11 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         rebinding: settings.rebinding,
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
-        domain_search: settings.domain_search,
+        search: if settings.domain_search {
+            search(network)
+        } else {
+            Vec::new()
+        },
         options: settings.dhcp_options.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         subnets,
@@ -93,6 +97,13 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
     };
     network.ports.values().for_each(|port| scope.join(port));
     Some(scope)
+}
+
+/// The domains in which machines of a network look for a name: its own first.
+pub(super) fn search(network: &Network) -> Vec<String> {
+    let own = Some(&network.dns_domain).filter(|domain| !domain.is_empty());
+    let more = network.dns_search.iter().filter(|more| Some(*more) != own);
+    own.into_iter().chain(more).cloned().collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;

@@ -36,7 +36,9 @@ pub use names::{
 };
 pub use nat::leads_inside;
 pub use remark::{Remark, remarks};
-pub use settings::{CommonOption, Ipv6Gateway, Metadata, Plugging, Settings};
+pub use settings::{
+    CommonOption, Ipv6Gateway, Metadata, NoRebind, Plugging, Settings, TextRecord, dns_cache,
+};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";

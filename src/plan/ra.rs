@@ -52,8 +52,7 @@ fn link(leg: &RouterPort, network: Option<&Network>, settings: &Settings) -> RaL
             dns.push(server);
         }
     }
-    let domain = network.map(|network| network.dns_domain.clone());
-    let domain = domain.filter(|domain| !domain.is_empty() && slaac().next().is_some());
+    let domains = network.filter(|_| slaac().next().is_some());
     let asked = settings.metadata.routed;
     RaLink {
         mac: leg.mac,
@@ -63,7 +62,7 @@ fn link(leg: &RouterPort, network: Option<&Network>, settings: &Settings) -> RaL
         mtu: Some(leg.mtu).filter(|mtu| *mtu >= LEAST_MTU),
         prefixes: prefixes.collect(),
         dns,
-        domains: domain.into_iter().collect(),
+        domains: domains.map(dhcp::search).unwrap_or_default(),
         routes: asked.then_some(metadata::V6_NET).into_iter().collect(),
         interval: settings.ra_interval,
     }

@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::CommonOption;
 pub use super::claims::Claims;
+pub use super::settings::{NoRebind, TextRecord};
 use crate::model::{
     DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
 };
@@ -37,8 +38,8 @@ pub struct DhcpScope {
     pub mtu: Option<u16>,
     /// Option 15.
     pub domain: Option<String>,
-    /// Option 119 says the same.
-    pub domain_search: bool,
+    /// Option 119.
+    pub search: Vec<String>,
     /// What a port and its subnet do not say themselves; all of version 4.
     pub options: Arc<[CommonOption]>,
     /// Every reply as broadcast, asked for or not.
@@ -87,7 +88,7 @@ pub struct Dhcp6Scope {
     pub lease: u32,
     pub mtu: Option<u16>,
     /// Option 24.
-    pub domain: Option<String>,
+    pub search: Vec<String>,
     /// A client has all of its port's addresses of one subnet, instead of the last.
     pub every_address: bool,
     pub subnets: Vec<Dhcp6Subnet>,
@@ -153,6 +154,21 @@ pub struct DnsScope {
     pub domain_forwarders: Vec<(Arc<str>, Forwarder)>,
     /// Only these sources are answered (dnsmasq's `local-service`).
     pub clients: Vec<IpNet>,
+    /// One name more that is ours.
+    pub text: Option<Arc<TextRecord>>,
+    /// So many answers of forwarders are kept.
+    pub cache: usize,
+    /// `None`: forwarders may answer with any address.
+    pub no_rebind: Option<Arc<NoRebind>>,
+}
+
+impl DnsScope {
+    /// Forwarders are asked alike, and what they say is judged alike.
+    pub fn forwards_like(&self, other: &Self) -> bool {
+        self.forwarders == other.forwarders
+            && self.domain_forwarders == other.domain_forwarders
+            && self.no_rebind == other.no_rebind
+    }
 }
 
 /// A resolver, and the side it is asked from.

@@ -62,7 +62,7 @@ pub(super) fn scope() -> DhcpScope {
         rebinding: None,
         mtu: Some(1450),
         domain: Some("example.org".into()),
-        domain_search: true,
+        search: vec!["example.org".into(), "corp.example".into()],
         options: [].into(),
         broadcast_reply: false,
         subnets: vec![

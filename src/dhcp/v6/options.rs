@@ -95,8 +95,11 @@ impl Options<'_> {
                 }
             }),
             codes::DOMAIN_SEARCH => {
-                if let Some(domain) = &self.scope.domain {
-                    out.option(code, |out| labels(domain, out));
+                if !self.scope.search.is_empty() {
+                    out.option(code, |out| {
+                        let domains = self.scope.search.iter();
+                        domains.for_each(|domain| labels(domain, out));
+                    });
                 }
             }
             codes::REFRESH_TIME => {

@@ -53,8 +53,6 @@ pub(crate) fn http(input: &[u8]) {
 async fn talk(to: SocketAddr, said: &[u8]) -> std::io::Result<Vec<u8>> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
-    // Nothing of the connection stays behind: there will be millions.
-    socket.set_zero_linger()?;
     socket.bind((ANN, 0).into())?;
     let mut stream = socket.connect(to).await?;
     stream.write_all(said).await?;

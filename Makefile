@@ -31,7 +31,8 @@ test-neutron: root setup ## all of the tests with a real neutron-server, also th
 bench: root setup ## the figures of the README, as ratios against the peers
 	$(cargo) bench --locked --workspace
 
-# There is no unsafe code of ours in these, so no sanitizer. What a run finds is kept for the next in fuzz/grown, which is not in the repository; what did harm goes into fuzz/corpus.
+# There is no unsafe code of ours in these, so no sanitizer. What a run finds is kept for the next in fuzz/grown, which is not
+# in the repository; what did harm goes into fuzz/corpus.
 FUZZ ?= dhcp4 dhcp6 dns http nd
 RUNS ?= 10000000
 # Millions of connections would leave millions of addresses in use.

@@ -1,12 +1,13 @@
 //! Sockets born inside of a namespace, which they never leave. All are non-blocking and closed on exec.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv,
-    send, setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType,
+    SockaddrLike, bind, recv, send, sendmmsg, setsockopt, socket, sockopt,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::Interest;
@@ -74,16 +75,16 @@ pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, 
 }
 
 /// Hears on `dev` also what is sent to these groups.
-pub async fn join_v6<const N: usize>(
+pub async fn join_v6(
     ns: &Namespace,
     socket: UdpSocket,
     dev: &DevName,
-    groups: [Ipv6Addr; N],
+    groups: &'static [Ipv6Addr],
 ) -> Result<UdpSocket, Error> {
     let device = dev.clone();
     let joined = ns.enter(move || {
         let index = nix::net::if_::if_nametoindex(device.as_str())?;
-        for group in &groups {
+        for group in groups {
             socket.join_multicast_v6(group, index)?;
         }
         Ok(socket)
@@ -192,6 +193,26 @@ impl PacketSocket {
     pub fn try_send(&self, frame: &[u8]) -> io::Result<()> {
         send(self.open().as_raw_fd(), frame, MsgFlags::empty())?;
         Ok(())
+    }
+
+    /// Sends frames at once, as many as there is room for. Returns how many could not be sent.
+    pub fn try_send_all<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> usize {
+        let frames: Vec<_> = frames.map(|frame| [IoSlice::new(frame)]).collect();
+        let mut headers = MultiHeaders::<()>::preallocate(frames.len(), None);
+        let nowhere = vec![None; frames.len()];
+        let socket = self.open().as_raw_fd();
+        let (mut at, mut unsent) = (0, 0);
+        while at < frames.len() {
+            let (rest, flags) = (&frames[at..], MsgFlags::empty());
+            match sendmmsg(socket, &mut headers, rest, &nowhere, [], flags) {
+                Ok(sent) => at += sent.count(),
+                // The queue is full; and so it is for those behind it.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return unsent + rest.len(),
+                // It is for this one only: too long, say.
+                Err(_) => (at, unsent) = (at + 1, unsent + 1),
+            }
+        }
+        unsent
     }
 
     /// Length of the next frame, which is cut to `into`. Also sees frames that this host sends.

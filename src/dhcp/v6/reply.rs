@@ -9,8 +9,8 @@ use super::wire::put;
 use crate::model::{MacAddr, PortId};
 use crate::plan::scope::Dhcp6Scope;
 
-pub(super) const SERVER_PORT: u16 = 547;
-pub(super) const CLIENT_PORT: u16 = 546;
+pub(in crate::dhcp) const SERVER_PORT: u16 = 547;
+pub(in crate::dhcp) const CLIENT_PORT: u16 = 546;
 
 /// IPv6 and UDP headers.
 const IP_AND_UDP: usize = 48;

@@ -4,7 +4,6 @@
 //! The end of such a socket takes the kernel many milliseconds, one after the other: with one in each of 500 networks a
 //! killed daemon would need five seconds to end, and its successor as long to begin.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use netns::socket::PacketSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::batch::Outbox;
 use crate::model::DevName;
 
 #[derive(Debug)]
@@ -61,13 +61,13 @@ impl Frames {
         work.await
     }
 
-    /// Sends at once, or says `WouldBlock`; or keeps it for [`Frames::send_waiting`].
-    pub(super) fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+    /// Sends at once, or keeps them for [`Frames::send_waiting`]. Returns how many could not be sent.
+    pub(super) fn send(&mut self, outbox: &Outbox) -> usize {
         match &self.open {
-            Some(kept) => kept.socket.try_send(frame),
+            Some(kept) => kept.socket.try_send_all(outbox.frames()),
             None => {
-                self.waiting.push(frame.to_vec());
-                Ok(())
+                self.waiting.extend(outbox.frames().map(<[u8]>::to_vec));
+                0
             }
         }
     }
@@ -80,8 +80,7 @@ impl Frames {
         let waiting = std::mem::take(&mut self.waiting);
         match netns::socket::packet(&self.namespace, &self.device, 0).await {
             Ok(socket) => {
-                let refused = |frame: &&Vec<u8>| socket.try_send(frame).is_err();
-                let unsent = waiting.iter().filter(refused).count();
+                let unsent = socket.try_send_all(waiting.iter().map(Vec::as_slice));
                 let place = Arc::clone(&self.places).try_acquire_owned().ok();
                 self.open = place.map(|_place| Kept { socket, _place });
                 unsent

@@ -159,18 +159,35 @@ pub struct PacketSocket {
 
 /// A socket for whole frames on `dev`: receives those of one `ethertype` (host byte order), or none at all (0).
 pub async fn packet(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<PacketSocket, Error> {
-    let what = format!("packet {dev}");
-    let dev = dev.clone();
+    let made = packet_on(ns, dev, ethertype).await?;
+    register(made, Interest::READABLE | Interest::WRITABLE)
+        .map(|open| PacketSocket { open: Some(open) })
+        .map_err(|source| failed(ns, format!("packet {dev}"), source))
+}
+
+/// Sends whole Ethernet frames by one device. No reactor knows it: that would be woken by every frame that has left.
+#[derive(Debug)]
+pub struct FrameSender {
+    /// There until the drop.
+    open: Option<OwnedFd>,
+}
+
+/// A socket that only sends whole frames by `dev`.
+pub async fn frame_sender(ns: &Namespace, dev: &DevName) -> Result<FrameSender, Error> {
+    let open = Some(packet_on(ns, dev, 0).await?);
+    Ok(FrameSender { open })
+}
+
+async fn packet_on(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<OwnedFd, Error> {
+    let device = dev.clone();
     let made = ns.enter(move || {
-        let index = nix::net::if_::if_nametoindex(dev.as_str())?;
+        let index = nix::net::if_::if_nametoindex(device.as_str())?;
         let made = packet_here(SockFlag::SOCK_NONBLOCK)?;
         bind(made.as_raw_fd(), &link_address(index, ethertype)?)?;
         Ok(made)
     });
-    let made = made.await.map_err(|error| named(error, || what.clone()))?;
-    register(made, Interest::READABLE | Interest::WRITABLE)
-        .map(|open| PacketSocket { open: Some(open) })
-        .map_err(|source| failed(ns, what, source))
+    let made = made.await;
+    made.map_err(|error| named(error, || format!("packet {dev}")))
 }
 
 /// In the namespace that the calling thread is in. It receives nothing until it is bound, and then of one device: born with
@@ -195,26 +212,6 @@ impl PacketSocket {
         Ok(())
     }
 
-    /// Sends frames at once, as many as there is room for. Returns how many could not be sent.
-    pub fn try_send_all<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> usize {
-        let frames: Vec<_> = frames.map(|frame| [IoSlice::new(frame)]).collect();
-        let mut headers = MultiHeaders::<()>::preallocate(frames.len(), None);
-        let nowhere = vec![None; frames.len()];
-        let socket = self.open().as_raw_fd();
-        let (mut at, mut unsent) = (0, 0);
-        while at < frames.len() {
-            let (rest, flags) = (&frames[at..], MsgFlags::empty());
-            match sendmmsg(socket, &mut headers, rest, &nowhere, [], flags) {
-                Ok(sent) => at += sent.count(),
-                // The queue is full; and so it is for those behind it.
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => return unsent + rest.len(),
-                // It is for this one only: too long, say.
-                Err(_) => (at, unsent) = (at + 1, unsent + 1),
-            }
-        }
-        unsent
-    }
-
     /// Length of the next frame, which is cut to `into`. Also sees frames that this host sends.
     pub async fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         let receive = |fd: &OwnedFd| Ok(recv(fd.as_raw_fd(), into, MsgFlags::empty())?);
@@ -233,6 +230,36 @@ impl Drop for PacketSocket {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
             aside::close(open.into_inner());
+        }
+    }
+}
+
+impl FrameSender {
+    /// Sends these at once, as many as there is room for. Returns how many could not be sent.
+    pub fn send_now<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> usize {
+        let frames: Vec<_> = frames.map(|frame| [IoSlice::new(frame)]).collect();
+        let mut headers = MultiHeaders::<()>::preallocate(frames.len(), None);
+        let nowhere = vec![None; frames.len()];
+        let socket = self.open.as_ref().expect("only the drop takes it");
+        let (mut at, mut unsent) = (0, 0);
+        while at < frames.len() {
+            let (rest, flags) = (&frames[at..], MsgFlags::empty());
+            match sendmmsg(socket.as_raw_fd(), &mut headers, rest, &nowhere, [], flags) {
+                Ok(sent) => at += sent.count(),
+                // The queue is full; and so it is for those behind it.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return unsent + rest.len(),
+                // It is for this one only: too long, say.
+                Err(_) => (at, unsent) = (at + 1, unsent + 1),
+            }
+        }
+        unsent
+    }
+}
+
+impl Drop for FrameSender {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            aside::close(open);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
-use netns::socket::PacketSocket;
+use netns::socket::FrameSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -30,7 +30,7 @@ pub(super) struct Frames {
 /// A socket, and its place among those that stay open.
 #[derive(Debug)]
 struct Kept {
-    socket: PacketSocket,
+    socket: FrameSender,
     _place: OwnedSemaphorePermit,
 }
 
@@ -64,7 +64,7 @@ impl Frames {
     /// Sends at once, or keeps them for [`Frames::send_waiting`]. Returns how many could not be sent.
     pub(super) fn send(&mut self, outbox: &Outbox) -> usize {
         match &self.open {
-            Some(kept) => kept.socket.try_send_all(outbox.frames()),
+            Some(kept) => kept.socket.send_now(outbox.frames()),
             None => {
                 self.waiting.extend(outbox.frames().map(<[u8]>::to_vec));
                 0
@@ -78,9 +78,9 @@ impl Frames {
             return 0;
         }
         let waiting = std::mem::take(&mut self.waiting);
-        match netns::socket::packet(&self.namespace, &self.device, 0).await {
+        match netns::socket::frame_sender(&self.namespace, &self.device).await {
             Ok(socket) => {
-                let unsent = socket.try_send_all(waiting.iter().map(Vec::as_slice));
+                let unsent = socket.send_now(waiting.iter().map(Vec::as_slice));
                 let place = Arc::clone(&self.places).try_acquire_owned().ok();
                 self.open = place.map(|_place| Kept { socket, _place });
                 unsent

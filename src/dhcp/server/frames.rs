@@ -4,15 +4,15 @@
 //! The end of such a socket takes the kernel many milliseconds, one after the other: with one in each of 500 networks a
 //! killed daemon would need five seconds to end, and its successor as long to begin.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
-use netns::socket::PacketSocket;
+use netns::socket::FrameSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::batch::Outbox;
 use crate::model::DevName;
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Frames {
 /// A socket, and its place among those that stay open.
 #[derive(Debug)]
 struct Kept {
-    socket: PacketSocket,
+    socket: FrameSender,
     _place: OwnedSemaphorePermit,
 }
 
@@ -61,13 +61,13 @@ impl Frames {
         work.await
     }
 
-    /// Sends at once, or says `WouldBlock`; or keeps it for [`Frames::send_waiting`].
-    pub(super) fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+    /// Sends at once, or keeps them for [`Frames::send_waiting`]. Returns how many could not be sent.
+    pub(super) fn send(&mut self, outbox: &Outbox) -> usize {
         match &self.open {
-            Some(kept) => kept.socket.try_send(frame),
+            Some(kept) => kept.socket.send_now(outbox.frames()),
             None => {
-                self.waiting.push(frame.to_vec());
-                Ok(())
+                self.waiting.extend(outbox.frames().map(<[u8]>::to_vec));
+                0
             }
         }
     }
@@ -78,10 +78,9 @@ impl Frames {
             return 0;
         }
         let waiting = std::mem::take(&mut self.waiting);
-        match netns::socket::packet(&self.namespace, &self.device, 0).await {
+        match netns::socket::frame_sender(&self.namespace, &self.device).await {
             Ok(socket) => {
-                let refused = |frame: &&Vec<u8>| socket.try_send(frame).is_err();
-                let unsent = waiting.iter().filter(refused).count();
+                let unsent = socket.send_now(waiting.iter().map(Vec::as_slice));
                 let place = Arc::clone(&self.places).try_acquire_owned().ok();
                 self.open = place.map(|_place| Kept { socket, _place });
                 unsent

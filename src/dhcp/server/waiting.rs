@@ -1,4 +1,4 @@
-//! Messages whose sender's MAC the kernel is asked for. Nobody else waits for that: the others go on being answered.
+//! Messages (of DHCPv6) whose sender's MAC the kernel is asked for. Nobody else waits for that: the others go on being answered.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use netns::{Namespace, Neighbours};
 use tokio::time::timeout;
 
-use super::sockets::Received;
-use super::who::Neighbour;
+use super::version::Sender;
+use crate::dhcp::v6::Neighbour;
 use crate::model::DevName;
 
 /// Messages that wait at once on one network; what comes when they are so many is dropped, and the client asks again. It
@@ -30,7 +30,7 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Parked {
     pub(super) packet: Vec<u8>,
-    pub(super) received: Received,
+    pub(super) from: Sender,
     address: Ipv6Addr,
     until: Instant,
     asked: bool,
@@ -50,7 +50,7 @@ impl Waiting {
     pub(super) fn park(
         &mut self,
         packet: &[u8],
-        received: Received,
+        from: Sender,
         address: Ipv6Addr,
         now: Instant,
     ) -> bool {
@@ -58,7 +58,7 @@ impl Waiting {
         if let Some(parked) = same {
             // Asked for already, and whatever comes of it is for this one.
             packet.clone_into(&mut parked.packet);
-            parked.received = received;
+            parked.from = from;
             return true;
         }
         if self.parked.len() == MOST {
@@ -66,7 +66,7 @@ impl Waiting {
         }
         self.parked.push(Parked {
             packet: packet.to_vec(),
-            received,
+            from,
             address,
             until: now + PATIENCE,
             asked: false,

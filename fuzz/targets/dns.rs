@@ -20,6 +20,9 @@ pub(crate) fn dns(input: &[u8]) {
         forwarders: Vec::new(),
         domain_forwarders: Vec::new(),
         clients: Vec::new(),
+        text: None,
+        cache: 0,
+        no_rebind: None,
     });
 
     let mut reply = Vec::new();

@@ -219,6 +219,9 @@ fn u32_at(message: &[u8], at: usize) -> Option<u32> {
 mod tests {
     #![allow(clippy::unwrap_used)] // a test may panic
 
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
     use super::*;
 
     const QUESTION: &[u8] = b"\x12\x34\x81\x80\0\x01\0\0\0\0\0\0\x03www\x07example\0\0\x01\0\x01";
@@ -378,5 +381,50 @@ mod tests {
         query[11] = 1;
         query.extend(opt(0, b""));
         assert_eq!(size(&query, Carrier::Udp), (QUESTION.len() + 651, 0));
+    }
+
+    /// A forwarder may be a tenant's. Whatever it says, what a client hears is a message.
+    #[test]
+    fn what_is_mutated_does_no_harm() {
+        let a = record(1, 60, &[9, 9, 9, 9]);
+        let said = message(
+            0,
+            [
+                &[a.clone(), record(5, 9, b"\xc0\x0c")],
+                &[soa(600, 90)],
+                &[a, opt(0, b"\0\x0f\0\x02\0\x09")],
+            ],
+        );
+        let mut query = QUESTION.to_vec();
+        query[2] = 1;
+        query[11] = 1;
+        query.extend(opt(0, b""));
+        let query = Query::read(&query).unwrap();
+        let mut random = StdRng::seed_from_u64(1);
+        let (mut out, mut whole) = (Vec::new(), 0);
+        for _ in 0..200_000 {
+            let mut said = said.clone();
+            for _ in 0..random.random_range(1..5) {
+                let at = random.random_range(3..said.len());
+                match random.random_range(0..4) {
+                    0 => said[at] = random.random(),
+                    1 => said.truncate(at.max(QUESTION.len())),
+                    2 => said.extend_from_within(at..),
+                    _ => said[at] ^= 1 << random.random_range(0..8),
+                }
+            }
+            let Some(response) = read(said) else { continue };
+            whole += 1;
+            for carrier in [Carrier::Udp, Carrier::Tcp] {
+                response.answer(&query, carrier, 61, &mut out);
+                assert!(Response::read(out.clone(), QUESTION.len()).is_some());
+            }
+            assert!(
+                response
+                    .addresses()
+                    .all(|bytes| matches!(bytes.len(), 4 | 16))
+            );
+        }
+        assert!(whole > 10_000, "{whole}");
     }
 }

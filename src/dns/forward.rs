@@ -139,7 +139,7 @@ impl Forwarding {
                 } else if tries.is_empty() {
                     break;
                 }
-                let more = waiting.len() > 0 && tries.len() < MOST_AT_ONCE;
+                let more = !waiting.is_empty() && tries.len() < MOST_AT_ONCE;
                 let (number, said) = tokio::select! {
                     Some(ended) = tries.next() => ended,
                     () = sleep(self.settings.head_start), if more => continue,

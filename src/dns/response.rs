@@ -219,6 +219,8 @@ fn u32_at(message: &[u8], at: usize) -> Option<u32> {
 mod tests {
     #![allow(clippy::unwrap_used)] // a test may panic
 
+    use std::slice::from_ref;
+
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
@@ -310,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_not_whole_is_none() {
         let a = record(1, 60, &[9, 9, 9, 9]);
-        let whole = message(0, [&[a.clone()], &[], &[opt(0, b"")]]);
+        let whole = message(0, [from_ref(&a), &[], &[opt(0, b"")]]);
         assert!(read(whole.clone()).is_some());
         // With every byte less; without its OPT record it is not whole either.
         for length in QUESTION.len()..whole.len() {
@@ -336,7 +338,7 @@ mod tests {
         let cookie = b"\0\x0a\0\x08abcdefgh";
         let a = record(1, 60, &[9, 9, 9, 9]);
         let options = [&cookie[..], ede].concat();
-        let mut said = message(0, [&[a.clone()], &[], &[opt(0, &options), a.clone()]]);
+        let mut said = message(0, [from_ref(&a), &[], &[opt(0, &options), a.clone()]]);
         said[2] |= 0x04; // AA
         said[3] |= 0x20; // AD
         let response = read(said).unwrap();

@@ -162,9 +162,9 @@ impl Serving {
     }
 
     fn update(&self, scope: Arc<DnsScope>) {
-        let old = self.scope.swap(Arc::clone(&scope));
         self.forwarding.update(&scope);
-        if !old.forwards_like(&scope) {
+        let old = self.scope.swap(scope);
+        if !old.forwards_like(&self.scope.load()) {
             self.cache.clear();
         }
     }

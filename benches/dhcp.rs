@@ -423,6 +423,7 @@ async fn serve() {
         domain_search: true,
         options: [].into(),
         broadcast_reply: false,
+        only_v6: false,
         subnets: vec![subnet],
         clients: (0..CLIENTS).map(client).collect(),
         by_client_id: Claims::default(),

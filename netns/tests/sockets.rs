@@ -140,7 +140,7 @@ fn addresses_are_announced() {
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
         let mac = netns::converge(&left, &specs::own()).await; // takes t0 away: it is not in that Spec
         assert!(mac.unwrap().steps.len() == 1);
-        let error = announce(&left, &[(dev("t0"), vec![Ipv4Addr::LOCALHOST])].into())
+        let error = announce(&left, &[(dev("t0"), vec![Ipv4Addr::LOCALHOST.into()])].into())
             .await
             .unwrap_err();
         assert_eq!(
@@ -154,7 +154,7 @@ fn addresses_are_announced() {
         let addresses = [ipv4("203.0.113.9"), ipv4("203.0.113.10")];
         // A device that is not there keeps no other from it.
         let both = [
-            (dev("gone"), vec![Ipv4Addr::LOCALHOST]),
+            (dev("gone"), vec![Ipv4Addr::LOCALHOST.into()]),
             (dev("t0"), addresses.to_vec()),
         ];
         assert!(announce(&left, &both.into()).await.is_err());

@@ -1,6 +1,6 @@
 //! Where instances reach the metadata service, and who they are (Neutron: `agent/metadata/driver.py`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -122,7 +122,13 @@ pub(super) fn of_router(
     let v6 = speaks_v6(router).then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let listen = [IpAddr::V4(Ipv4Addr::UNSPECIFIED)].into_iter().chain(v6);
     let listen = listen.map(|address| SocketAddr::new(address, settings.metadata.port));
-    let scope = scope(listen.collect(), Target::Router(router.id), networks, known);
+    let legs = router.interfaces.iter();
+    let scope = MetadataScope {
+        links: legs
+            .map(|leg| (names::router_device(leg.port), leg.network))
+            .collect(),
+        ..scope(listen.collect(), Target::Router(router.id), networks, known)
+    };
     let has_guests = !scope.residents.is_empty() || settings.metadata.lookup;
     (settings.metadata.routed && router.admin_state_up && has_guests).then_some(scope)
 }
@@ -142,6 +148,7 @@ fn scope(
     MetadataScope {
         listen,
         device: None,
+        links: BTreeMap::new(),
         residents: residents.collect(),
         networks: networks.into_iter().collect(),
         of,

@@ -31,6 +31,7 @@ table! {
         lease_rebinding: Seconds,
         dhcp_broadcast: bool,
         snat_random_ports: bool,
+        advertise_without_router: bool,
         project: Name,
         host: Name,
         network: Vec<Network>,

@@ -140,9 +140,12 @@ fn addresses_are_announced() {
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
         let mac = netns::converge(&left, &specs::own()).await; // takes t0 away: it is not in that Spec
         assert!(mac.unwrap().steps.len() == 1);
-        let error = announce(&left, &[(dev("t0"), vec![Ipv4Addr::LOCALHOST.into()])].into())
-            .await
-            .unwrap_err();
+        let error = announce(
+            &left,
+            &[(dev("t0"), vec![Ipv4Addr::LOCALHOST.into()])].into(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(
             chain(&error),
             "announce t0 in namespace left (needs CAP_NET_RAW; neighbours also learn by asking): No such device (os error 19)"

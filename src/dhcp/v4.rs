@@ -10,9 +10,9 @@ use std::time::Instant;
 use dhcproto::v4::MessageType;
 
 use super::codes;
-use super::only_v6::only_v6;
 use super::leases::{LeaseState, Leases};
 use super::link::Link;
+use super::only_v6::only_v6;
 use super::options::Options;
 use super::reply::{Header, Kind, Reply, Writer};
 use super::request::{Ask, Request};

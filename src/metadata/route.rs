@@ -115,9 +115,8 @@ mod tests {
 
     #[test]
     fn a_link_local_address_is_of_its_link() {
-        let residents = [(1, "db"), (2, "twin")].map(|(network, instance)| {
-            sample::residents(network, &[("fe80::5", Some(instance))])
-        });
+        let residents = [(1, "db"), (2, "twin")]
+            .map(|(network, instance)| sample::residents(network, &[("fe80::5", Some(instance))]));
         let network = residents.each_ref().map(|residents| residents.network);
         let scope = sample::scope(residents.to_vec());
         let elsewhere = NetworkId(uuid::Uuid::from_u128(3));

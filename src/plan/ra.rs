@@ -9,8 +9,8 @@ use ipnet::{IpNet, Ipv6Net};
 use super::scope::{RaLink, RaPrefix, RaScope};
 use super::{Settings, dhcp, metadata, names};
 use crate::model::{
-    DeviceOwner, Ipv6Mode, MacAddr, Network, Port, Router, RouterPort, RouterSubnet, State, Subnet, SubnetId,
-    Target,
+    DeviceOwner, Ipv6Mode, MacAddr, Network, Port, Router, RouterPort, RouterSubnet, State, Subnet,
+    SubnetId, Target,
 };
 
 /// Bytes; with less there is no IPv6 (RFC 8200 section 5).

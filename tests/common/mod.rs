@@ -64,9 +64,7 @@ pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::{Host, WARREN};
 pub use http::{HttpAnswer, HttpRequest, HttpStub};
-pub use icmp6::{
-    ALL_NODES, ALL_ROUTERS, Advertised, Sender, group_mac, prefix_option,
-};
+pub use icmp6::{ALL_NODES, ALL_ROUTERS, Advertised, Sender, group_mac, prefix_option};
 pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
 pub use process::Process;

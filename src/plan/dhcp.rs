@@ -39,11 +39,13 @@ fn inside(network: &Network, port: &Port, settings: &Settings, host: &mut Spec) 
     };
     let device = names::dhcp_device(port.id, settings.plugging);
     let own = own_addresses(network, port).map(|(_, address)| address);
+    let besides = metadata::addresses_wanted(network, settings)
+        .into_iter()
+        .chain(advertised_from(network, port, settings));
     let plugging = settings.plugging;
     let link = bridge::plug(host, port.id, Some(network), network.mtu, plugging)
         .mac(port.mac)
-        .addrs(own.chain(metadata::addresses_wanted(network, settings)))
-        .addrs(advertised_from(network, port, settings));
+        .addrs(own.chain(besides));
     spec.links.insert(names::loopback(), Link::existing());
     let mut of_device = vec![("ipv6", "accept_redirects"), ("ipv4", "accept_redirects")];
     if plugging == Plugging::Internal {

@@ -130,7 +130,7 @@ fn what_tenants_advertise_and_redirect_is_not_believed() {
         .iter()
         .map(|network| {
             host.guest(
-                &format!("rogue-{network}"),
+                &format!("r-{network}"),
                 &format!("br-{network}"),
                 "02:00:00:00:66:66",
             )

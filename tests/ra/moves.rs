@@ -32,7 +32,7 @@ mac = "fa:16:3e:00:00:01"
 const ROUTER: &str = r#"
 [[router]]
 name = "r1"
-interfaces = ["inside"]
+interfaces = ["10.1.0.0/24", "fd00:1::/64"]
 gateway = "outside"
 [[router.floating_ip]]
 address = "203.0.113.20"

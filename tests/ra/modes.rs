@@ -6,7 +6,12 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::common::{Advertised, Host, PATIENCE, Sender, Udp6, Wire, settled};
+use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
+use dhcproto::{Encodable, Encoder};
+
+use crate::common::{
+    Advertised, Dhcp, Host, PATIENCE, Sender, Udp6, Wire, discover, settled, udp_frame,
+};
 
 /// What each is told, as a file; docs/ipv6.md shows it as a table.
 const MODES_FILE: &str = "tests/ra/modes.txt";
@@ -220,4 +225,38 @@ fn an_external_router_and_our_dhcp() {
     crate::common::wait_for("our server to be reached", PATIENCE, || {
         guest.ping(server).then_some(())
     });
+}
+
+/// DHCPv4 there: who can do without IPv4 is told so (RFC 8925), and nobody else hears anything.
+#[test]
+fn where_there_is_no_ipv4() {
+    let Some(host) = Host::new("only-v6") else {
+        return;
+    };
+    let _daemon = host.warren_run(&network(1, ("slaac", "slaac")));
+    let guest = host.guest("vm1", "br-n1", &netns::MacAddr(mac(1)).to_string());
+    settled(&guest, "eth0");
+    let wire = guest.wire();
+    let asks = |xid: u32, listed: &[u8]| {
+        let Dhcp {
+            mut udp,
+            mut message,
+        } = Dhcp::parse(&discover(netns::MacAddr(mac(1)), xid)).unwrap();
+        let listed = listed.iter().map(|code| OptionCode::from(*code)).collect();
+        let listed = DhcpOption::ParameterRequestList(listed);
+        message.opts_mut().insert(listed);
+        udp.payload.clear();
+        message.encode(&mut Encoder::new(&mut udp.payload)).unwrap();
+        wire.send(&udp_frame(&udp));
+    };
+    // The second is answered, so what was to come of the first has come.
+    asks(1, &[1, 3, 6]);
+    asks(2, &[1, 3, 6, 108]);
+    let offer = wire.recv(PATIENCE, Dhcp::of(MessageType::Offer)).unwrap();
+    assert_eq!(offer.message.xid(), 2, "IPv4 alone gets no answer");
+    assert!(offer.message.yiaddr().is_unspecified() && offer.is_broadcast());
+    let told = offer.message.opts().get(OptionCode::from(108)).unwrap();
+    let mut bytes = Vec::new();
+    told.encode(&mut Encoder::new(&mut bytes)).unwrap();
+    assert_eq!(bytes, [108, 4, 0, 0, 0, 0]);
 }

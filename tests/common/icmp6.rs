@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
+use super::checksum;
+
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 pub const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const SOLICITATION: u8 = 133;
@@ -30,7 +32,7 @@ impl Sender {
             &message,
         ]
         .concat();
-        message[2..4].copy_from_slice(&checksum(&pseudo).to_be_bytes());
+        message[2..4].copy_from_slice(&checksum(0, &pseudo).to_be_bytes());
         let mut frame = to_mac.to_vec();
         frame.extend(self.mac);
         frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
@@ -215,16 +217,4 @@ fn number(bytes: &[u8]) -> u32 {
 fn address(octets: &[u8]) -> Ipv6Addr {
     let octets: [u8; 16] = octets.try_into().unwrap();
     Ipv6Addr::from(octets)
-}
-
-/// RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    !u16::try_from(sum).expect("folded to 16 bits")
 }

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::common::{Advertised, Guest, Host, PATIENCE, Sender, prefix_option, settled, wait_for};
+use crate::common::{
+    Advertised, Guest, Host, PATIENCE, Sender, checksum, prefix_option, settled, wait_for,
+};
 use crate::{BLUE1, CLOUD, ROUTER, default_route, learned};
 
 /// The way out is somebody else's in both families, so that his word could change our routes.
@@ -75,7 +77,7 @@ fn redirect_v4(from_mac: [u8; 6], to_mac: [u8; 6], to: Ipv4Addr) -> Vec<u8> {
         let mut header = vec![0x45, 0, 0, length, 0, 0, 0x40, 0, 64, 1, 0, 0];
         header.extend(source.octets());
         header.extend(target.octets());
-        let sum = sum(&header);
+        let sum = checksum(0, &header);
         header[10..12].copy_from_slice(&sum.to_be_bytes());
         header
     };
@@ -83,7 +85,7 @@ fn redirect_v4(from_mac: [u8; 6], to_mac: [u8; 6], to: Ipv4Addr) -> Vec<u8> {
     let mut message = vec![5, 1, 0, 0, 10, 5, 0, 66];
     message.extend(header(28, to, far));
     message.extend([0; 8]);
-    let of_message = sum(&message);
+    let of_message = checksum(0, &message);
     message[2..4].copy_from_slice(&of_message.to_be_bytes());
     let mut frame = [to_mac, from_mac].concat();
     frame.extend([8, 0]);
@@ -91,18 +93,6 @@ fn redirect_v4(from_mac: [u8; 6], to_mac: [u8; 6], to: Ipv4Addr) -> Vec<u8> {
     frame.extend(header(length, Ipv4Addr::new(10, 5, 0, 1), to));
     frame.extend(message);
     frame
-}
-
-/// RFC 1071.
-fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    !u16::try_from(sum).unwrap()
 }
 
 #[test]

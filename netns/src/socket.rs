@@ -130,10 +130,7 @@ pub fn device_of(socket: &impl AsRawFd, index: u32) -> io::Result<DevName> {
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     request.ifr_ifru.ifru_ifindex = i32::try_from(index).map_err(io::Error::other)?;
     // SAFETY: the call reads and writes one `ifreq`, which lives through it.
-    #[allow(
-        unsafe_code,
-        reason = "nix asks for the names of its own thread's namespace"
-    )]
+    #[allow(unsafe_code, reason = "nix asks in its own thread's namespace")]
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) };
     if done != 0 {
         return Err(io::Error::last_os_error());

@@ -1,6 +1,7 @@
 //! IPv6 as instances see it: addresses, routes and name servers by router advertisements, the way between subnets and to
 //! metadata, and all of it while the daemon comes and goes. Real radvd says the same on the same subnets.
 #![allow(clippy::unwrap_used)] // in a test a panic is the report
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
 
 mod beside;
 #[path = "../common/mod.rs"]

@@ -122,6 +122,13 @@ fn whole_frames() {
         let nothing =
             tokio::time::timeout(Duration::from_millis(100), sender.recv(&mut buffer)).await;
         assert!(nothing.is_err(), "a socket to send by hears nothing");
+        let many = socket::frame_sender(&left, &dev("t0")).await.unwrap();
+        let too_long = [0xff; 2000];
+        let unsent = many.send_now([&frame[..], &too_long, &frame].into_iter());
+        assert_eq!(unsent, 1, "the others are sent all the same");
+        for _ in 0..2 {
+            assert_eq!(receiver.recv(&mut buffer).await.unwrap(), 60);
+        }
         let error = socket::packet(&left, &dev("gone"), 0).await.unwrap_err();
         assert!(
             chain(&error).contains(

@@ -239,6 +239,7 @@ async fn serve() {
         search: vec!["lan".to_owned()],
         options: [].into(),
         broadcast_reply: false,
+        only_v6: false,
         subnets: vec![subnet],
         clients: (0..CLIENTS).map(client).collect(),
         by_client_id: Claims::default(),

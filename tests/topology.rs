@@ -374,7 +374,7 @@ fn settings() {
     host.write(
         "lease = \"infinite\"\ndns_resolvers = [\"192.0.2.1\", \"192.0.2.2:5353\", \"[2001:db8::1]:53\"]\ndns_joined = false\n\
          dns_cache = 0\ndns_rebind_protection = true\ndns_rebind_allowed = [\"Corp.example.\"]\n\
-         dhcp_broadcast = true\nsnat_random_ports = false\n[metadata]\nisolated = false\nforce = true\nport = 9000\n",
+         dhcp_broadcast = true\nsnat_random_ports = false\nadvertise_without_router = true\n[metadata]\nisolated = false\nforce = true\nport = 9000\n",
     );
     let loaded = host.open().1;
     let settings = &loaded.settings;
@@ -393,6 +393,7 @@ fn settings() {
             && settings.authoritative_dns
             && settings.broadcast_reply
             && !settings.random_fully
+            && settings.advertise_without_router
     );
     assert_eq!(settings.dns_cache, 0);
     assert_eq!(

@@ -222,6 +222,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         random_fully: reader.bool(("AGENT", "use_random_fully")),
         ipv6_gateway: ipv6_gateway(reader),
         ra_interval: ra_interval(reader),
+        advertise_without_router: reader.bool(("warren", "advertise_without_router")),
         // The driver says.
         plugging: plan::Plugging::default(),
         conntrack_helpers: helpers(reader),

@@ -85,7 +85,7 @@ pub fn services(
                 dhcp6: known.dhcp6(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
                 metadata: metadata::of_network(network, settings, known).map(Arc::new),
-                ra: None,
+                ra: ra::of_network(network, settings).map(Arc::new),
             },
             None => scope::Services::default(),
         },

@@ -44,6 +44,8 @@ pub struct DhcpScope {
     pub options: Arc<[CommonOption]>,
     /// Every reply as broadcast, asked for or not.
     pub broadcast_reply: bool,
+    /// There is no IPv4 on the network, but IPv6 is: clients that can do without may be told so (RFC 8925).
+    pub only_v6: bool,
     pub subnets: Vec<DhcpSubnet>,
     /// By MAC. A port with a client id of its own is only in `by_client_id`.
     pub clients: Claims<MacAddr, Arc<DhcpClient>>,
@@ -193,6 +195,8 @@ pub struct MetadataScope {
     pub listen: Vec<SocketAddr>,
     /// Whose link-local addresses are meant.
     pub device: Option<DevName>,
+    /// Which of the networks is behind each device, where several are: link-local addresses mean something there only.
+    pub links: BTreeMap<DevName, NetworkId>,
     /// The networks whose ports ask here: one in a DHCP namespace, those of its interfaces in a router's.
     pub residents: Vec<Arc<Residents>>,
     /// The same networks, also those whose residents are unknown here.

@@ -57,6 +57,9 @@ pub struct Settings {
     /// Seconds between unasked router advertisements: at least, at most (`min_rtr_adv_interval`, `max_rtr_adv_interval`).
     #[serde(default = "ra_interval")]
     pub ra_interval: (u16, u16),
+    /// DHCP namespaces advertise the prefixes that no router of ours does; an option of our own.
+    #[serde(default)]
+    pub advertise_without_router: bool,
     /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
 }
@@ -178,6 +181,7 @@ impl Default for Settings {
             random_fully: true,
             ipv6_gateway: Ipv6Gateway::default(),
             ra_interval: ra_interval(),
+            advertise_without_router: false,
             conntrack_helpers: BTreeSet::new(),
         }
     }

@@ -35,6 +35,7 @@ table! {
         lease_rebinding: Seconds,
         dhcp_broadcast: bool,
         snat_random_ports: bool,
+        advertise_without_router: bool,
         project: Name,
         host: Name,
         network: Vec<Network>,

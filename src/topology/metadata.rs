@@ -116,6 +116,10 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         },
         plugging: default.plugging,
         random_fully: flag(&file.snat_random_ports, default.random_fully),
+        advertise_without_router: flag(
+            &file.advertise_without_router,
+            default.advertise_without_router,
+        ),
         // The rest is Neutron's to say.
         ..default
     }

@@ -252,6 +252,9 @@ fn options_of_dhcp_and_l3() {
         ("[DEFAULT]\nhandle_internal_only_routers = False", |all| {
             !all.neutron.l3.handle_internal_only_routers
         }),
+        ("[warren]\nadvertise_without_router = True", |all| {
+            all.plan.advertise_without_router
+        }),
         ("[DEFAULT]\nagent_mode = legacy", |all| {
             all.neutron.l3.agent_mode == "legacy"
         }),

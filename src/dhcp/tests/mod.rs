@@ -65,6 +65,7 @@ pub(super) fn scope() -> DhcpScope {
         search: vec!["example.org".into(), "corp.example".into()],
         options: [].into(),
         broadcast_reply: false,
+        only_v6: false,
         subnets: vec![
             DhcpSubnet {
                 router: Some(ip("10.0.0.1")),

@@ -11,6 +11,7 @@
 mod common;
 mod figures;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -190,6 +191,7 @@ async fn serve() {
     let scope = Arc::new(MetadataScope {
         listen: vec![WARREN],
         device: None,
+        links: BTreeMap::new(),
         residents: vec![Arc::new(Residents {
             network: NetworkId(Uuid::from_u128(1)),
             by_address: by_address.collect(),

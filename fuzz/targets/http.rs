@@ -122,6 +122,7 @@ fn scope() -> MetadataScope {
     MetadataScope {
         listen: Vec::new(),
         device: None,
+        links: BTreeMap::new(),
         networks: vec![network.id],
         of: Target::Network(network.id),
         residents: vec![Arc::new(residents)],

@@ -452,12 +452,10 @@ fn of_dhcp6(scope: &Dhcp6Scope, network: &Network, lines: &mut BTreeSet<String>)
     for subnet in &scope.subnets {
         let id = subnet.id;
         lines.insert(format!("v6 range {} {id}", subnet.cidr.network()));
-        lines.extend(
-            scope
-                .domain
-                .as_ref()
-                .map(|domain| format!("v6 subnet {id} domain-search {domain}")),
-        );
+        if !scope.search.is_empty() {
+            let domains = scope.search.join(",");
+            lines.insert(format!("v6 subnet {id} domain-search {domains}"));
+        }
         // dnsmasq gives its own address by itself.
         let own = network.dhcp_port.iter().flat_map(|port| &port.fixed_ips);
         let own = own.filter(|fixed| fixed.subnet == id).map(|fixed| fixed.ip);

@@ -85,7 +85,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
         domain_search: settings.domain_search,
-        options: settings.dhcp_options.as_slice().into(),
+        options: settings.dhcp_options_of(4),
         broadcast_reply: settings.broadcast_reply,
         subnets,
         clients: Claims::default(),

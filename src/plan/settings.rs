@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,16 @@ pub struct Settings {
     pub ra_interval: (u16, u16),
     /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
+}
+
+impl Settings {
+    /// What the clients of this IP version are told besides.
+    pub(super) fn dhcp_options_of(&self, ip_version: u8) -> Arc<[CommonOption]> {
+        let all = self.dhcp_options.iter();
+        all.filter(|common| common.option.ip_version == ip_version)
+            .cloned()
+            .collect()
+    }
 }
 
 /// A DHCP option for the clients of all networks.

@@ -19,8 +19,8 @@ const DEADLINE: Duration = Duration::from_secs(900);
 const COLD_EVERY: Duration = Duration::from_millis(50);
 /// Floating IPs that are set one after the other.
 const FLOATING: usize = 10;
-/// What was started comes to rest within this.
-const REST: Duration = Duration::from_secs(2);
+/// Who starts no process for so long has started them all.
+const REST: Duration = Duration::from_secs(15);
 /// Without an answer for this long a floating IP leads nowhere.
 const SILENT: Duration = Duration::from_millis(500);
 
@@ -65,15 +65,28 @@ pub(crate) fn measure(cloud: &Cloud, side: Side, routed: &[Routed]) -> Figures {
         }
     });
     eprintln!("{}: all routers forwarded after {cold:.2?}", side.name());
-    // What was started for the last of them comes to rest.
-    std::thread::sleep(REST);
-    let memory = everything.memory(&node);
+    let floating = attempt(|| floating(cloud, &node, routed));
+    // Last: the agents start what answers metadata after all forward.
+    at_rest(&node, &everything);
     Figures {
         routers: routed.len(),
         cold,
-        memory,
-        floating: attempt(|| floating(cloud, &node, routed)),
+        memory: everything.memory(&node),
+        floating,
     }
+}
+
+fn at_rest(node: &Node, meter: &Meter) {
+    let (mut processes, mut since) = (0, Instant::now());
+    let rest = wait_until(DEADLINE, || {
+        std::thread::sleep(Duration::from_secs(1));
+        let (_, now) = meter.memory(node);
+        if now != processes {
+            (processes, since) = (now, Instant::now());
+        }
+        since.elapsed() > REST
+    });
+    assert!(rest, "processes come and go");
 }
 
 fn floating(cloud: &Cloud, node: &Node, routed: &[Routed]) -> Vec<Latency> {

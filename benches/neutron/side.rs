@@ -34,10 +34,11 @@ const L3: &str = "/etc/neutron/l3_agent.ini";
 const METADATA: &str = "/etc/neutron/metadata_agent.ini";
 
 /// Zed's privsep daemon hangs when two of its threads want the same lock ("cannot switch to a different thread"), as it does
-/// with many networks at once.
+/// with many networks at once. The one that executes programs has several all the same: it is busy for 12 s with the gratuitous
+/// ARPs of each of a router's addresses, and nothing else would be done meanwhile.
 const PRIVSEP: &str = "
 [privsep]
-thread_pool_size = 1
+thread_pool_size = 4
 [privsep_namespace]
 thread_pool_size = 1
 [privsep_link]

@@ -71,8 +71,7 @@ impl Life<'_> {
         self.leased(&vm1, "new_dhcp6_sntp_servers", "fd00:16::123");
         change(json!({"extra_dhcp_opts": sntp("[fd00:16::124]")}));
         self.leased(&vm1, "new_dhcp6_sntp_servers", "fd00:16::124");
-        self.ground
-            .until("the way to the router", || vm1.ping("fd00:16:1::1"));
+        self.reaches(&vm1, &old);
 
         let pinging = vm1.pinging("10.16.0.1").flowing();
         change(json!({"fixed_ips": [{"ip_address": "10.16.0.11"}]}));
@@ -83,8 +82,7 @@ impl Life<'_> {
             json!({"fixed_ips": [{"ip_address": "10.16.0.11"}, {"ip_address": "fd00:16:2::11"}]}),
         );
         self.leased(&vm1, "new_ip6_address", "fd00:16:2::11");
-        self.ground
-            .until("the way to the router", || vm1.ping("fd00:16:2::1"));
+        self.reaches(&vm1, &new);
         self.ground.until("the old prefix to go", || {
             let own = self.ground.ip_in(&qdhcp(&blue), &["-6", "addr"]);
             own.contains("fd00:16:2::") && !own.contains("fd00:16:1::")
@@ -116,8 +114,7 @@ impl Life<'_> {
         let other = if asks { "Yes" } else { "No" };
         let other = format!("Stateful other conf.: {other}");
         self.told(&vm, &["Stateful address conf.: No", &other]);
-        self.ground
-            .until("the way to the router", || vm.ping(format!("{prefix}1")));
+        self.reaches(&vm, &subnet);
         if asks {
             self.asked(&vm, "-S", "new_dhcp6_name_servers", "fd00::53");
         }

@@ -129,10 +129,14 @@ fn metadata(cloud: &Cloud, node: &Node, tenants: &[Tenant], meter: &Meter) -> Me
     let boot = move || guests::boot(all, GUESTS, LOAD);
     let requests = node.place().inside(boot);
     let end = spent();
+    let more = |[begin, quiet, end]: [Duration; 3]| {
+        let idle = quiet.saturating_sub(begin);
+        end.saturating_sub(quiet).saturating_sub(idle)
+    };
     Metadata {
         requests,
-        node: (end.0 - quiet.0).saturating_sub(quiet.0 - begin.0),
-        control: (end.1 - quiet.1).saturating_sub(quiet.1 - begin.1),
+        node: more([begin.0, quiet.0, end.0]),
+        control: more([begin.1, quiet.1, end.1]),
     }
 }
 

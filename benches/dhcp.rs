@@ -1,39 +1,26 @@
 //! DHCP exchanges (DISCOVER, OFFER, REQUEST, ACK) per CPU second: warren against the dnsmasq that Neutron starts per
-//! network, with its lease file, and against Kea with memfile and host reservations.
-//!
-//! Each server has a sandboxed host of its own, and serves the same 500 clients, which one load generator plays on an
-//! instance's interface. Server and load share one CPU, and only the server's CPU time counts: on a virtual machine that
-//! is the steady figure. Rounds alternate, so that a noisy neighbour hits all.
+//! network, with and without its lease file, and against Kea with memfile and host reservations.
 #![allow(clippy::unwrap_used, reason = "in a bench a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are for people")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod exchanges;
+mod figures;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use uuid::Uuid;
 use warren::dhcp::{Server, Shared};
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
-use common::{Guest, Host, PATIENCE, Running, Udp, Wire, udp_frame, wait_for};
+use common::{Host, Running, Udp, udp_frame};
+use exchanges::{Clients, Entry, Heard, Race, line_up, run, start_warren};
 
-/// The CPU that all share.
-const CPU: usize = 0;
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(2);
-const CLIENTS: u16 = 500;
-/// Clients that are in the middle of an exchange at any time: a rack that boots.
-const AT_ONCE: u16 = 32;
-/// After so long without any reply, those in the middle ask again.
-const RESEND: Duration = Duration::from_millis(500);
+const CLIENTS: u16 = 900;
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const SERVER_MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0xff, 0, 2]);
@@ -47,185 +34,40 @@ fn main() {
 }
 
 fn measure() {
-    let mut only_one = CpuSet::new();
-    only_one.set(CPU).unwrap();
-    sched_setaffinity(Pid::from_raw(0), &only_one).unwrap();
-    let servers: [(&str, &str, Start); 3] = [
+    let entries: [Entry; 4] = [
         ("warren", "", start_warren),
-        ("dnsmasq", ">= 100x", start_dnsmasq),
+        ("dnsmasq", ">= 100x", |host| start_dnsmasq(host, &[])),
+        ("dnsmasq without lease file", ">= 10x", |host| {
+            start_dnsmasq(host, &["--leasefile-ro"])
+        }),
         ("Kea", ">= 5x", start_kea),
     ];
-    let mut races: Vec<Race> = Vec::new();
-    for (name, goal, start) in servers {
-        let Some(race) = Race::new(name, goal, start) else {
-            return;
-        };
-        races.push(race);
-    }
-    let stolen = steal();
-    for _ in 0..ROUNDS {
-        races.iter_mut().for_each(Race::round);
-    }
-    println!(
-        "DHCP exchanges per CPU second of the server, {CLIENTS} clients, {AT_ONCE} at once, median of {ROUNDS} rounds of {} s (stolen meanwhile: {:.1} s)",
-        ROUND.as_secs(),
-        steal() - stolen
-    );
-    let warren = races[0].median();
-    println!("warren: {warren:.0}, {:.1} us each", 1e6 / warren);
-    for race in &races[1..] {
-        let rate = race.median();
-        println!(
-            "{}: {rate:.0}, {:.1} us each; warren {:.1}x (to reach: {})",
-            race.name,
-            1e6 / rate,
-            warren / rate,
-            race.goal
-        );
-    }
-}
-
-type Start = fn(&Host) -> Running;
-
-/// One server, and its 500 clients.
-struct Race {
-    name: &'static str,
-    goal: &'static str,
-    /// Held for their `Drop`.
-    _host: Host,
-    _guest: Guest,
-    server: Running,
-    load: Load,
-    rates: Vec<f64>,
-}
-
-impl Race {
-    fn new(name: &'static str, goal: &'static str, start: Start) -> Option<Self> {
-        let host = Host::new("bench-dhcp")?;
-        host.bridge("br0");
+    let ground = |host: &Host| {
         host.ip(&format!(
             "link set br0 address {SERVER_MAC}\naddr add {SERVER}/16 dev br0"
         ));
-        let guest = host.guest("load", "br0", "fa:16:3e:ff:00:09");
-        let server = start(&host);
-        let mut load = Load::new(guest.wire());
-        // Every client once: leases are there, and so is the server.
-        wait_for("the first lease", PATIENCE, || {
-            (load.exchanges(1, RESEND) == 1).then_some(())
-        });
-        let all = u64::from(CLIENTS);
-        assert_eq!(load.exchanges(all, PATIENCE), all, "{}", server.log());
-        Some(Self {
-            name,
-            goal,
-            _host: host,
-            _guest: guest,
-            server,
-            load,
-            rates: Vec::new(),
-        })
-    }
-
-    fn round(&mut self) {
-        let pid = self.server.pid().unwrap();
-        let before = cpu_time(pid);
-        let done = self.load.exchanges(u64::MAX, ROUND);
-        let spent = cpu_time(pid) - before;
-        assert!(
-            done > 100,
-            "{} answers no more:\n{}",
-            self.name,
-            self.server.log()
-        );
-        #[allow(clippy::cast_precision_loss, reason = "there are not so many")]
-        self.rates.push(done as f64 / spent.as_secs_f64());
-    }
-
-    fn median(&self) -> f64 {
-        let mut sorted = self.rates.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
+    };
+    if let Some(mut races) = line_up::<Dhcp>(&entries, ground) {
+        races.iter_mut().for_each(Race::warm_up);
+        run(&mut races);
     }
 }
 
-/// Plays the clients, each with an exchange of its own.
-struct Load {
-    wire: Wire,
-    clients: Clients,
-}
+struct Dhcp;
 
-struct Clients {
-    /// Transaction ids in use, and whose they are.
-    going: HashMap<u32, u16>,
-    next_client: u16,
-    next_xid: u32,
-    started: u64,
-    done: u64,
-}
+impl Clients for Dhcp {
+    const NAME: &str = "DHCP";
+    const COUNT: u16 = CLIENTS;
 
-impl Load {
-    fn new(wire: Wire) -> Self {
-        let clients = Clients {
-            going: HashMap::new(),
-            next_client: 0,
-            next_xid: 1,
-            started: 0,
-            done: 0,
-        };
-        Self { wire, clients }
+    fn ask(client: u16, transaction: u32) -> Vec<u8> {
+        frame(client, transaction, 1, &[])
     }
 
-    /// Makes `wanted` exchanges, or as many as fit into `limit`.
-    fn exchanges(&mut self, wanted: u64, limit: Duration) -> u64 {
-        let end = Instant::now() + limit;
-        let Self { wire, clients } = self;
-        (clients.started, clients.done) = (0, 0);
-        clients.going.clear();
-        wire.drain();
-        let is_over = |clients: &Clients| clients.done == wanted || Instant::now() >= end;
-        while !is_over(clients) {
-            // At first, and when no reply comes any more: what is going on is begun again.
-            let lost: Vec<u16> = clients.going.drain().map(|(_, client)| client).collect();
-            lost.into_iter()
-                .for_each(|client| clients.discover(client, wire));
-            while clients.going.len() < AT_ONCE.into() && clients.started < wanted {
-                clients.begin(wire);
-            }
-            wire.recv(RESEND, |frame| {
-                let reply = Udp::parse(frame).filter(|udp| udp.to.port() == 68)?;
-                if clients.hear(&reply, wire) && clients.started < wanted {
-                    clients.begin(wire);
-                }
-                is_over(clients).then_some(())
-            });
-        }
-        clients.done
-    }
-}
-
-impl Clients {
-    /// The next one's turn.
-    fn begin(&mut self, wire: &Wire) {
-        let client = self.next_client;
-        self.next_client = (client + 1) % CLIENTS;
-        self.started += 1;
-        self.discover(client, wire);
-    }
-
-    fn discover(&mut self, client: u16, wire: &Wire) {
-        let xid = self.next_xid;
-        self.next_xid += 1;
-        self.going.insert(xid, client);
-        wire.send(&frame(client, xid, 1, &[]));
-    }
-
-    /// Answers an OFFER; true if an ACK ended an exchange.
-    fn hear(&mut self, reply: &Udp, wire: &Wire) -> bool {
+    fn hear(heard: &[u8], whose: impl Fn(u32) -> Option<u16>) -> Option<Heard> {
+        let reply = Udp::parse(heard).filter(|udp| udp.to.port() == 68)?;
         let message = &reply.payload;
-        let xid = u32::from_be_bytes(message[4..8].try_into().unwrap());
-        let Some(&client) = self.going.get(&xid) else {
-            return false;
-        };
+        let transaction = u32::from_be_bytes(message[4..8].try_into().unwrap());
+        let client = whose(transaction)?;
         let address = address(client).octets();
         assert_eq!(message[16..20], address, "the client's address");
         let message_type = message[240..]
@@ -234,14 +76,9 @@ impl Clients {
         match message_type.unwrap()[2] {
             2 => {
                 let chosen = [&[50, 4][..], &address, &[54, 4], &SERVER.octets()].concat();
-                wire.send(&frame(client, xid, 3, &chosen));
-                false
+                Some(Heard::Answer(frame(client, transaction, 3, &chosen)))
             }
-            5 => {
-                self.going.remove(&xid);
-                self.done += 1;
-                true
-            }
+            5 => Some(Heard::Done(transaction)),
             other => panic!("message of type {other}"),
         }
     }
@@ -273,13 +110,8 @@ fn frame(client: u16, xid: u32, kind: u8, options: &[u8]) -> Vec<u8> {
     })
 }
 
-fn start_warren(host: &Host) -> Running {
-    let own = std::env::current_exe().unwrap();
-    host.machine().spawn(&[own.to_str().unwrap(), "serve"])
-}
-
 /// As `neutron/agent/linux/dhcp.py` writes its command line and files. The lease file is on a tmpfs: a disk is slower.
-fn start_dnsmasq(host: &Host) -> Running {
+fn start_dnsmasq(host: &Host, more: &[&str]) -> Running {
     let place = host.place();
     let (mut hosts, mut names) = (String::new(), String::new());
     for client in 0..CLIENTS {
@@ -294,7 +126,7 @@ fn start_dnsmasq(host: &Host) -> Running {
          tag:subnet-1,option:classless-static-route,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n\
          tag:subnet-1,249,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n";
     place.write("/run/d/opts", options);
-    host.spawn(&[
+    let line = [
         "dnsmasq",
         "-k",
         "--log-facility=/dev/null",
@@ -316,7 +148,8 @@ fn start_dnsmasq(host: &Host) -> Running {
         "--dhcp-lease-max=65536",
         "--conf-file=/dev/null",
         "--domain=lan",
-    ])
+    ];
+    host.spawn(&[&line, more].concat())
 }
 
 /// Host reservations and no pool; leases in memory and appended to a file, on a tmpfs. It logs warnings only.
@@ -352,23 +185,6 @@ fn start_kea(host: &Host) -> Running {
     host.place()
         .write("/run/kea/dhcp4.conf", &config.to_string());
     host.spawn(&["kea-dhcp4", "-c", "/run/kea/dhcp4.conf"])
-}
-
-/// What all threads of a process have used; the kernel counts nanoseconds here.
-fn cpu_time(pid: Pid) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let spent = threads.map(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
-    });
-    spent.sum()
-}
-
-/// Seconds that the machine below took from this one, on all CPUs.
-fn steal() -> f64 {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap();
-    let ticks: f64 = stat.split_whitespace().nth(8).unwrap().parse().unwrap();
-    ticks / 100.0
 }
 
 fn mac(client: u16) -> MacAddr {
@@ -420,9 +236,10 @@ async fn serve() {
         rebinding: None,
         mtu: Some(1450),
         domain: Some("lan".to_owned()),
-        domain_search: true,
+        search: vec!["lan".to_owned()],
         options: [].into(),
         broadcast_reply: false,
+        only_v6: false,
         subnets: vec![subnet],
         clients: (0..CLIENTS).map(client).collect(),
         by_client_id: Claims::default(),

@@ -2,43 +2,30 @@
 //! network, with its lease file, and against Kea with memfile and host reservations. And how long a client waits that the
 //! kernel has never seen.
 //!
-//! As for IPv4: each server has a sandboxed host of its own, and serves the same clients, which one load generator plays on
-//! an instance's interface. Server and load share one CPU, and only the server's CPU time counts. The peers are told whose
-//! MAC is which while they race, since they would wait for neighbour discovery; warren never asks.
+//! The peers are told whose MAC is which while they race, since they would wait for neighbour discovery; warren never asks.
 #![allow(clippy::unwrap_used, reason = "in a bench a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are for people")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod exchanges;
 mod figures;
 
-use std::collections::HashMap;
 use std::fmt::Write;
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use uuid::Uuid;
 use warren::dhcp::{Shared, v6};
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 
-use figures::cpu_time;
+use common::{Host, PATIENCE, Running, Udp6, settled};
+use exchanges::{Clients, Entry, Heard, Load, Race, line_up, run, start_warren};
 
-use common::{Guest, Host, PATIENCE, Running, Udp6, Wire, settled, wait_for};
-
-/// The CPU that all share.
-const CPU: usize = 0;
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(2);
 /// Each is an entry of the host's one neighbour table, which holds about a thousand.
 const CLIENTS: u16 = 200;
-/// Clients that are in the middle of an exchange at any time: a rack that boots.
-const AT_ONCE: u16 = 32;
-/// After so long without any reply, those in the middle ask again.
-const RESEND: Duration = Duration::from_millis(500);
 /// Clients that the kernel has never seen, each measured once.
 const UNSEEN: u16 = 51;
 
@@ -53,31 +40,31 @@ fn main() {
 }
 
 fn measure() {
-    let mut only_one = CpuSet::new();
-    only_one.set(CPU).unwrap();
-    sched_setaffinity(Pid::from_raw(0), &only_one).unwrap();
-    let servers: [(&str, &str, Start); 3] = [
+    let entries: [Entry; 3] = [
         ("warren", "", start_warren),
         ("dnsmasq", "-", start_dnsmasq),
         ("Kea", ">= 5x", start_kea),
     ];
-    let mut races: Vec<Race> = Vec::new();
-    for (name, goal, start) in servers {
-        let Some(race) = Race::new(name, goal, start) else {
-            return;
-        };
-        races.push(race);
-    }
+    let ground = |host: &Host| {
+        host.ip(&format!(
+            "link set br0 address {SERVER_MAC}\naddr add 2001:db8::2/64 dev br0 nodad"
+        ));
+        // Kea does not serve on an address that is not there yet.
+        settled(&host.place(), "br0");
+    };
+    let Some(mut races) = line_up::<Dhcp6>(&entries, ground) else {
+        return;
+    };
     println!(
         "A client that the kernel has never seen, {UNSEEN} of them, p50 and longest of SOLICIT to ADVERTISE:"
     );
     for race in &mut races {
-        let by_mac = race.unseen(CLIENTS, |mac| mac.link_local());
+        let by_mac = unseen(&mut race.load, CLIENTS, |mac| mac.link_local());
         println!(
             "{}: link-local address made of the MAC: {by_mac}",
             race.name
         );
-        let private = race.unseen(CLIENTS + UNSEEN, |mac| {
+        let private = unseen(&mut race.load, CLIENTS + UNSEEN, |mac| {
             let [.., high, low] = mac.0;
             Ipv6Addr::new(
                 0xfe80,
@@ -92,221 +79,77 @@ fn measure() {
         });
         println!("{}: any other link-local address: {private}", race.name);
     }
-    races.iter().for_each(Race::tell_neighbours);
-    let stolen = steal();
-    for _ in 0..ROUNDS {
-        races.iter_mut().for_each(Race::round);
-    }
-    println!(
-        "DHCPv6 exchanges per CPU second of the server, {CLIENTS} clients, {AT_ONCE} at once, median of {ROUNDS} rounds of {} s (stolen meanwhile: {:.1} s)",
-        ROUND.as_secs(),
-        steal() - stolen
-    );
-    let warren = races[0].median();
-    println!("warren: {warren:.0}, {:.1} us each", 1e6 / warren);
-    for race in &races[1..] {
-        let rate = race.median();
-        println!(
-            "{}: {rate:.0}, {:.1} us each; warren {:.1}x (to reach: {})",
-            race.name,
-            1e6 / rate,
-            warren / rate,
-            race.goal
-        );
-    }
+    races.iter().for_each(|race| tell_neighbours(&race.host));
+    races.iter_mut().for_each(Race::warm_up);
+    run(&mut races);
 }
 
-type Start = fn(&Host) -> Running;
-
-/// One server, and its clients.
-struct Race {
-    name: &'static str,
-    goal: &'static str,
-    host: Host,
-    /// Held for its `Drop`.
-    _guest: Guest,
-    server: Running,
-    load: Load,
-    rates: Vec<f64>,
+/// Clients from `first` on, each with a source of its own.
+fn unseen(load: &mut Load<Dhcp6>, first: u16, source: fn(MacAddr) -> Ipv6Addr) -> String {
+    let mut took: Vec<Duration> = (first..first + UNSEEN)
+        .map(|client| first_answer(load, client, source(mac(client))))
+        .collect();
+    took.sort();
+    let [middle, last] = [took.len() / 2, took.len() - 1].map(|at| took[at].as_secs_f64() * 1e3);
+    format!("{middle:.2} ms, {last:.2} ms")
 }
 
-impl Race {
-    fn new(name: &'static str, goal: &'static str, start: Start) -> Option<Self> {
-        let host = Host::new("bench-dhcp6")?;
-        host.bridge("br0");
-        host.ip(&format!(
-            "link set br0 address {SERVER_MAC}\naddr add 2001:db8::2/64 dev br0 nodad"
-        ));
-        let guest = host.guest("load", "br0", "fa:16:3e:ff:00:09");
-        // Kea does not serve on an address that is not there yet.
-        settled(&host.place(), "br0");
-        let server = start(&host);
-        let mut load = Load::new(guest.wire());
-        wait_for("the first lease", PATIENCE, || {
-            (load.exchanges(1, RESEND) == 1).then_some(())
+fn tell_neighbours(host: &Host) {
+    let mut all = String::new();
+    for client in 0..CLIENTS {
+        let mac = mac(client);
+        let ip = mac.link_local();
+        writeln!(all, "neigh replace {ip} lladdr {mac} dev br0 nud permanent").unwrap();
+    }
+    host.ip(&all);
+}
+
+/// From the SOLICIT of somebody new to the ADVERTISE.
+fn first_answer(load: &mut Load<Dhcp6>, client: u16, source: Ipv6Addr) -> Duration {
+    let transaction = load.next_transaction();
+    load.wire.drain();
+    let begin = Instant::now();
+    load.wire
+        .send(&frame_from(client, source, transaction, 1, &[]));
+    loop {
+        let heard = load.wire.recv(PATIENCE, |frame| match solicited(frame) {
+            // The answer to neighbour discovery carries the MAC that asked for an address last, which is this client's.
+            Some(answer) => Some(Some(answer)),
+            None => Udp6::parse(frame)
+                .filter(|udp| udp.to.port() == 546 && number(&udp.payload) == transaction)
+                .map(|_| None),
         });
-        Some(Self {
-            name,
-            goal,
-            host,
-            _guest: guest,
-            server,
-            load,
-            rates: Vec::new(),
-        })
-    }
-
-    /// Clients from `first` on, each with a source of its own.
-    fn unseen(&mut self, first: u16, source: fn(MacAddr) -> Ipv6Addr) -> String {
-        let mut took: Vec<Duration> = (first..first + UNSEEN)
-            .map(|client| self.load.first_answer(client, source(mac(client))))
-            .collect();
-        took.sort();
-        let [middle, last] =
-            [took.len() / 2, took.len() - 1].map(|at| took[at].as_secs_f64() * 1e3);
-        format!("{middle:.2} ms, {last:.2} ms")
-    }
-
-    fn tell_neighbours(&self) {
-        let mut all = String::new();
-        for client in 0..CLIENTS {
-            let mac = mac(client);
-            let ip = mac.link_local();
-            writeln!(all, "neigh replace {ip} lladdr {mac} dev br0 nud permanent").unwrap();
+        match heard.expect("an answer") {
+            Some(mut answer) => {
+                for at in [6, 80] {
+                    answer[at..at + 6].copy_from_slice(&mac(client).0);
+                }
+                fill_checksum(&mut answer);
+                load.wire.send(&answer);
+            }
+            None => return begin.elapsed(),
         }
-        self.host.ip(&all);
-    }
-
-    fn round(&mut self) {
-        let pid = self.server.pid().unwrap();
-        let before = cpu_time(pid);
-        let done = self.load.exchanges(u64::MAX, ROUND);
-        let spent = cpu_time(pid) - before;
-        assert!(
-            done > 100,
-            "{} answers no more:\n{}",
-            self.name,
-            self.server.log()
-        );
-        #[allow(clippy::cast_precision_loss, reason = "there are not so many")]
-        self.rates.push(done as f64 / spent.as_secs_f64());
-    }
-
-    fn median(&self) -> f64 {
-        let mut sorted = self.rates.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
     }
 }
 
-/// Plays the clients, each with an exchange of its own.
-struct Load {
-    wire: Wire,
-    /// Transactions in use, and whose they are.
-    going: HashMap<u32, u16>,
-    next_client: u16,
-    next_transaction: u32,
-    started: u64,
-    done: u64,
-}
+struct Dhcp6;
 
-impl Load {
-    fn new(wire: Wire) -> Self {
-        Self {
-            wire,
-            going: HashMap::new(),
-            next_client: 0,
-            next_transaction: 1,
-            started: 0,
-            done: 0,
+impl Clients for Dhcp6 {
+    const NAME: &str = "DHCPv6";
+    const COUNT: u16 = CLIENTS;
+
+    fn ask(client: u16, transaction: u32) -> Vec<u8> {
+        frame(client, transaction, 1, &[])
+    }
+
+    fn hear(heard: &[u8], whose: impl Fn(u32) -> Option<u16>) -> Option<Heard> {
+        if let Some(answer) = solicited(heard) {
+            return Some(Heard::Answer(answer));
         }
-    }
-
-    /// Makes `wanted` exchanges, or as many as fit into `limit`.
-    fn exchanges(&mut self, wanted: u64, limit: Duration) -> u64 {
-        let end = Instant::now() + limit;
-        (self.started, self.done) = (0, 0);
-        self.going.clear();
-        self.wire.drain();
-        while self.done < wanted && Instant::now() < end {
-            // At first, and when no reply comes any more: what is going on is begun again.
-            let lost: Vec<u16> = self.going.drain().map(|(_, client)| client).collect();
-            lost.into_iter().for_each(|client| self.solicit(client));
-            while self.going.len() < AT_ONCE.into() && self.started < wanted {
-                self.begin();
-            }
-            while self.done < wanted && Instant::now() < end {
-                let reply = self.wire.recv(RESEND, |frame| match solicited(frame) {
-                    Some(answer) => Some(Err(answer)),
-                    None => Udp6::parse(frame)
-                        .filter(|udp| udp.to.port() == 546)
-                        .map(Ok),
-                });
-                match reply {
-                    Some(Ok(reply)) => {
-                        if self.hear(&reply) && self.started < wanted {
-                            self.begin();
-                        }
-                    }
-                    Some(Err(answer)) => self.wire.send(&answer),
-                    None => break,
-                }
-            }
-        }
-        self.done
-    }
-
-    /// From the SOLICIT of somebody new to the ADVERTISE.
-    fn first_answer(&mut self, client: u16, source: Ipv6Addr) -> Duration {
-        let transaction = self.next_transaction;
-        self.next_transaction += 1;
-        self.wire.drain();
-        let begin = Instant::now();
-        self.wire
-            .send(&frame_from(client, source, transaction, 1, &[]));
-        loop {
-            let heard = self.wire.recv(PATIENCE, |frame| match solicited(frame) {
-                // The answer to neighbour discovery carries the MAC that asked for an address last, which is this client's.
-                Some(answer) => Some(Some(answer)),
-                None => Udp6::parse(frame)
-                    .filter(|udp| udp.to.port() == 546 && number(&udp.payload) == transaction)
-                    .map(|_| None),
-            });
-            match heard.expect("an answer") {
-                Some(mut answer) => {
-                    for at in [6, 80] {
-                        answer[at..at + 6].copy_from_slice(&mac(client).0);
-                    }
-                    fill_checksum(&mut answer);
-                    self.wire.send(&answer);
-                }
-                None => return begin.elapsed(),
-            }
-        }
-    }
-
-    /// The next one's turn.
-    fn begin(&mut self) {
-        let client = self.next_client;
-        self.next_client = (client + 1) % CLIENTS;
-        self.started += 1;
-        self.solicit(client);
-    }
-
-    fn solicit(&mut self, client: u16) {
-        let transaction = self.next_transaction;
-        self.next_transaction += 1;
-        self.going.insert(transaction, client);
-        self.wire.send(&frame(client, transaction, 1, &[]));
-    }
-
-    /// Answers an ADVERTISE; true if a REPLY ended an exchange.
-    fn hear(&mut self, reply: &Udp6) -> bool {
+        let reply = Udp6::parse(heard).filter(|udp| udp.to.port() == 546)?;
         let message = &reply.payload;
         let transaction = number(message);
-        let Some(&client) = self.going.get(&transaction) else {
-            return false;
-        };
+        let client = whose(transaction)?;
         let address = address(client).octets();
         assert!(
             message.windows(16).any(|part| part == address),
@@ -315,15 +158,10 @@ impl Load {
         match message[0] {
             2 => {
                 let server = option_of(message, 2).expect("a server id");
-                self.wire
-                    .send(&frame(client, transaction, 3, &option(2, server)));
-                false
+                let chosen = option(2, server);
+                Some(Heard::Answer(frame(client, transaction, 3, &chosen)))
             }
-            7 => {
-                self.going.remove(&transaction);
-                self.done += 1;
-                true
-            }
+            7 => Some(Heard::Done(transaction)),
             other => panic!("message of type {other}"),
         }
     }
@@ -418,11 +256,6 @@ fn fill_checksum(frame: &mut [u8]) {
     frame[56..58].copy_from_slice(&sum.to_be_bytes());
 }
 
-fn start_warren(host: &Host) -> Running {
-    let own = std::env::current_exe().unwrap();
-    host.machine().spawn(&[own.to_str().unwrap(), "serve"])
-}
-
 /// Clients that are served: those that race, and those that are new.
 fn everybody() -> std::ops::Range<u16> {
     0..CLIENTS + 2 * UNSEEN
@@ -491,13 +324,6 @@ fn start_kea(host: &Host) -> Running {
     host.spawn(&["kea-dhcp6", "-c", "/run/kea/dhcp6.conf"])
 }
 
-/// Seconds that the machine below took from this one, on all CPUs.
-fn steal() -> f64 {
-    let stat = std::fs::read_to_string("/proc/stat").unwrap();
-    let ticks: f64 = stat.split_whitespace().nth(8).unwrap().parse().unwrap();
-    ticks / 100.0
-}
-
 fn mac(client: u16) -> MacAddr {
     let [high, low] = client.to_be_bytes();
     MacAddr([0xfa, 0x16, 0x3e, 0, high, low])
@@ -543,7 +369,7 @@ async fn serve() {
         mac: SERVER_MAC,
         lease: 86400,
         mtu: Some(1450),
-        domain: Some("lan".to_owned()),
+        search: vec!["lan".to_owned()],
         every_address: false,
         subnets: vec![subnet],
         clients: everybody().map(client).collect(),

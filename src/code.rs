@@ -181,8 +181,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().and_then(adopt))
         .or_else(|| error.downcast_ref().and_then(give_back))
         .or_else(|| error.downcast_ref().and_then(plug))
-        .or_else(|| error.is::<dhcp::Error>().then_some(Code::Dhcp))
-        .or_else(|| error.is::<dhcp::v6::Error>().then_some(Code::Dhcp6))
+        .or_else(|| error.downcast_ref().map(dhcp))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
         .or_else(|| error.is::<ra::Error>().then_some(Code::Ra))
 }
@@ -308,6 +307,13 @@ fn metadata(error: &metadata::Error) -> Code {
 }
 
 /// What only passes the kernel's error on leaves it its own code.
+fn dhcp(error: &dhcp::Error) -> Code {
+    match error {
+        dhcp::Error::Listen { .. } => Code::Dhcp,
+        dhcp::Error::Listen6 { .. } => Code::Dhcp6,
+    }
+}
+
 fn plug(error: &plug::Error) -> Option<Code> {
     use plug::Error;
     match error {

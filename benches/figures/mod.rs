@@ -34,6 +34,13 @@ pub fn cpu_time_if_alive(pid: Pid) -> Option<Duration> {
     Some(Duration::from_millis(10 * ticks))
 }
 
+/// Seconds that the machine below took from this one so far, on all CPUs.
+pub fn stolen() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap();
+    let ticks: f64 = stat.split_whitespace().nth(8).unwrap().parse().unwrap();
+    ticks / 100.0
+}
+
 /// MiB
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {

@@ -1,12 +1,13 @@
 //! Sockets born inside of a namespace, which they never leave. All are non-blocking and closed on exec.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv,
-    send, setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType,
+    SockaddrLike, bind, recv, send, sendmmsg, setsockopt, socket, sockopt,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::Interest;
@@ -74,16 +75,16 @@ pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, 
 }
 
 /// Hears on `dev` also what is sent to these groups.
-pub async fn join_v6<const N: usize>(
+pub async fn join_v6(
     ns: &Namespace,
     socket: UdpSocket,
     dev: &DevName,
-    groups: [Ipv6Addr; N],
+    groups: &'static [Ipv6Addr],
 ) -> Result<UdpSocket, Error> {
     let device = dev.clone();
     let joined = ns.enter(move || {
         let index = nix::net::if_::if_nametoindex(device.as_str())?;
-        for group in &groups {
+        for group in groups {
             socket.join_multicast_v6(group, index)?;
         }
         Ok(socket)
@@ -123,6 +124,24 @@ pub async fn tcp_listener(
     TcpListener::from_std(made).map_err(|source| failed(ns, format!("TCP {bind}"), source))
 }
 
+/// Name of the device with this index where the socket was born.
+pub fn device_of(socket: &impl AsRawFd, index: u32) -> io::Result<DevName> {
+    // SAFETY: all zeros are a value of this plain structure.
+    #[allow(unsafe_code, reason = "the structure has no other maker")]
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_ifru.ifru_ifindex = i32::try_from(index).map_err(io::Error::other)?;
+    // SAFETY: the call reads and writes one `ifreq`, which lives through it.
+    #[allow(unsafe_code, reason = "nix asks in its own thread's namespace")]
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let name = request.ifr_name.map(|byte| byte.to_ne_bytes()[0]);
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = std::str::from_utf8(name).map_err(io::Error::other)?;
+    DevName::new(name).map_err(io::Error::other)
+}
+
 /// Connects from inside of the namespace. Without a time limit of its own beyond the kernel's; drop it to give up.
 pub async fn tcp_stream(ns: &Namespace, to: SocketAddr) -> Result<TcpStream, Error> {
     let made = ns.enter(move || {
@@ -158,18 +177,35 @@ pub struct PacketSocket {
 
 /// A socket for whole frames on `dev`: receives those of one `ethertype` (host byte order), or none at all (0).
 pub async fn packet(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<PacketSocket, Error> {
-    let what = format!("packet {dev}");
-    let dev = dev.clone();
+    let made = packet_on(ns, dev, ethertype).await?;
+    register(made, Interest::READABLE | Interest::WRITABLE)
+        .map(|open| PacketSocket { open: Some(open) })
+        .map_err(|source| failed(ns, format!("packet {dev}"), source))
+}
+
+/// Sends whole Ethernet frames by one device. No reactor knows it: that would be woken by every frame that has left.
+#[derive(Debug)]
+pub struct FrameSender {
+    /// There until the drop.
+    open: Option<OwnedFd>,
+}
+
+/// A socket that only sends whole frames by `dev`.
+pub async fn frame_sender(ns: &Namespace, dev: &DevName) -> Result<FrameSender, Error> {
+    let open = Some(packet_on(ns, dev, 0).await?);
+    Ok(FrameSender { open })
+}
+
+async fn packet_on(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<OwnedFd, Error> {
+    let device = dev.clone();
     let made = ns.enter(move || {
-        let index = nix::net::if_::if_nametoindex(dev.as_str())?;
+        let index = nix::net::if_::if_nametoindex(device.as_str())?;
         let made = packet_here(SockFlag::SOCK_NONBLOCK)?;
         bind(made.as_raw_fd(), &link_address(index, ethertype)?)?;
         Ok(made)
     });
-    let made = made.await.map_err(|error| named(error, || what.clone()))?;
-    register(made, Interest::READABLE | Interest::WRITABLE)
-        .map(|open| PacketSocket { open: Some(open) })
-        .map_err(|source| failed(ns, what, source))
+    let made = made.await;
+    made.map_err(|error| named(error, || format!("packet {dev}")))
 }
 
 /// In the namespace that the calling thread is in. It receives nothing until it is bound, and then of one device: born with
@@ -212,6 +248,36 @@ impl Drop for PacketSocket {
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
             aside::close(open.into_inner());
+        }
+    }
+}
+
+impl FrameSender {
+    /// Sends these at once, as many as there is room for. Returns how many could not be sent.
+    pub fn send_now<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> usize {
+        let frames: Vec<_> = frames.map(|frame| [IoSlice::new(frame)]).collect();
+        let mut headers = MultiHeaders::<()>::preallocate(frames.len(), None);
+        let nowhere = vec![None; frames.len()];
+        let socket = self.open.as_ref().expect("only the drop takes it");
+        let (mut at, mut unsent) = (0, 0);
+        while at < frames.len() {
+            let (rest, flags) = (&frames[at..], MsgFlags::empty());
+            match sendmmsg(socket.as_raw_fd(), &mut headers, rest, &nowhere, [], flags) {
+                Ok(sent) => at += sent.count(),
+                // The queue is full; and so it is for those behind it.
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return unsent + rest.len(),
+                // It is for this one only: too long, say.
+                Err(_) => (at, unsent) = (at + 1, unsent + 1),
+            }
+        }
+        unsent
+    }
+}
+
+impl Drop for FrameSender {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            aside::close(open);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use common::{chain, converge, dev, ip, ipv4, namespace, net, ns, sandbox, specs};
@@ -122,6 +122,13 @@ fn whole_frames() {
         let nothing =
             tokio::time::timeout(Duration::from_millis(100), sender.recv(&mut buffer)).await;
         assert!(nothing.is_err(), "a socket to send by hears nothing");
+        let many = socket::frame_sender(&left, &dev("t0")).await.unwrap();
+        let too_long = [0xff; 2000];
+        let unsent = many.send_now([&frame[..], &too_long, &frame].into_iter());
+        assert_eq!(unsent, 1, "the others are sent all the same");
+        for _ in 0..2 {
+            assert_eq!(receiver.recv(&mut buffer).await.unwrap(), 60);
+        }
         let error = socket::packet(&left, &dev("gone"), 0).await.unwrap_err();
         assert!(
             chain(&error).contains(
@@ -140,9 +147,12 @@ fn addresses_are_announced() {
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
         let mac = netns::converge(&left, &specs::own()).await; // takes t0 away: it is not in that Spec
         assert!(mac.unwrap().steps.len() == 1);
-        let error = announce(&left, &[(dev("t0"), vec![Ipv4Addr::LOCALHOST])].into())
-            .await
-            .unwrap_err();
+        let error = announce(
+            &left,
+            &[(dev("t0"), vec![Ipv4Addr::LOCALHOST.into()])].into(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(
             chain(&error),
             "announce t0 in namespace left (needs CAP_NET_RAW; neighbours also learn by asking): No such device (os error 19)"
@@ -151,11 +161,14 @@ fn addresses_are_announced() {
 
         let (left, right) = two().await;
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
+        let ear6 = socket::packet(&right, &dev("t0"), 0x86dd).await.unwrap();
         let addresses = [ipv4("203.0.113.9"), ipv4("203.0.113.10")];
+        let v6: Ipv6Addr = "2001:db8::9".parse().unwrap();
+        let all = addresses.map(IpAddr::from).into_iter().chain([v6.into()]);
         // A device that is not there keeps no other from it.
         let both = [
-            (dev("gone"), vec![Ipv4Addr::LOCALHOST]),
-            (dev("t0"), addresses.to_vec()),
+            (dev("gone"), vec![Ipv4Addr::LOCALHOST.into()]),
+            (dev("t0"), all.collect()),
         ];
         assert!(announce(&left, &both.into()).await.is_err());
         let mac = link_mac(&left).await;
@@ -176,6 +189,14 @@ fn addresses_are_announced() {
                 assert_eq!(frame[38..42], address.octets());
             }
         }
+        // The kernel says other things there, too.
+        let mut frame = [0; 128];
+        while ear6.recv(&mut frame).await.unwrap() != 86 || frame[54] != 136 {}
+        assert_eq!(
+            (&frame[6..12], &frame[62..78]),
+            (&mac[..], &v6.octets()[..])
+        );
+        assert_eq!(frame[80..86], mac);
     });
 }
 

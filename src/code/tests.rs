@@ -329,7 +329,7 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             WHY,
         ),
         (
-            Box::new(dhcp::v6::Error::Listen {
+            Box::new(dhcp::Error::Listen6 {
                 network,
                 device: dev(),
                 source: refused(),

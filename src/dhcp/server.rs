@@ -1,6 +1,10 @@
-//! One network's DHCP server: receive, answer, send.
+//! One network's server, for either version of DHCP: receive, answer, send; a batch at a time.
+//!
+//! `version` says what the versions (`v4`, `v6`) differ in. Messages come in by `sockets` into a `batch`, and go out from
+//! it: to clients on the link as whole frames (`frame`), by a socket that is there while it is needed (`frames`).
+//! `waiting` keeps messages whose sender the kernel is asked for.
 
-use std::io;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,14 +15,23 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
-use super::leases::{Lease, Leases};
-use super::reply::{Kind, Reply};
-use super::request::{Malformed, Request};
-use super::sockets::{Buffer, Received, Sockets};
-use super::v4::{Answer, answer};
+use self::batch::{Batch, Outbox};
+use self::sockets::Sockets;
+use self::version::{Received, Said, Version};
+use self::waiting::{Parked, Waiting};
+use super::leases::Lease;
+use super::v6::Neighbour;
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
-use crate::plan::scope::DhcpScope;
+
+mod batch;
+mod frame;
+mod frames;
+mod sockets;
+pub(super) mod v4;
+pub(super) mod v6;
+pub(super) mod version;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +46,14 @@ pub enum Error {
         "serve DHCP for network {network} on {device} (the device must be there, and no other DHCP server on its port 67)"
     )]
     Listen {
+        network: NetworkId,
+        device: DevName,
+        source: netns::Error,
+    },
+    #[error(
+        "serve DHCPv6 for network {network} on {device} (the device must be there with IPv6 on it, and no other DHCPv6 server on its port 547)"
+    )]
+    Listen6 {
         network: NetworkId,
         device: DevName,
         source: netns::Error,
@@ -62,60 +83,54 @@ impl Default for Shared {
 
 /// What one server has done since it was started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counters {
+pub struct Counters<C> {
     /// Messages that came in.
     pub received: u64,
     /// Of those: none of a client, or damaged; dropped.
     pub malformed: u64,
-    /// From subnets that are not served; dropped.
-    pub elsewhere: u64,
-    /// From clients that are no ports of the network, and not answered.
-    pub strangers: u64,
-    /// Understood, with nothing to be said to it (RELEASE, DECLINE, a choice of another server).
-    pub silent: u64,
-    pub offers: u64,
-    pub acks: u64,
-    pub naks: u64,
-    /// Replies to BOOTP clients.
-    pub bootp: u64,
+    #[serde(flatten)]
+    pub counted: C,
     /// Of the replies: could not be sent.
     pub unsent: u64,
 }
 
 /// Serves one scope in one namespace until it is dropped.
 #[derive(Debug)]
-pub struct Server {
-    serving: Arc<Serving>,
+pub struct Server<V: Version> {
+    serving: Arc<Serving<V>>,
     /// Aborted on drop.
     task: JoinSet<()>,
 }
 
-impl Server {
+impl<V: Version> Server<V> {
     pub async fn start(
         namespace: &Namespace,
-        scope: Arc<DhcpScope>,
+        scope: Arc<V::Scope>,
         shared: &Arc<Shared>,
     ) -> Result<Self, Error> {
-        let sockets = Sockets::open(namespace, &scope, &shared.starting).await;
-        let sockets = sockets.map_err(|source| Error::Listen {
-            network: scope.network,
-            device: scope.device.clone(),
-            source,
-        })?;
-        let serving = Arc::new(Serving {
+        let ground = V::ground(&scope);
+        let sockets = Sockets::open::<V>(namespace, ground, &shared.starting).await;
+        let refused = |source| V::refused(ground.network, ground.device.clone(), source);
+        let sockets = sockets.map_err(refused)?;
+        let waiting = Waiting::new(namespace, ground.device);
+        let serving = Arc::new(Serving::<V> {
             shared: Arc::clone(shared),
             scope: ArcSwap::new(scope),
-            book: Mutex::default(),
+            book: Mutex::new(Book {
+                leases: V::Leases::default(),
+                counters: Counters::default(),
+                complaint: Complaint::default(),
+            }),
         });
         let mut task = JoinSet::new();
-        task.spawn(serve(Arc::clone(&serving), sockets));
+        task.spawn(serve(Arc::clone(&serving), sockets, waiting));
         Ok(Self { serving, task })
     }
 
     /// Serves `scope` from now on. Its device must be the one that the server was started with: one that was deleted
     /// and made again has the same name only, and needs a new server.
-    pub fn update(&self, scope: Arc<DhcpScope>) {
-        self.serving.book().leases.trim(&scope);
+    pub fn update(&self, scope: Arc<V::Scope>) {
+        V::trim(&mut self.serving.book().leases, &scope);
         self.serving.scope.store(scope);
     }
 
@@ -127,26 +142,26 @@ impl Server {
     /// The clients that were heard since the server was started.
     pub fn leases(&self) -> Vec<Lease> {
         let scope = self.serving.scope.load();
-        self.serving.book().leases.list(&scope, Instant::now())
+        V::list(&self.serving.book().leases, &scope, Instant::now())
     }
 
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> Counters<V::Counted> {
         self.serving.book().counters
     }
 }
 
 /// What the task and its owner share.
 #[derive(Debug)]
-struct Serving {
+struct Serving<V: Version> {
     shared: Arc<Shared>,
-    scope: ArcSwap<DhcpScope>,
-    book: Mutex<Book>,
+    scope: ArcSwap<V::Scope>,
+    book: Mutex<Book<V>>,
 }
 
-#[derive(Debug, Default)]
-struct Book {
-    leases: Leases,
-    counters: Counters,
+#[derive(Debug)]
+struct Book<V: Version> {
+    leases: V::Leases,
+    counters: Counters<V::Counted>,
     complaint: Complaint,
 }
 
@@ -160,12 +175,19 @@ enum Turn {
     Fault,
 }
 
-async fn serve(serving: Arc<Serving>, mut sockets: Sockets) {
+async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut waiting: Waiting) {
     loop {
-        let turn = match sockets.readable(serving.shared.quiet).await {
-            Ok(()) => serving.take_turn(&mut sockets),
-            Err(_) => Turn::Fault,
+        let turn = tokio::select! {
+            ready = sockets.readable(serving.shared.quiet) => match ready {
+                Ok(()) => serving.take_turn(&mut sockets, &mut waiting),
+                Err(_) => Turn::Fault,
+            },
+            found = waiting.found() => {
+                serving.take_up(&found, &mut sockets);
+                Turn::Empty
+            }
         };
+        waiting.ask().await;
         let unsent = sockets.send_waiting().await;
         if unsent > 0 {
             serving.book().counters.unsent += unsent as u64;
@@ -178,86 +200,93 @@ async fn serve(serving: Arc<Serving>, mut sockets: Sockets) {
     }
 }
 
-impl Serving {
+impl<V: Version> Serving<V> {
     /// Answers what is there, but not for ever.
-    fn take_turn(&self, sockets: &mut Sockets) -> Turn {
-        // On the stack of one turn, not kept: there are hundreds of servers, most of them quiet.
-        let mut buffer = Buffer::new();
-        let scope = self.scope.load();
-        let now = Instant::now();
-        for _ in 0..self.shared.turn {
-            let received = match sockets.receive(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Empty,
+    fn take_turn(&self, sockets: &mut Sockets, waiting: &mut Waiting) -> Turn {
+        Batch::with(|Batch { inbox, outbox }| {
+            let scope = self.scope.load();
+            let more = match sockets.receive(inbox, self.shared.turn, V::LONGEST) {
+                Ok(more) => more,
                 Err(error) => {
-                    tracing::debug!(network = %scope.network, %error, "DHCP can't receive");
+                    let network = V::ground(&scope).network;
+                    tracing::debug!(%network, %error, "{} can't receive", V::NAME);
                     return Turn::Fault;
                 }
             };
-            let Some(reply) = self.answer(&scope, received, &buffer, now) else {
-                continue;
-            };
-            // Not waited for: the client asks again.
-            if sockets.send(&reply, &mut buffer).is_err() {
-                self.book().counters.unsent += 1;
+            let now = Instant::now();
+            let mut book = self.book();
+            for received in inbox.messages() {
+                book.counters.received += 1;
+                let asked = book.answer(&scope, received, Neighbour::Unasked, outbox, now);
+                if let (Some(address), Some(message)) = (asked, received.message)
+                    && !waiting.park(message, received.from, address, now)
+                {
+                    V::crowded(&mut book.counters.counted);
+                }
             }
-        }
-        Turn::Over
+            drop(book);
+            self.send(outbox, sockets);
+            match more {
+                true => Turn::Over,
+                false => Turn::Empty,
+            }
+        })
     }
 
-    fn answer(
-        &self,
-        scope: &DhcpScope,
-        received: Received,
-        buffer: &Buffer,
-        now: Instant,
-    ) -> Option<Reply> {
-        let request = match received.length {
-            Some(length) => {
-                Request::decode(buffer.message(length), received.arrived, received.source)
-            }
-            None => Err(Malformed::Length),
-        };
-        let mut book = self.book();
-        book.counters.received += 1;
-        let said = match request {
-            Ok(request) => answer(scope, &request, &mut book.leases, now),
-            Err(error) => {
-                book.counters.malformed += 1;
-                book.complain(scope, received, error, now);
-                return None;
-            }
-        };
-        let counters = &mut book.counters;
-        let (count, reply) = match said {
-            Answer::Elsewhere => (&mut counters.elsewhere, None),
-            Answer::Stranger => (&mut counters.strangers, None),
-            Answer::Silence => (&mut counters.silent, None),
-            Answer::Reply(reply) => {
-                let count = match reply.kind {
-                    Kind::Offer => &mut counters.offers,
-                    Kind::Ack => &mut counters.acks,
-                    Kind::Nak => &mut counters.naks,
-                    Kind::Bootp => &mut counters.bootp,
+    /// Answers messages that waited until the kernel knew more.
+    fn take_up(&self, found: &[(Parked, Neighbour)], sockets: &mut Sockets) {
+        Batch::with(|Batch { outbox, .. }| {
+            let (scope, now) = (self.scope.load(), Instant::now());
+            let mut book = self.book();
+            for (parked, neighbour) in found {
+                let received = Received {
+                    message: Some(&parked.packet),
+                    from: parked.from,
                 };
-                (count, Some(reply))
+                book.answer(&scope, received, *neighbour, outbox, now);
             }
-        };
-        *count += 1;
-        reply
+            drop(book);
+            self.send(outbox, sockets);
+        });
     }
 
-    /// Held for one message at most. Whoever panicked under it left whole numbers and whole rows.
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn send(&self, outbox: &Outbox, sockets: &mut Sockets) {
+        let unsent = sockets.send(outbox);
+        if unsent > 0 {
+            self.book().counters.unsent += unsent as u64;
+        }
+    }
+
+    /// Held for one turn at most. Whoever panicked under it left whole numbers and whole rows.
+    fn book(&self) -> MutexGuard<'_, Book<V>> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Book {
-    fn complain(&mut self, scope: &DhcpScope, received: Received, error: Malformed, now: Instant) {
-        if let Some(times) = self.complaint.due(now) {
-            let (network, source) = (scope.network, received.source);
-            tracing::debug!(%network, %source, %error, times, "dropped a malformed DHCP message");
+impl<V: Version> Book<V> {
+    /// Puts the reply into `outbox`. Or the kernel has to be asked first who has the returned address.
+    fn answer(
+        &mut self,
+        scope: &V::Scope,
+        received: Received<'_>,
+        neighbour: Neighbour,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> Option<Ipv6Addr> {
+        let (leases, counted) = (&mut self.leases, &mut self.counters.counted);
+        match V::answer(scope, received, neighbour, leases, counted, now) {
+            Ok(Said::Nothing) => {}
+            Ok(Said::Ask(address)) => return Some(address),
+            Ok(Said::Reply(reply)) => outbox.add(reply, V::ground(scope).mac, V::PORTS),
+            Err(error) => {
+                self.counters.malformed += 1;
+                if let Some(times) = self.complaint.due(now) {
+                    let (network, source) = (V::ground(scope).network, received.from.address);
+                    let name = V::NAME;
+                    tracing::debug!(%network, %source, %error, times, "dropped a malformed {name} message");
+                }
+            }
         }
+        None
     }
 }

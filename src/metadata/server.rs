@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +22,10 @@ use super::limits::{Door, Seat};
 use super::patience::Patience;
 use super::pulse::{Late, Pulse};
 use super::rate::Rate;
+use super::route::Origin;
 use super::{Counters, Error, Limits, Shared};
 use crate::complaint::Complaint;
+use crate::model::NetworkId;
 use crate::plan::scope::MetadataScope;
 
 /// After a mistake of the guest its rest is read for so long and so far: else the kernel would drop our answer with it.
@@ -130,14 +132,27 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
         };
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
-        let source = from.ip().to_canonical();
-        let Some(seat) = door.admit(source, house.knows(source)) else {
+        let origin = Origin::new(from.ip(), network(&stream, from, &house));
+        let Some(seat) = door.admit(origin, house.knows(origin)) else {
             house.tally.connections_refused.up();
             continue;
         };
         house.tally.connections.up();
         connections.spawn(converse(stream, seat, Arc::clone(&house)));
     }
+}
+
+/// The network that a link-local address is of, where the namespace has several.
+fn network(stream: &TcpStream, from: SocketAddr, house: &House) -> Option<NetworkId> {
+    let SocketAddr::V6(from) = from else {
+        return None;
+    };
+    let scope = house.scope.load();
+    if scope.links.is_empty() || !from.ip().is_unicast_link_local() {
+        return None;
+    }
+    let device = netns::socket::device_of(stream, from.scope_id());
+    scope.links.get(&device.ok()?).copied()
 }
 
 /// Errors of `accept` pass: they are of one connection, or of a full table (accept(2), "Error handling").
@@ -188,7 +203,7 @@ async fn exchange(
         return;
     }
     house.tally.connections_failed.up();
-    debug!(source = %seat.source(), ?ended, "a metadata connection failed");
+    debug!(source = %seat.origin().address, ?ended, "a metadata connection failed");
     let stream = connection.into_parts().io.into_inner();
     match ended {
         Ok(Err(error)) if error.is_parse() => linger(stream).await,

@@ -141,6 +141,7 @@ impl Reconciler {
                 "dhcp6": served.and_then(|served| served.dhcp6()).map(|server| server.counters()),
                 "dns": served.and_then(|served| served.dns()).map(|server| server.counters()),
                 "metadata": served.and_then(|served| served.metadata()).map(|server| server.counters()),
+                "ra": served.and_then(|served| served.ra().next()).map(|(_, counted)| counted),
             }),
         }
     }

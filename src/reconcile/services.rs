@@ -47,7 +47,7 @@ pub(super) enum ServeError {
     #[error("serve DHCP")]
     Dhcp(#[source] dhcp::Error),
     #[error("serve DHCPv6")]
-    Dhcp6(#[source] dhcp::v6::Error),
+    Dhcp6(#[source] dhcp::Error),
     #[error("serve DNS")]
     Dns(#[source] dns::Error),
     #[error("serve metadata")]
@@ -209,7 +209,7 @@ impl Served {
         ns: &Namespace,
         wanted: &Services,
         rooms: &Rooms,
-    ) -> Result<(), dhcp::v6::Error> {
+    ) -> Result<(), dhcp::Error> {
         if is_current(
             self.dhcp6.as_ref().map(|(_, scope)| scope),
             wanted.dhcp6.as_ref(),

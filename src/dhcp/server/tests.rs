@@ -8,10 +8,10 @@ use std::time::Duration;
 use ground::{Ground, PATIENCE, sandboxed};
 
 use super::*;
-use crate::dhcp::LeaseState;
 use crate::dhcp::tests::{ANN, STRANGER, discover, ip, mac, rebind, renew, select};
+use crate::dhcp::{LeaseState, Server};
 use crate::model::MacAddr;
-use crate::plan::scope::Claims;
+use crate::plan::scope::{Claims, DhcpScope};
 
 #[test]
 fn who_has_no_address_is_answered_by_frames() {
@@ -61,9 +61,9 @@ fn who_has_no_address_is_answered_by_frames() {
         assert_eq!(
             (
                 counters.received,
-                counters.offers,
-                counters.acks,
-                counters.naks
+                counters.counted.offers,
+                counters.counted.acks,
+                counters.counted.naks
             ),
             (5, 2, 2, 1)
         );
@@ -84,7 +84,7 @@ fn renewing_is_by_unicast_and_rebinding_by_broadcast() {
                 .is_none()
         );
         let counters = ground.server.counters();
-        assert_eq!((counters.naks, counters.strangers), (1, 1));
+        assert_eq!((counters.counted.naks, counters.counted.strangers), (1, 1));
     });
 }
 
@@ -118,7 +118,11 @@ fn nonsense_is_counted_and_harms_nobody() {
         assert!(ground.ask(&discover(ANN)).await.is_some());
         let counters = ground.server.counters();
         assert_eq!(
-            (counters.received, counters.malformed, counters.offers),
+            (
+                counters.received,
+                counters.malformed,
+                counters.counted.offers
+            ),
             (5, 4, 1)
         );
     });

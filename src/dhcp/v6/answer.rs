@@ -169,7 +169,7 @@ impl<'a> Session<'a> {
             .filter(|ip| in_use(*ip) || !leases.is_declined(*ip, now))
             .collect();
         let associations = &self.request.associations;
-        let shares = identity::allot(&own, associations);
+        let shares = identity::allot(own, associations);
         let verdicts: Vec<Verdict> = associations
             .iter()
             .zip(shares)

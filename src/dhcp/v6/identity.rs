@@ -22,8 +22,10 @@ pub(super) struct Verdict {
 }
 
 /// Which of a client's addresses each association may have: those that it names, and the first also what no other names.
-pub(super) fn allot(own: &[Ipv6Addr], associations: &[Association<'_>]) -> Vec<Vec<Ipv6Addr>> {
-    let mut left = own.to_vec();
+pub(super) fn allot(
+    mut left: Vec<Ipv6Addr>,
+    associations: &[Association<'_>],
+) -> Vec<Vec<Ipv6Addr>> {
     let is_ours = |association: &Association<'_>| association.code == codes::IA_NA;
     let mut shares: Vec<Vec<Ipv6Addr>> = associations
         .iter()
@@ -94,15 +96,11 @@ pub(super) fn write(
     verdict: &Verdict,
     lease: u32,
 ) {
-    let given: Vec<(Ipv6Addr, u32, u32)> = verdict
-        .given
-        .iter()
-        .map(|ip| {
-            let (preferred, valid) = lifetimes(lease, association.wish(*ip));
-            (*ip, preferred, valid)
-        })
-        .collect();
-    let shortest = given.iter().map(|(_, preferred, _)| *preferred).min();
+    let given = verdict.given.iter().map(|ip| {
+        let (preferred, valid) = lifetimes(lease, association.wish(*ip));
+        (*ip, preferred, valid)
+    });
+    let shortest = given.clone().map(|(_, preferred, _)| preferred).min();
     let gone = verdict.gone.iter().map(|ip| (*ip, 0, 0));
     out.option(association.code, |out| {
         out.extend(association.id);
@@ -111,7 +109,7 @@ pub(super) fn write(
             out.extend(renew.to_be_bytes());
             out.extend(rebind.to_be_bytes());
         }
-        for (ip, preferred, valid) in given.iter().copied().chain(gone) {
+        for (ip, preferred, valid) in given.chain(gone) {
             put(out, codes::IA_ADDRESS, |out| {
                 out.extend(ip.octets());
                 out.extend(preferred.to_be_bytes());

@@ -6,32 +6,30 @@
 //!
 //! `request` reads a message, out of its relays' (`relay`), and drops what section 16 drops; `who` finds whose it is;
 //! `answer` decides (section 18), `identity` what a client's associations get, `options` what else a reply carries; `reply`
-//! writes it. `server` is the loop around `sockets`, and `waiting` keeps those whose MAC the kernel is asked for.
+//! writes it. The loop around the sockets is the one of IPv4; it also keeps those whose MAC the kernel is asked for.
 //!
 //! Who is believed: a reply with a port's data goes to that port's MAC as a frame, whatever the request said, so who asks
 //! in another's name does not hear the answer. No reply waits for neighbour discovery.
 
 mod answer;
 mod codes;
-mod frame;
 mod identity;
 mod leases;
 mod options;
 mod relay;
 mod reply;
 mod request;
-mod server;
-mod sockets;
-mod waiting;
 mod who;
 mod wire;
 
 pub use answer::{Answer, answer};
 pub use leases::Leases;
+pub(super) use reply::{CLIENT_PORT, SERVER_PORT};
 pub use reply::{Delivery, Kind, Reply};
 pub use request::{Arrived, Ask, Malformed, Request};
-pub use server::{Counters, Error, Server};
 pub use who::Neighbour;
+
+pub type Server = super::server::Server<super::server::v6::V6>;
 
 #[cfg(test)]
 mod tests;

@@ -96,20 +96,21 @@ impl Options<'_> {
                 });
             }
         };
-        match (code, &self.scope.domain) {
-            (codes::DNS_SERVERS, _) => addresses(&self.subnet.dns, out),
-            (codes::SNTP_SERVERS, _) if !self.subnet.ntp.is_empty() => {
-                addresses(&self.subnet.ntp, out)
+        match code {
+            codes::DNS_SERVERS => addresses(&self.subnet.dns, out),
+            codes::SNTP_SERVERS if !self.subnet.ntp.is_empty() => {
+                addresses(&self.subnet.ntp, out);
             }
-            (codes::NTP_SERVERS, _) if !self.subnet.ntp.is_empty() => out.option(code, |out| {
+            codes::NTP_SERVERS if !self.subnet.ntp.is_empty() => out.option(code, |out| {
                 for server in &self.subnet.ntp {
                     put(out, NTP_ADDRESS, |out| out.extend(server.octets()));
                 }
             }),
-            (codes::DOMAIN_SEARCH, Some(domain)) => {
-                out.option(code, |out| labels(domain, out));
-            }
-            (codes::REFRESH_TIME, _) => {
+            codes::DOMAIN_SEARCH if !self.scope.search.is_empty() => out.option(code, |out| {
+                let domains = self.scope.search.iter();
+                domains.for_each(|domain| labels(domain, out));
+            }),
+            codes::REFRESH_TIME => {
                 let seconds = self.scope.lease.max(SHORTEST_REFRESH);
                 out.option(code, |out| out.extend(seconds.to_be_bytes()));
             }

@@ -9,8 +9,8 @@ use super::wire::put;
 use crate::model::{MacAddr, PortId};
 use crate::plan::scope::Dhcp6Scope;
 
-pub(super) const SERVER_PORT: u16 = 547;
-pub(super) const CLIENT_PORT: u16 = 546;
+pub(in crate::dhcp) const SERVER_PORT: u16 = 547;
+pub(in crate::dhcp) const CLIENT_PORT: u16 = 546;
 
 /// IPv6 and UDP headers.
 const IP_AND_UDP: usize = 48;
@@ -18,6 +18,8 @@ const IP_AND_UDP: usize = 48;
 const MTUS: (u16, u16) = (1280, 1500);
 /// What is left for a message at least, however much its relays add: the kernel cuts what is too long for a frame.
 const LEAST: usize = 512;
+/// Hardly a message is longer.
+const USUAL: usize = 384;
 
 /// An answer, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Writer {
         let mtu = scope.mtu.unwrap_or(most).clamp(least, most);
         let taken = IP_AND_UDP + relay::length(&request.relays);
         let limit = usize::from(mtu).saturating_sub(taken).max(LEAST);
-        let mut message = Vec::with_capacity(limit);
+        let mut message = Vec::with_capacity(USUAL);
         message.push(match kind {
             Kind::Advertise => codes::ADVERTISE,
             Kind::Reply => codes::REPLY,

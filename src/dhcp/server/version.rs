@@ -1,0 +1,111 @@
+//! What the two versions of DHCP differ in, as far as the server's loop is concerned.
+
+use std::fmt::{Debug, Display};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::dhcp::leases::Lease;
+use crate::dhcp::v6::Neighbour;
+use crate::model::{DevName, MacAddr, NetworkId};
+
+/// One version. Each has a file of its own beside this one.
+pub trait Version: Debug + Sized + 'static {
+    /// In the log.
+    const NAME: &'static str;
+    const PORTS: Ports;
+    const ANY: IpAddr;
+    /// Multicast groups that clients and relays speak to.
+    const GROUPS: &'static [Ipv6Addr];
+    /// The longest message read.
+    const LONGEST: usize;
+
+    type Scope: Debug + Send + Sync;
+    type Leases: Debug + Default + Send;
+    /// What its answers are counted as.
+    type Counted: Debug + Clone + Copy + Default + Serialize + Send;
+    type Malformed: Display;
+
+    fn ground(scope: &Self::Scope) -> Ground<'_>;
+    /// Why its server did not start.
+    fn refused(network: NetworkId, device: DevName, source: netns::Error) -> Error;
+    /// The clients of the scope that were heard.
+    fn list(leases: &Self::Leases, scope: &Self::Scope, now: Instant) -> Vec<Lease>;
+    /// Forgets who is not of the scope.
+    fn trim(leases: &mut Self::Leases, scope: &Self::Scope);
+    /// Counts a message that was dropped, since too many wait for the kernel to say who sent them.
+    fn crowded(_: &mut Self::Counted) {}
+    /// Reads one message, answers it, and counts the answer. Pure but for `leases`, whose time is `now`.
+    fn answer(
+        scope: &Self::Scope,
+        received: Received<'_>,
+        neighbour: Neighbour,
+        leases: &mut Self::Leases,
+        counted: &mut Self::Counted,
+        now: Instant,
+    ) -> Result<Said, Self::Malformed>;
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    pub server: u16,
+    pub client: u16,
+}
+
+/// Where a scope is served.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    pub network: NetworkId,
+    pub device: &'a DevName,
+    pub mac: MacAddr,
+}
+
+/// What came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// `None`: longer than any message that is read.
+    pub message: Option<&'a [u8]>,
+    pub from: Sender,
+}
+
+/// Who sent a message, and to whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender {
+    pub address: SocketAddr,
+    /// It was sent to an address of ours, not to everybody.
+    pub unicast: bool,
+}
+
+/// What came of one message.
+#[derive(Debug)]
+pub enum Said {
+    Reply(Outgoing),
+    Nothing,
+    /// First the kernel has to say who has this address.
+    Ask(Ipv6Addr),
+}
+
+/// What goes out.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// What UDP carries.
+    pub message: Vec<u8>,
+    pub way: Way,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    /// On the link to a client, as a frame.
+    Frame {
+        from: IpAddr,
+        mac: MacAddr,
+        ip: IpAddr,
+    },
+    /// As the kernel routes it. `None`: it also chooses the source.
+    Datagram {
+        from: Option<Ipv4Addr>,
+        to: SocketAddr,
+    },
+}

@@ -99,7 +99,7 @@ pub(crate) fn watch(tenants: Vec<Tenant>, every: Duration, stop: &Arc<AtomicBool
 }
 
 /// One after the other they boot, `at_once` of them at any time, until it is so late. How many answers there were.
-pub(crate) fn boot(tenants: Vec<Tenant>, at_once: usize, how_long: Duration) -> usize {
+pub(crate) fn boot(tenants: &[Tenant], at_once: usize, how_long: Duration) -> usize {
     let end = Instant::now() + how_long;
     let share = tenants.len().div_ceil(at_once);
     let shares = tenants.chunks(share).map(<[Tenant]>::to_vec).collect();

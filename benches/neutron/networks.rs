@@ -126,7 +126,7 @@ fn metadata(cloud: &Cloud, node: &Node, tenants: &[Tenant], meter: &Meter) -> Me
     let begin = spent();
     std::thread::sleep(LOAD);
     let quiet = spent();
-    let boot = move || guests::boot(all, GUESTS, LOAD);
+    let boot = move || guests::boot(&all, GUESTS, LOAD);
     let requests = node.place().inside(boot);
     let end = spent();
     let more = |[begin, quiet, end]: [Duration; 3]| {

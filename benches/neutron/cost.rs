@@ -1,9 +1,11 @@
 //! What the processes of a node cost.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::cloud::Node;
+use crate::cloud::{Cloud, Node};
+use crate::common::Host;
 use crate::figures::{Memory, cpu_time_if_alive};
 
 /// The processes of a node that were there before anything was started are not counted, but for the children that end as
@@ -45,11 +47,28 @@ impl Meter {
     }
 }
 
-fn cpu(node: &Node, without: &str) -> Duration {
-    let counted = node.processes().into_iter();
+/// Of all that the control plane runs (server, broker, database) but for Nova's stand-in.
+pub(crate) fn control(cloud: &Cloud) -> Duration {
+    cpu(cloud.host(), "haproxy")
+}
+
+fn cpu(host: &Host, without: &str) -> Duration {
+    let counted = host.processes().into_iter();
     let counted = counted.filter(|one| !one.name.starts_with(without));
     // What one has used that ended just now is its parent's.
     counted.filter_map(|one| cpu_time_if_alive(one.pid)).sum()
+}
+
+/// Until all is served that there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cold {
+    pub(crate) time: Duration,
+    pub(crate) cpu: Duration,
+}
+
+/// A figure that can't be got is told of by a panic; the others are wanted all the same.
+pub(crate) fn attempt<T>(figure: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(figure)).ok()
 }
 
 /// Of the whole machine, over the last minute.

@@ -1,5 +1,5 @@
 //! Guests of many networks at once that want metadata: when each has an answer, for how long it has none, and how many
-//! answers they all get.
+//! answers they all get while they boot.
 
 use std::future::Future;
 use std::io;
@@ -21,13 +21,46 @@ const LOADED: Duration = Duration::from_secs(20);
 /// After one that failed.
 const AGAIN: Duration = Duration::from_millis(20);
 
+/// What cloud-init asks an OpenStack when an instance boots, in its order: each on a connection of its own.
+const BOOT: [&str; 28] = [
+    "openstack",
+    "openstack",
+    "openstack/2018-08-27/meta_data.json",
+    "openstack/2018-08-27/user_data",
+    "openstack/2018-08-27/vendor_data.json",
+    "openstack/2018-08-27/vendor_data2.json",
+    "openstack/2018-08-27/network_data.json",
+    "latest/meta-data/",
+    "latest/meta-data/ami-id",
+    "latest/meta-data/ami-launch-index",
+    "latest/meta-data/ami-manifest-path",
+    "latest/meta-data/block-device-mapping/",
+    "latest/meta-data/block-device-mapping/ami",
+    "latest/meta-data/block-device-mapping/root",
+    "latest/meta-data/hostname",
+    "latest/meta-data/instance-action",
+    "latest/meta-data/instance-id",
+    "latest/meta-data/instance-type",
+    "latest/meta-data/local-hostname",
+    "latest/meta-data/local-ipv4",
+    "latest/meta-data/placement/",
+    "latest/meta-data/placement/availability-zone",
+    "latest/meta-data/public-hostname",
+    "latest/meta-data/public-ipv4",
+    "latest/meta-data/public-keys/",
+    "latest/meta-data/public-keys/0/openssh-key",
+    "latest/meta-data/reservation-id",
+    "latest/meta-data/security-groups",
+];
+const FIRST: &str = BOOT[0];
+
 /// When each had its first answer.
 pub(crate) fn until_answered(tenants: Vec<Tenant>, deadline: Duration) -> Vec<Instant> {
     all(tenants, move |tenant| async move {
         let begin = Instant::now();
         let resolving = &tenant.own().device;
         let resolving = format!("/proc/sys/net/ipv4/neigh/{resolving}/retrans_time_ms");
-        while let Err(error) = ask(&tenant, LOADED, PATIENCE).await {
+        while let Err(error) = ask(&tenant, FIRST, LOADED, PATIENCE).await {
             // Where nobody knew the address yet, the kernel would ask again after a second only.
             let _no_device_yet = std::fs::write(&resolving, "100");
             assert!(
@@ -51,7 +84,7 @@ pub(crate) fn watch(tenants: Vec<Tenant>, every: Duration, stop: &Arc<AtomicBool
             let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
             while !stop.load(Ordering::Relaxed) {
                 let asked = Instant::now();
-                let answered = ask(&tenant, LOADED, PATIENCE).await.is_ok();
+                let answered = ask(&tenant, FIRST, LOADED, PATIENCE).await.is_ok();
                 if answered {
                     longest = longest.max(last.elapsed());
                     last = Instant::now();
@@ -65,13 +98,22 @@ pub(crate) fn watch(tenants: Vec<Tenant>, every: Duration, stop: &Arc<AtomicBool
     longest.into_iter().max().unwrap_or_default()
 }
 
-/// Each asks again as soon as it has its answer. How many answers there were.
-pub(crate) fn load(tenants: Vec<Tenant>, how_long: Duration) -> usize {
+/// One after the other they boot, `at_once` of them at any time, until it is so late. How many answers there were.
+pub(crate) fn boot(tenants: &[Tenant], at_once: usize, how_long: Duration) -> usize {
     let end = Instant::now() + how_long;
-    let answers = all(tenants, move |tenant| async move {
+    let share = tenants.len().div_ceil(at_once);
+    let shares = tenants.chunks(share).map(<[Tenant]>::to_vec).collect();
+    let answers = all(shares, move |tenants| async move {
+        let boots = tenants
+            .iter()
+            .cycle()
+            .flat_map(|tenant| BOOT.map(|path| (tenant, path)));
         let mut answers = 0;
-        while Instant::now() < end {
-            ask(&tenant, LOADED, LOADED).await.unwrap();
+        for (tenant, path) in boots {
+            if Instant::now() >= end {
+                break;
+            }
+            ask(tenant, path, LOADED, LOADED).await.unwrap();
             answers += 1;
         }
         answers
@@ -101,15 +143,18 @@ where
     })
 }
 
-/// As curl does: a connection for each request.
-async fn ask(tenant: &Tenant, answer: Duration, connect: Duration) -> io::Result<()> {
+/// As cloud-init does: a connection for each request.
+async fn ask(tenant: &Tenant, path: &str, answer: Duration, connect: Duration) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind_device(Some(tenant.own().device.as_bytes()))?;
     socket.bind((tenant.address, 0).into())?;
     let service = (Ipv4Addr::new(169, 254, 169, 254), 80).into();
     let mut stream = timeout(connect, socket.connect(service)).await??;
-    let request = b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 169.254.169.254\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await?;
+    let request = format!(
+        "GET /{path} HTTP/1.1\r\nHost: 169.254.169.254\r\nUser-Agent: Cloud-Init/22.4.2\r\n\
+         Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
     let mut text = String::new();
     timeout(answer, stream.read_to_string(&mut text)).await??;
     if text.starts_with("HTTP/1.1 200") || text.starts_with("HTTP/1.0 200") {

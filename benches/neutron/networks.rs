@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{wait_for, wait_until};
-use crate::cost::Meter;
+use crate::cost::{self, Cold, Meter, attempt};
 use crate::dhcp::{self, Silence};
 use crate::guests;
 use crate::notices::{Latency, Notices};
@@ -16,25 +16,32 @@ use crate::objects::Tenant;
 use crate::side::{self, Side};
 
 /// Nothing here takes longer that works at all.
-const DEADLINE: Duration = Duration::from_secs(400);
+const DEADLINE: Duration = Duration::from_secs(900);
 const COLD_EVERY: Duration = Duration::from_millis(50);
 /// Ports that are made one after the other.
 const PORTS: u8 = 10;
-/// Guests that ask for metadata at the same time.
+/// Guests that boot at the same time.
 const GUESTS: usize = 16;
-const LOAD: Duration = Duration::from_secs(5);
+const LOAD: Duration = Duration::from_secs(10);
 
+/// What could not be got is `None`.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) networks: usize,
-    pub(crate) cold: Duration,
-    pub(crate) cold_cpu: Duration,
+    pub(crate) cold: Option<Cold>,
     /// MiB of so many processes.
     pub(crate) memory: (f64, usize),
-    pub(crate) ports: Vec<Latency>,
-    pub(crate) warm: Warm,
-    /// Metadata requests per second of the CPU time of all that serves.
-    pub(crate) requests: f64,
+    pub(crate) ports: Option<Vec<Latency>>,
+    pub(crate) warm: Option<Warm>,
+    pub(crate) metadata: Option<Metadata>,
+}
+
+/// Requests while instances boot, and the CPU time of those who serve them, without what they use when nobody asks.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub(crate) requests: usize,
+    pub(crate) node: Duration,
+    pub(crate) control: Duration,
 }
 
 #[derive(Debug)]
@@ -72,30 +79,27 @@ pub(crate) fn measure(cloud: &Cloud, side: Side, tenants: &[Tenant]) -> Figures 
     let meter = Meter::without(&node, "neutron-metadat");
     let begin = Instant::now();
     let mut service = side.serve_networks(&node);
-    let last = until_served(&node, tenants);
-    let (cold, cold_cpu) = (last - begin, meter.cpu(&node));
-    eprintln!(
-        "{} served all networks after {cold:.2?}, {cold_cpu:.2?} of CPU time",
-        side.name()
-    );
-    service.says(side.synced());
-    let requests = requests(&node, tenants, &everything);
+    let cold = attempt(|| Cold {
+        time: until_served(&node, tenants) - begin,
+        cpu: meter.cpu(&node),
+    });
+    eprintln!("{}: all networks were served after {cold:.2?}", side.name());
+    let metadata = attempt(|| {
+        service.says(side.synced());
+        metadata(cloud, &node, tenants, &everything)
+    });
     let memory = everything.memory(&node);
-    let ports = ports(cloud, &node, tenants);
-    eprintln!(
-        "{}: {requests:.0} requests, {memory:?} MiB, {ports:.1?}",
-        side.name()
-    );
-    let warm = restart(&node, side, &mut service, tenants);
+    let ports = attempt(|| ports(cloud, &node, tenants));
+    eprintln!("{}: {metadata:?}, {memory:?} MiB, {ports:.1?}", side.name());
+    let warm = attempt(|| restart(&node, side, &mut service, tenants));
     eprintln!("{}: {warm:.2?}", side.name());
     Figures {
         networks: tenants.len(),
         cold,
-        cold_cpu,
         memory,
         ports,
         warm,
-        requests,
+        metadata,
     }
 }
 
@@ -116,12 +120,24 @@ fn until_served(node: &Node, tenants: &[Tenant]) -> Instant {
     })
 }
 
-fn requests(node: &Node, tenants: &[Tenant], meter: &Meter) -> f64 {
-    let guests: Vec<Tenant> = tenants.iter().take(GUESTS).cloned().collect();
-    let before = meter.cpu(node);
-    let answers = node.place().inside(move || guests::load(guests, LOAD));
-    let spent = meter.cpu(node) - before;
-    f64::from(u32::try_from(answers).unwrap()) / spent.as_secs_f64()
+fn metadata(cloud: &Cloud, node: &Node, tenants: &[Tenant], meter: &Meter) -> Metadata {
+    let all = tenants.to_vec();
+    let spent = || (meter.cpu(node), cost::control(cloud));
+    let begin = spent();
+    std::thread::sleep(LOAD);
+    let quiet = spent();
+    let boot = move || guests::boot(&all, GUESTS, LOAD);
+    let requests = node.place().inside(boot);
+    let end = spent();
+    let more = |[begin, quiet, end]: [Duration; 3]| {
+        let idle = quiet.saturating_sub(begin);
+        end.saturating_sub(quiet).saturating_sub(idle)
+    };
+    Metadata {
+        requests,
+        node: more([begin.0, quiet.0, end.0]),
+        control: more([begin.1, quiet.1, end.1]),
+    }
 }
 
 fn ports(cloud: &Cloud, node: &Node, tenants: &[Tenant]) -> Vec<Latency> {
@@ -173,16 +189,18 @@ fn restart(node: &Node, side: Side, service: &mut Service, tenants: &[Tenant]) -
         let begin = Instant::now();
         service.start();
         let synced = wait_until(DEADLINE, || service.says_now(side.synced()));
-        assert!(synced, "{}", service.tail());
-        let synced = begin.elapsed();
+        let after = begin.elapsed();
         std::thread::sleep(Duration::from_secs(2));
+        // First of all: who asks would go on for ever.
         stop.store(true, Ordering::Relaxed);
+        let (silence, metadata) = (asking.join().unwrap(), getting.join().unwrap());
+        assert!(synced, "{}", service.tail());
         Warm {
-            silence: asking.join().unwrap(),
-            metadata: getting.join().unwrap(),
+            silence,
+            metadata,
             every,
             metadata_every,
-            synced,
+            synced: after,
         }
     })
 }

@@ -9,7 +9,7 @@ pub(crate) enum Side {
     Reference,
 }
 
-/// Answers as fast as anything can.
+/// Answers as fast as anything can: JSON of Nova's usual size, or a few words.
 const NOVA: &str = "
 global
     maxconn 2000
@@ -19,8 +19,11 @@ defaults
     timeout http-keep-alive 60s
 listen nova
     bind 10.254.0.1:8775
+    http-request return status 200 content-type application/json file /run/nova.json if { path_end .json }
     http-request return status 200 content-type text/plain string i-00000001
 ";
+
+const NOVA_JSON: usize = 1500;
 
 /// The name of the node; whoever serves there is the same agent to the server.
 const NODE: &str = "net1";
@@ -31,10 +34,11 @@ const L3: &str = "/etc/neutron/l3_agent.ini";
 const METADATA: &str = "/etc/neutron/metadata_agent.ini";
 
 /// Zed's privsep daemon hangs when two of its threads want the same lock ("cannot switch to a different thread"), as it does
-/// with many networks at once.
+/// with many networks at once. The one that executes programs has several all the same: it is busy for 12 s with the gratuitous
+/// ARPs of each of a router's addresses, and nothing else would be done meanwhile.
 const PRIVSEP: &str = "
 [privsep]
-thread_pool_size = 1
+thread_pool_size = 4
 [privsep_namespace]
 thread_pool_size = 1
 [privsep_link]
@@ -49,6 +53,7 @@ thread_pool_size = 1
 pub(crate) fn nova(cloud: &Cloud) -> Running {
     let place = cloud.place();
     place.write("/run/nova.cfg", NOVA);
+    place.write("/run/nova.json", &"x".repeat(NOVA_JSON));
     place.spawn(&["haproxy", "-db", "-f", "/run/nova.cfg"])
 }
 

@@ -13,11 +13,11 @@ use crate::chain;
 use crate::config::Configured;
 use crate::metadata::{self, Answer, Found, Lookup, Networks, Proxies};
 use crate::model::{Event, NetworkId, Protocol, RouterId, State};
-use crate::neutron::bus::Link;
+use crate::neutron::bus::{Bus, Link};
 use crate::neutron::{Loop, Neutron, Ports, Role};
 use crate::plan;
 use crate::plug::Plug;
-use crate::reconcile::{Reports, Word};
+use crate::reconcile::{Counting, Reports, Word};
 use crate::status::SourceView;
 
 /// Words of the roles that wait for the loop; roles that are faster wait.
@@ -81,7 +81,7 @@ pub(super) fn start(
     let neutron = Neutron::start(configured.neutron, known, to_loop);
     metadata.set_lookup(Arc::new(Asked(neutron.ports())));
     tasks.spawn(carry(said, words.clone()));
-    tasks.spawn(tell_link(neutron.link(), words));
+    tasks.spawn(tell_link(neutron.link(), neutron.bus(), words));
     tasks.spawn(stay_as_configured(reload));
     neutron
 }
@@ -98,6 +98,12 @@ pub(super) fn proxies(configured: &Configured) -> Result<Option<Proxies>, AppErr
             Ok(None)
         }
         Err(error) => Err(AppError::Metadata(error)),
+    }
+}
+
+impl Counting for Bus {
+    fn counters(&self) -> serde_json::Value {
+        serde_json::json!(self.counts())
     }
 }
 
@@ -125,7 +131,9 @@ async fn carry(mut said: mpsc::Receiver<Vec<Event>>, words: mpsc::Sender<Word>) 
 }
 
 /// For `warren status`: where the words come from, and why none come now.
-async fn tell_link(mut link: watch::Receiver<Link>, words: mpsc::Sender<Word>) {
+async fn tell_link(mut link: watch::Receiver<Link>, bus: Bus, words: mpsc::Sender<Word>) {
+    // A loop that has ended hears nothing, and the daemon ends with it.
+    let _ = words.send(Word::Counting(Box::new(bus))).await;
     loop {
         let view = match &*link.borrow_and_update() {
             Link::Connected { broker, .. } => SourceView {

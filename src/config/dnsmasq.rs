@@ -85,7 +85,11 @@ const KNOWN: &[(&str, &str)] = &[
 
 /// Options that are told for each subnet, or each client; a line for all has no say there.
 const OF_SUBNETS: &[u16] = &[1, 3, 6, 12, 28, 121, 249];
+const OF_SUBNETS6: &[u16] = &[23];
 const MTU: u16 = 26;
+
+/// To dnsmasq they are the address that it answers from.
+const OWN_ADDRESSES: &[&str] = &["0.0.0.0", "[::]", "[fe80::]", "[fd00::]"];
 
 /// What was told to dnsmasq for all networks.
 #[derive(Debug, PartialEq)]
@@ -229,25 +233,28 @@ impl Told {
         }
     }
 
-    /// `[tag:TAG,][option:]NAME,VALUE`, as dnsmasq's `dhcp-option`.
+    /// `[tag:TAG,][option:]NAME,VALUE` or `[tag:TAG,]option6:NAME,VALUE`, as dnsmasq's `dhcp-option`.
     fn option(&mut self, text: &str, forced: bool) -> Option<Remark> {
-        if text.contains("option6:") {
-            return Some(Remark::warning(
-                "DHCPv6 clients are told what their ports and subnets say, and nothing besides",
-                "leave it out; or let the ports' extra_dhcp_opts say it",
-            ));
-        }
         let (tags, rest) = tags(text);
         let (name, value) = rest.split_once(',').unwrap_or((rest, ""));
-        let name = name.trim().trim_start_matches("option:");
-        // To dnsmasq it is the address that it answers from.
-        if value.split(',').any(|part| part.trim() == "0.0.0.0") {
+        if value
+            .split(',')
+            .any(|part| OWN_ADDRESSES.contains(&part.trim()))
+        {
             return Some(Remark::refused(
-                "0.0.0.0 in place of our own address is not understood",
+                "0.0.0.0 and the like in place of our own address are not understood",
                 "leave it out, or write the address",
             ));
         }
-        let option = match DhcpOption::parse_v4(&format!("{tags}{name}"), value.trim()) {
+        let name = name.trim();
+        let parsed = match name.strip_prefix("option6:") {
+            Some(name) => DhcpOption::parse_v6(&format!("{tags}{name}"), value.trim()),
+            None => {
+                let name = name.trim_start_matches("option:");
+                DhcpOption::parse_v4(&format!("{tags}{name}"), value.trim())
+            }
+        };
+        let option = match parsed {
             Ok(option) => option,
             Err(error) => {
                 return Some(Remark::refused(
@@ -256,12 +263,17 @@ impl Told {
                 ));
             }
         };
-        let remark = match option.code {
-            MTU => Some(Remark::warning(
+        let of_subnets = if option.ip_version == 4 {
+            OF_SUBNETS
+        } else {
+            OF_SUBNETS6
+        };
+        let remark = match (option.ip_version, option.code) {
+            (4, MTU) => Some(Remark::warning(
                 "told to every client, whatever its network's own `mtu` is",
                 "leave it out, and set the networks' mtu, or global_physnet_mtu at the server",
             )),
-            code if OF_SUBNETS.contains(&code) => {
+            (_, code) if of_subnets.contains(&code) => {
                 return Some(Remark::warning(
                     "each subnet says this itself, or that there is none",
                     "leave it out; set the subnets' gateway_ip, dns_nameservers and host_routes, or dnsmasq_dns_servers",
@@ -418,7 +430,23 @@ mod tests {
             ("dhcp-option=option:router,10.0.0.1", "", "Warning"),
             ("dhcp-option=option:no-such,1", "", "Refused"),
             ("dhcp-option=vendor:PXEClient,1,0.0.0.0", "", "Refused"),
-            ("dhcp-option=option6:dns-server,[::]", "", "Warning"),
+            ("dhcp-option=option6:dns-server,[::]", "", "Refused"),
+            (
+                "dhcp-option=option6:dns-server,[2001:db8::53]",
+                "",
+                "Warning",
+            ),
+            (
+                "dhcp-option-force=option6:sntp-server,[2001:db8::1]",
+                "31!v6 20010db8000000000000000000000001",
+                "",
+            ),
+            (
+                "dhcp-option=tag:ipxe6,option6:59,http://a/b",
+                "59v6[tag:ipxe6] 687474703a2f2f612f62",
+                "",
+            ),
+            ("dhcp-option=option6:no-such,1", "", "Refused"),
             (
                 "dhcp-boot=tag:!ipxe,undionly.kpxe,boot,192.0.2.9",
                 "67[tag:!ipxe] 756e64696f6e6c792e6b707865, 66[tag:!ipxe] 626f6f74, 255[tag:!ipxe] c0000209",
@@ -444,8 +472,9 @@ mod tests {
                 .map(|CommonOption { option, forced }| {
                     let tags: String = option.tags.iter().map(|tag| format!("[{tag}]")).collect();
                     let forced = if *forced { "!" } else { "" };
+                    let version = if option.ip_version == 6 { "v6" } else { "" };
                     format!(
-                        "{}{forced}{tags} {}",
+                        "{}{forced}{version}{tags} {}",
                         option.code,
                         hex::encode(&option.value)
                     )

@@ -116,6 +116,11 @@ impl Neutron {
         self.bus.link()
     }
 
+    /// Whoever wants to know what passes there.
+    pub fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
     /// Stops the roles and takes leave of the broker.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;

@@ -103,7 +103,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         } else {
             Vec::new()
         },
-        options: settings.dhcp_options.as_slice().into(),
+        options: settings.dhcp_options_of(4),
         broadcast_reply: settings.broadcast_reply,
         only_v6: is_only_v6(network),
         subnets,

@@ -93,6 +93,8 @@ pub struct Dhcp6Scope {
     pub search: Vec<String>,
     /// A client has all of its port's addresses of one subnet, instead of the last.
     pub every_address: bool,
+    /// What every client is told besides.
+    pub options: Arc<[CommonOption]>,
     pub subnets: Vec<Dhcp6Subnet>,
     pub clients: Claims<MacAddr, Arc<Dhcp6Client>>,
     /// By DUID; these are in `clients` too.

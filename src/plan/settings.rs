@@ -64,6 +64,16 @@ pub struct Settings {
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
 }
 
+impl Settings {
+    /// What the clients of this IP version are told besides.
+    pub(super) fn dhcp_options_of(&self, ip_version: u8) -> Arc<[CommonOption]> {
+        let all = self.dhcp_options.iter();
+        all.filter(|common| common.option.ip_version == ip_version)
+            .cloned()
+            .collect()
+    }
+}
+
 /// Protection against DNS rebinding (dnsmasq's `stop-dns-rebind`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoRebind {

@@ -62,7 +62,10 @@ impl Reconciler {
                 .iter()
                 .map(|(target, entry)| self.target(*target, entry))
                 .collect(),
-            counters: serde_json::json!({ "metadata_proxy_socket": self.rooms.metadata.proxied() }),
+            counters: serde_json::json!({
+                "metadata_proxy_socket": self.rooms.metadata.proxied(),
+                "bus": self.counting.as_ref().map(|source| source.counters()),
+            }),
         }
     }
 

@@ -24,6 +24,7 @@ impl Reconciler {
                 }
             }
             Word::Source(source) => self.source = Some(source),
+            Word::Counting(counting) => self.counting = Some(counting),
         }
     }
 

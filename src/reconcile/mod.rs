@@ -61,6 +61,13 @@ pub enum Word {
     Settings(Box<Settings>),
     /// How the source is, after what it said.
     Source(SourceView),
+    /// Who knows what the source has done.
+    Counting(Box<dyn Counting>),
+}
+
+/// What an operator asks for from time to time.
+pub trait Counting: std::fmt::Debug + Send + Sync {
+    fn counters(&self) -> serde_json::Value;
 }
 
 /// What became of the targets, for the source.
@@ -87,6 +94,8 @@ pub struct Reconciler {
     dirty: Dirty,
     /// `None`: it has not spoken yet.
     source: Option<SourceView>,
+    /// `None`: it counts nothing.
+    counting: Option<Box<dyn Counting>>,
     started: Instant,
     /// The source has said everything once: what no target wants may be removed.
     complete: bool,
@@ -168,6 +177,7 @@ impl Reconciler {
             store: parts.store,
             dirty: Dirty::default(),
             source: None,
+            counting: None,
             started: Instant::now(),
             complete: false,
             named: None,

@@ -157,6 +157,8 @@ fn three_processes_are_the_three_agents() {
     assert_eq!(served("metadata", "networks"), Some(0), "{status:#}");
     let asked = &status["metadata"]["counters"]["metadata_proxy_socket"]["answers_2xx"];
     assert!(asked.as_u64() > Some(0), "{status:#}");
+    let noticed = &status["dhcp"]["counters"]["bus"]["notices"];
+    assert!(noticed.as_u64() > Some(0), "{status:#}");
     let shown = net1.warren(&["show", "network", id(&tenant.network)]).ok();
     assert!(shown.contains(id(&tenant.network)), "{shown}");
     let kept = net1.machine().sh("ls -d /var/lib/neutron/warren-*").ok();

@@ -1,4 +1,5 @@
-//! Which options a reply carries beside addresses: the port's own first, else the subnet's, else the network's.
+//! Which options a reply carries beside addresses: the port's own first, else the subnet's, else the network's, else what
+//! all networks have in common.
 
 use std::net::Ipv6Addr;
 
@@ -7,6 +8,7 @@ use super::reply::Writer;
 use super::request::{Ask, Request};
 use super::wire::put;
 use crate::dhcp::options::labels;
+use crate::model::DhcpOption;
 use crate::plan::scope::{Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 
 /// Where a reply's options come from.
@@ -54,11 +56,17 @@ impl Options<'_> {
                     self.put(code, out);
                 }
             }
+            for common in self.scope.options.iter().filter(|common| common.forced) {
+                if once(common.option.code) {
+                    self.put(common.option.code, out);
+                }
+            }
             return;
         }
         let of_port = self.client.map_or(&[][..], |client| &client.options);
         let of_port = of_port.iter().map(|option| option.code);
-        for code in OF_THE_NETWORK.into_iter().chain(of_port) {
+        let common = self.scope.options.iter().map(|common| common.option.code);
+        for code in OF_THE_NETWORK.into_iter().chain(of_port).chain(common) {
             if once(code) {
                 self.put(code, out);
             }
@@ -67,7 +75,9 @@ impl Options<'_> {
 
     /// Keeps the list of what is done short, whatever a client asks for.
     fn has(&self, code: u16) -> bool {
-        OF_THE_NETWORK.contains(&code) || self.of_port(code).is_some()
+        OF_THE_NETWORK.contains(&code)
+            || self.of_port(code).is_some()
+            || self.common(code).is_some()
     }
 
     /// One option, if there is a value for it.
@@ -88,7 +98,9 @@ impl Options<'_> {
         };
         match code {
             codes::DNS_SERVERS => addresses(&self.subnet.dns, out),
-            codes::SNTP_SERVERS => addresses(&self.subnet.ntp, out),
+            codes::SNTP_SERVERS if !self.subnet.ntp.is_empty() => {
+                addresses(&self.subnet.ntp, out);
+            }
             codes::NTP_SERVERS if !self.subnet.ntp.is_empty() => out.option(code, |out| {
                 for server in &self.subnet.ntp {
                     put(out, NTP_ADDRESS, |out| out.extend(server.octets()));
@@ -102,7 +114,11 @@ impl Options<'_> {
                 let seconds = self.scope.lease.max(SHORTEST_REFRESH);
                 out.option(code, |out| out.extend(seconds.to_be_bytes()));
             }
-            _ => {}
+            _ => {
+                if let Some(value) = self.common(code) {
+                    out.option(code, |out| out.extend(value));
+                }
+            }
         }
     }
 
@@ -130,16 +146,31 @@ impl Options<'_> {
 
     /// The port's value: of several with one code and with tags that hold, the last.
     fn of_port(&self, code: u16) -> Option<&[u8]> {
-        let options = self
-            .client
-            .map(|client| client.options.as_slice())
-            .filter(|options| !options.is_empty())?;
-        let present: &[&str] = if self.is_ipxe() { &["ipxe6"] } else { &[] };
-        let fits = |option: &&crate::model::DhcpOption| {
+        let options = self.client.map(|client| client.options.as_slice())?;
+        self.last(code, options.iter().rev())
+    }
+
+    /// The same of those that all networks have.
+    fn common(&self, code: u16) -> Option<&[u8]> {
+        let options = self.scope.options.iter().rev();
+        self.last(code, options.map(|common| &common.option))
+    }
+
+    /// The first that fits.
+    fn last<'o>(
+        &self,
+        code: u16,
+        mut backwards: impl Iterator<Item = &'o DhcpOption>,
+    ) -> Option<&'o [u8]> {
+        let fits = |option: &&DhcpOption| {
+            let present: &[&str] = if !option.tags.is_empty() && self.is_ipxe() {
+                &["ipxe6"]
+            } else {
+                &[]
+            };
             option.code == code && option.tags.iter().all(|tag| tag.holds(present))
         };
-        let found = options.iter().rev().find(fits)?;
-        Some(found.value.as_slice())
+        Some(backwards.find(fits)?.value.as_slice())
     }
 
     /// As Neutron has dnsmasq look for it: `--dhcp-userclass=set:ipxe6,iPXE`.

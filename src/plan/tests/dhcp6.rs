@@ -179,11 +179,21 @@ fn a_port_has_its_addresses_name_and_options() {
         all.options.iter().map(|of| of.code).collect::<Vec<_>>(),
         [23]
     );
+    let common = |option: Result<DhcpOption, _>| CommonOption {
+        option: option.unwrap(),
+        forced: true,
+    };
     let settings = Settings {
         every_address: false,
+        dhcp_options: vec![
+            common(DhcpOption::parse_v4("mtu", "1400")),
+            common(DhcpOption::parse_v6("59", "loader")),
+        ],
         ..Settings::default()
     };
-    let one_each = of(&scope(&network, &settings));
+    let one_each = scope(&network, &settings);
+    assert_eq!(*one_each.options, settings.dhcp_options[1..]);
+    let one_each = of(&one_each);
     assert_eq!(
         one_each.addresses,
         [(1, two), (0, last)],

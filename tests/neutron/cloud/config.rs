@@ -2,7 +2,8 @@
 
 use super::server::Release;
 
-/// neutron-server's. In a later section of the same name, a later line wins.
+/// neutron-server's. In a later section of the same name, a later line wins. Each network may have two DHCP agents; nearly
+/// all are made for one zone, where there is one.
 pub(super) fn server(release: Release, more: &str) -> String {
     let own = match release {
         Release::Zed => ZED,
@@ -15,7 +16,7 @@ service_plugins = router,metering,qos,segments,port_forwarding
 api_workers = 2
 rpc_workers = 1
 rpc_state_report_workers = 1
-dhcp_agents_per_network = 1
+dhcp_agents_per_network = 2
 allow_automatic_dhcp_failover = True
 dns_domain = example.org.
 router_scheduler_driver = neutron.scheduler.l3_agent_scheduler.AZLeastRoutersScheduler

@@ -14,7 +14,7 @@ const REFERENCE: &str = "life8";
 const WARREN: &str = "life9";
 
 /// Where, the line (a beginning is enough), who has it, and why the other has not.
-const DIFFERENT: [(&str, &str, &str, &str); 22] = [
+const DIFFERENT: [(&str, &str, &str, &str); 23] = [
     (
         "dns",
         "host-10-8-0-12.example.org AAAA",
@@ -32,16 +32,22 @@ const DIFFERENT: [(&str, &str, &str, &str); 22] = [
     ("lease", "new_expiry=", "reference", "the time of day"),
     ("lease", "new_expiry=", "warren", "the time of day"),
     (
-        "qdhcp -6 route",
-        "default via fd00:8::",
-        "reference",
-        "no IPv6 of our own yet",
-    ),
-    (
         "qdhcp -o addr",
         "ns-* inet6 fe80::a9fe:a9fe/64",
         "reference",
-        "no IPv6 of our own yet",
+        "a /64, with DAD",
+    ),
+    (
+        "qdhcp -o addr",
+        "ns-* inet6 fe80::a9fe:a9fe/128",
+        "warren",
+        "no second route to fe80::/64",
+    ),
+    (
+        "qdhcp -6 route",
+        "fe80::a9fe:a9fe dev ns-* proto kernel",
+        "warren",
+        "the same",
     ),
     (
         "qdhcp -o addr",
@@ -109,6 +115,11 @@ const DIFFERENT: [(&str, &str, &str, &str); 22] = [
     ),
 ];
 
+/// The reference falls silent: once Debian's dnsmasq (2.90) has answered a client whose port has `extra_dhcp_opts`, which it
+/// knows by a `set:` tag, its next SIGHUP ends in free(), for the answer has hung its own tags behind the host's. The agent
+/// looks after its children once a minute; here at once.
+const LOOKED_AFTER: &str = "[agent]\ncheck_child_processes_interval = 1";
+
 #[test]
 #[ignore = "minutes long: make test-neutron runs it"]
 fn an_instance_gets_what_the_reference_gives() {
@@ -121,6 +132,7 @@ fn an_instance_gets_what_the_reference_gives() {
         node.linuxbridge_agent();
         node
     });
+    reference.configure("dhcp_agent.ini", LOOKED_AFTER);
     reference.reference_dhcp_agent();
     reference.reference_l3_agent();
     reference.reference_metadata_agent();

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode};
+use dhcproto::v4::{DhcpOption, Flags, Message, MessageType, Opcode, OptionCode, UnknownOption};
 use dhcproto::{Encodable, Encoder};
 use serde_json::{Value, json};
 
@@ -44,6 +44,9 @@ fn a_networks_life() {
     subnet_updates(&ground, &blue, &subnet, &vm1, &port);
     isolated_metadata(&ground, &vm1, &port);
     port_updates(&ground, &blue);
+    port_down_and_up(&ground, &blue);
+    tagged_options(&ground, &blue);
+    own_domain(&ground, &blue, &vm1);
     second_subnet(&ground, &blue);
     dhcp_off_and_on(&ground, &blue, &subnet);
     network_updates(&ground, &blue);
@@ -113,6 +116,11 @@ fn offers(wire: &Wire, patience: Duration) -> bool {
 }
 
 pub(super) fn discover(wire: &Wire) -> Vec<u8> {
+    discover_with(wire, None)
+}
+
+/// With one more option.
+fn discover_with(wire: &Wire, more: Option<u8>) -> Vec<u8> {
     let mac = wire.mac();
     let mut message = Message::default();
     message
@@ -122,6 +130,10 @@ pub(super) fn discover(wire: &Wire) -> Vec<u8> {
         .set_chaddr(&mac);
     let kind = DhcpOption::MessageType(MessageType::Discover);
     message.opts_mut().insert(kind);
+    if let Some(code) = more {
+        let option = UnknownOption::new(code.into(), vec![1]);
+        message.opts_mut().insert(DhcpOption::Unknown(option));
+    }
     let mut payload = Vec::new();
     message.encode(&mut Encoder::new(&mut payload)).unwrap();
     udp_frame(&Udp {
@@ -283,6 +295,85 @@ fn port_updates(ground: &Ground<'_>, network: &Value) {
         "nothing for the new MAC\n{}",
         ground.tails()
     );
+    cloud.remove("port", id(&port));
+}
+
+fn port_down_and_up(ground: &Ground<'_>, network: &Value) {
+    let cloud = ground.cloud;
+    let port = cloud.instance_port(id(network), "life1", json!({}));
+    let vm = ground.guest("down", &port);
+    let wire = vm.wire();
+    assert!(offers(&wire, super::SOON), "no OFFER\n{}", ground.tails());
+    let up = |up: bool| cloud.update("port", id(&port), &json!({"admin_state_up": up}));
+    up(false);
+    ground.until("a port that is down to be silent", || {
+        !offers(&wire, Duration::from_millis(100))
+    });
+    up(true);
+    assert!(
+        offers(&wire, super::SOON),
+        "no OFFER for a port that is up again\n{}",
+        ground.tails()
+    );
+    ground.active(&port);
+    cloud.remove("port", id(&port));
+}
+
+/// As Ironic boots a machine: the first time it gets iPXE, and iPXE, which says that it is that, a script.
+fn tagged_options(ground: &Ground<'_>, network: &Value) {
+    let cloud = ground.cloud;
+    let option = |name: &str, value: &str| json!({"opt_name": name, "opt_value": value});
+    let loader = option("tag:!ipxe,67", "undionly.kpxe");
+    let script = option("tag:ipxe,67", "http://10.1.0.99/boot.ipxe");
+    let port = json!({"extra_dhcp_opts": [loader, script]});
+    let port = cloud.instance_port(id(network), "life1", port);
+    let vm = ground.guest("metal", &port);
+    let wire = vm.wire();
+    for (more, file) in [
+        (None, "undionly.kpxe"),
+        (Some(175), "http://10.1.0.99/boot.ipxe"),
+    ] {
+        let mut offered = None;
+        ground.until(&format!("{file} to be offered"), || {
+            wire.drain();
+            wire.send(&discover_with(&wire, more));
+            let offer = wire.recv(Duration::from_millis(100), Dhcp::of(MessageType::Offer));
+            offered = offer.and_then(|offer| boot_file(&offer.message));
+            offered.as_deref() == Some(file)
+        });
+    }
+    cloud.remove("port", id(&port));
+}
+
+fn boot_file(offer: &Message) -> Option<String> {
+    let text = match offer.opts().get(OptionCode::BootfileName) {
+        Some(DhcpOption::BootfileName(name)) => name.as_slice(),
+        _ => offer.fname()?,
+    };
+    Some(
+        String::from_utf8_lossy(text)
+            .trim_end_matches('\0')
+            .to_owned(),
+    )
+}
+
+/// A port has the name that the server assigns, whatever that makes of the port's own domain. (Zed makes something of it only
+/// with an external DNS service.)
+fn own_domain(ground: &Ground<'_>, network: &Value, guest: &Guest) {
+    let cloud = ground.cloud;
+    let named =
+        json!({"network_id": id(network), "dns_name": "third", "dns_domain": "ports.example."});
+    let port = cloud.create("port", with(fixed("10.1.0.22"), named));
+    let server = guest.udhcpc().server_id.unwrap();
+    let resolves = || {
+        let shown = cloud.show("port", id(&port));
+        let assigned = shown["dns_assignment"][0]["fqdn"].as_str().unwrap();
+        assert!(assigned.starts_with("third."), "{shown:#}");
+        guest.dig(&[&format!("@{server}"), assigned]).answers == ["10.1.0.22"]
+    };
+    ground.until("the assigned name", resolves);
+    cloud.update("port", id(&port), &json!({"dns_domain": "moved.example."}));
+    ground.until("the name that is assigned now", resolves);
     cloud.remove("port", id(&port));
 }
 

@@ -15,6 +15,7 @@ mod pair;
 mod router;
 mod scopes;
 mod segments;
+mod six;
 mod switch;
 
 use std::net::Ipv4Addr;

@@ -20,6 +20,7 @@ fn two_nodes_serve_one_network() {
     };
     let first = Ground::prepared(cloud, "life4", |_| ());
     let mut second = Ground::prepared(cloud, "life5", |_| ());
+    scheduled_to_both([&first, &second]);
     let blue = first.network("blue", json!({}));
     let pool = json!([{"start": "10.4.0.2", "end": "10.4.0.9"}]);
     let subnet = first.subnet(&blue, "10.4.0.0/24", json!({"allocation_pools": pool}));
@@ -114,6 +115,30 @@ fn two_nodes_serve_one_network() {
     for ground in [&first, &second] {
         ground.until("a deleted network to go from both", || {
             !ground.has(&qdhcp(&blue))
+        });
+    }
+}
+
+/// A network that may be on either node, of a server that gives each network two agents.
+fn scheduled_to_both(nodes: [&Ground<'_>; 2]) {
+    let [first, second] = nodes;
+    let zones = nodes.map(|ground| ground.node.name());
+    let green = first.network("green", json!({"availability_zone_hints": zones}));
+    first.subnet(&green, "10.14.0.0/24", json!({}));
+    for ground in nodes {
+        ground.until("the network on both nodes", || ground.has(&qdhcp(&green)));
+    }
+    let port = first.cloud.instance_port(id(&green), "life5", json!({}));
+    let vm2 = second.guest("vm2", &port);
+    let wire = vm2.wire();
+    second.until("both to be served from", || all_offers(&wire).len() == 2);
+    assert_eq!(dhcp_ports(first.cloud, &green).len(), 2);
+    drop(vm2);
+    first.cloud.remove("port", id(&port));
+    first.cloud.remove("network", id(&green));
+    for ground in nodes {
+        ground.until("a deleted network to go from both", || {
+            !ground.has(&qdhcp(&green))
         });
     }
 }

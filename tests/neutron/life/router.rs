@@ -66,7 +66,9 @@ impl<'a> Life<'a> {
         self.gateway();
         self.extra_routes();
         self.without_snat();
+        self.interface_moves();
         self.floating_ip();
+        self.floating_ip_of_one_address();
         self.port_forwarding();
         self.down_and_up();
     }
@@ -195,6 +197,31 @@ impl<'a> Life<'a> {
             .until("the extra route to go", || !self.vm1().ping("192.0.2.1"));
     }
 
+    /// The server has no other way: a port of the router's keeps its address.
+    fn interface_moves(&self) {
+        let cloud = self.ground.cloud;
+        let subnet = &self.subnets[1];
+        let vm2 = self.vm2();
+        let at = |address: &str, not: &str| {
+            self.ground.until("another address of a leg", || {
+                vm2.ping(address) && !vm2.ping(not)
+            });
+        };
+        self.interface("remove", subnet);
+        let leg = with(
+            fixed("10.3.0.254"),
+            json!({"network_id": subnet["network_id"]}),
+        );
+        let leg = json!({"port_id": id(&cloud.create("port", leg))});
+        let path =
+            |verb: &str| format!("/v2.0/routers/{}/{verb}_router_interface", id(&self.router));
+        cloud.put(&path("add"), &leg);
+        at("10.3.0.254", "10.3.0.1");
+        cloud.put(&path("remove"), &leg);
+        self.interface("add", subnet);
+        at("10.3.0.1", "10.3.0.254");
+    }
+
     fn without_snat(&self) {
         self.outside
             .world
@@ -287,6 +314,46 @@ impl<'a> Life<'a> {
         });
     }
 
+    /// vm1 has two addresses: a floating IP leads to one of them, then to the other, and when it goes, so do its flows.
+    fn floating_ip_of_one_address(&self) {
+        const OWN: [&str; 2] = ["10.2.0.11", "10.2.0.21"];
+        let (cloud, world) = (self.ground.cloud, &self.outside.world);
+        let port = id(&self.ports[0]);
+        let both = OWN.map(|own| json!({ "ip_address": own }));
+        cloud.update("port", port, &json!({ "fixed_ips": both }));
+        self.vm1().ip("addr add 10.2.0.21/24 dev eth0");
+        let _answers = OWN.map(|own| {
+            HttpStub::start(self.vm1(), &format!("{own}:8090"), move |_| {
+                HttpAnswer::new(200, own)
+            })
+        });
+        let floating = self.floating("198.18.0.63");
+        for own in OWN {
+            let to = json!({"port_id": port, "fixed_ip_address": own});
+            cloud.update("floatingip", id(&floating), &to);
+            self.ground.until(&format!("the way to {own}"), || {
+                let quickly = ["--connect-timeout", "1"];
+                let answer = world.curl_with("http://198.18.0.63:8090/", &[], &quickly);
+                answer.is_ok_and(|answer| answer.body == own)
+            });
+        }
+        let stream = tcp_stream(world, self.vm1(), ip("198.18.0.63"), 7001);
+        cloud.remove("floatingip", id(&floating));
+        let report = stream.ended();
+        assert!(
+            report.broken.is_some(),
+            "a stream goes on after its floating IP went: {report:?}"
+        );
+        let tracked = ["conntrack", "-L", "--orig-dst", "198.18.0.63"];
+        // What the world still sends there is tracked, too, but not translated.
+        self.ground.until("no flow of it to be translated", || {
+            let flows = self.ground.node.run_in(&qrouter(&self.router), &tracked);
+            flows.succeeded() && !flows.stdout.contains("10.2.0.")
+        });
+        self.vm1().ip("addr del 10.2.0.21/24 dev eth0");
+        cloud.update("port", port, &fixed(OWN[0]));
+    }
+
     fn port_forwarding(&self) {
         let (cloud, world) = (self.ground.cloud, &self.outside.world);
         let floating = self.floating("198.18.0.61");
@@ -324,6 +391,23 @@ impl<'a> Life<'a> {
         self.ground.until("a range of forwarded ports", || {
             answers("http://198.18.0.61:8002/")
         });
+        let _echo = self
+            .vm1()
+            .spawn(&["socat", "UDP4-RECVFROM:5300,fork", "EXEC:cat"]);
+        let made = cloud.post(
+            &path,
+            &json!({"port_forwarding": {"protocol": "udp", "internal_port_id": id(&self.ports[0]),
+                "internal_ip_address": "10.2.0.11", "internal_port": 5300, "external_port": 80}}),
+        );
+        let udp = format!("{path}/{}", id(&made["port_forwarding"]));
+        let echoed = || {
+            let asked = world.sh("echo hello | socat -t1 - UDP4:198.18.0.61:80");
+            asked.stdout.trim() == "hello"
+        };
+        self.ground.until("a forwarded port of UDP", echoed);
+        cloud.delete(&udp);
+        self.ground
+            .until("the forwarded port of UDP to end", || !echoed());
         cloud.delete(&one);
         self.ground.until("the forwarded port to end", || {
             !answers("http://198.18.0.61:81/")

@@ -82,6 +82,7 @@ pub(super) fn scope() -> Dhcp6Scope {
         mtu: Some(1450),
         search: vec!["example.org".into()],
         every_address: true,
+        options: [].into(),
         subnets: vec![
             Dhcp6Subnet {
                 dns: vec![ip("2001:db8:1::53")],

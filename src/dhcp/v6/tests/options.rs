@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::DhcpOption as Extra;
+use crate::plan::CommonOption;
 
 /// Codes in the order in which they stand, without the ids of both.
 fn codes(reply: &Reply) -> Vec<u16> {
@@ -243,4 +244,55 @@ fn what_has_no_room_is_left_out() {
         "the second is too much"
     );
     assert!(reply.message.len() <= 1450 - 48);
+}
+
+#[test]
+fn what_holds_for_all_comes_after_the_ports_and_the_subnets_own() {
+    let common = |name: &str, text: &str, forced| CommonOption {
+        option: Extra::parse_v6(name, text).unwrap(),
+        forced,
+    };
+    let options = [
+        common("dns-server", "[2001:db8::99]", false),
+        common("sntp-server", "[2001:db8::98]", true),
+        common("tag:ipxe6,59", "script", false),
+        common("tag:!ipxe6,59", "loader", false),
+        common("200", "7", true),
+    ];
+    let with = |world: World| {
+        World::of(Dhcp6Scope {
+            options: options.clone().into(),
+            ..world.scope
+        })
+    };
+    let mut world = with(extras(&[("200", "5")]));
+    let solicit = |last| says(last, SOLICIT).na(&[]);
+    let subnets = ip("2001:db8:1::123").octets();
+    for (name, ask, code, want) in [
+        (
+            "forced, unasked",
+            solicit(BOB).wanting(&[23]),
+            200,
+            Some(&[7][..]),
+        ),
+        (
+            "the port's own",
+            solicit(ANN).wanting(&[23]),
+            200,
+            Some(&[5]),
+        ),
+        ("not forced, unasked", solicit(BOB).wanting(&[23]), 59, None),
+        ("asked", solicit(BOB).wanting(&[59]), 59, Some(b"loader")),
+        ("without a list", solicit(BOB), 59, Some(b"loader")),
+        (
+            "of a tag",
+            solicit(BOB).raw(15, b"\0\x04iPXE"),
+            59,
+            Some(b"script"),
+        ),
+        ("the subnet's own", solicit(BOB), 31, Some(&subnets)),
+    ] {
+        let reply = world.reply(&ask);
+        assert_eq!(value(&reply, code).as_deref(), want, "{name}");
+    }
 }

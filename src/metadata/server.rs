@@ -36,6 +36,7 @@ const BREATHER: Duration = Duration::from_millis(100);
 /// Serves metadata in one namespace until it is dropped.
 pub struct Server {
     house: Arc<House>,
+    door: Arc<Door>,
     /// One for each listener; aborted on drop, and their connections with them.
     _tasks: JoinSet<()>,
 }
@@ -80,6 +81,7 @@ impl Server {
         }
         Self {
             house,
+            door,
             _tasks: tasks,
         }
     }
@@ -91,6 +93,11 @@ impl Server {
 
     pub fn counters(&self) -> Counters {
         self.house.tally.counters()
+    }
+
+    /// Whose connections most of the throttled were.
+    pub fn loudest(&self) -> Option<IpAddr> {
+        self.door.loudest()
     }
 }
 
@@ -131,7 +138,15 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
         let source = from.ip().to_canonical();
-        let Some(seat) = door.admit(source, house.knows(source)) else {
+        let known = house.knows(source);
+        let (paced, rest) = door.knock(source, known, Instant::now());
+        if !paced {
+            house.tally.throttled.up();
+        }
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+        let Some(seat) = paced.then(|| door.admit(source, known)).flatten() else {
             house.tally.connections_refused.up();
             continue;
         };

@@ -10,7 +10,7 @@ THREADS ?= $(shell echo $$((2 * $$(nproc))))
 # Everything is fetched by the target `fetch`; after it no cargo command has a reason to go out.
 cargo := CARGO_NET_OFFLINE=true cargo
 
-.PHONY: help build demo test test-neutron bench lint clean setup toolchain machine sandbox fetch peers root
+.PHONY: help build demo test test-neutron bench fuzz lint clean setup toolchain machine sandbox fetch peers root
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -30,6 +30,24 @@ test-neutron: root setup ## all of the tests with a real neutron-server, also th
 
 bench: root setup ## the figures of the README, as ratios against the peers
 	$(cargo) bench --locked --workspace
+
+# There is no unsafe code of ours in these, so no sanitizer. What a run finds is kept for the next in fuzz/grown, which is not
+# in the repository; what did harm goes into fuzz/corpus.
+FUZZ ?= dhcp4 dhcp6 dns http nd
+RUNS ?= 10000000
+# Millions of connections would leave millions of addresses in use.
+alone = ip link set lo up && echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets
+
+fuzz: root toolchain machine ## the parsers that face tenants, with what libFuzzer makes up: RUNS=10000000 FUZZ="dhcp4 dhcp6 ..."
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal
+	cargo +nightly fuzz build --sanitizer none
+	@for target in $(FUZZ); do \
+	  mkdir -p fuzz/grown/$$target; \
+	  unshare --net sh -c '$(alone) && exec "$$@"' fuzz fuzz/target/$(HOST)/release/$$target \
+	    -runs=$(RUNS) -max_len=2048 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
+	    fuzz/grown/$$target fuzz/corpus/$$target; \
+	done
 
 lint: toolchain machine fetch ## formatting, clippy, licences and advisories
 	cargo fmt --all --check

@@ -369,7 +369,7 @@ async fn serve() {
         mac: SERVER_MAC,
         lease: 86400,
         mtu: Some(1450),
-        domain: Some("lan".to_owned()),
+        search: vec!["lan".to_owned()],
         every_address: false,
         subnets: vec![subnet],
         clients: everybody().map(client).collect(),

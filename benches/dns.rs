@@ -11,14 +11,14 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::Pid;
 use warren::dns::{Server, Shared};
 use warren::model::{DevName, NetworkId, PortId};
-use warren::plan::scope::{DnsScope, Zone};
+use warren::plan::scope::{DnsScope, Forwarder, Side, Zone};
 
 use common::{Guest, Host, PATIENCE, Running, wait_for};
 
@@ -34,6 +34,7 @@ const LOADED: [&str; 2] = ["-c4", "-q64"];
 
 const DNSMASQ: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const WARREN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5399);
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("serve") {
@@ -53,10 +54,15 @@ fn measure() {
     ));
     let load = host.guest("load", "br0", "fa:16:3e:00:00:01");
     load.ip("addr add 10.0.0.9/16 dev eth0");
-    for (file, queries) in [("names", names()), ("addresses", addresses())] {
+    for (file, queries) in [
+        ("names", names()),
+        ("addresses", addresses()),
+        ("elsewhere", elsewhere()),
+    ] {
         load.write(&format!("/run/{file}"), &queries);
     }
 
+    let _resolver = start_resolver(&host);
     let mut dnsmasq = start_dnsmasq(&host);
     let own = std::env::current_exe().unwrap();
     let own = own.to_str().unwrap();
@@ -67,6 +73,11 @@ fn measure() {
             let answer = load.dig(&[&format!("@{server}"), last]);
             (answer.answers.len() == 1).then_some(())
         });
+        // What is to be kept, one after the other: who asks for much of elsewhere at once is held back.
+        let server = server.to_string();
+        let each_once = ["-d", "/run/elsewhere", "-n", "1", "-c1", "-q1"];
+        load.run(&[&["dnsperf", "-s", &server], &each_once[..]].concat())
+            .ok();
     }
 
     println!(
@@ -85,6 +96,7 @@ fn measure() {
             LOADED,
             "to reach: 1.3x",
         ),
+        ("names of elsewhere, kept", "elsewhere", LOADED, "no goal"),
         // Here the kernel's waking and switching is nearly all of the cost.
         ("one at a time", "names", ["-c1", "-q1"], "no goal"),
     ] {
@@ -119,6 +131,7 @@ fn start_dnsmasq(host: &Host) -> Running {
         place.write(&format!("/run/dnsmasq/{empty}"), "");
     }
     let listen = format!("--listen-address={DNSMASQ}");
+    let server = format!("--server={}#{}", RESOLVER.ip(), RESOLVER.port());
     let mut running = host.spawn(&[
         "taskset",
         "-c",
@@ -143,9 +156,31 @@ fn start_dnsmasq(host: &Host) -> Running {
         "--dhcp-lease-max=65536",
         "--conf-file=/dev/null",
         "--domain=lan",
+        &server,
         &listen,
     ]);
     running.says("read /run/dnsmasq/addn");
+    running
+}
+
+/// Knows every name of `elsewhere.test`, for an hour.
+fn start_resolver(host: &Host) -> Running {
+    let mut running = host.spawn(&[
+        "dnsmasq",
+        "-k",
+        "--log-facility=-",
+        "--user=root",
+        "--no-hosts",
+        "--no-resolv",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--bind-interfaces",
+        "--local-ttl=3600",
+        "--address=/elsewhere.test/9.9.9.9",
+        &format!("--listen-address={}", RESOLVER.ip()),
+        &format!("--port={}", RESOLVER.port()),
+    ]);
+    running.says("started");
     running
 }
 
@@ -216,6 +251,12 @@ fn addresses() -> String {
     lines.collect()
 }
 
+/// Fewer than dnsmasq keeps by default.
+fn elsewhere() -> String {
+    let lines = (0..100).map(|number| format!("host-{number}.elsewhere.test A\n"));
+    lines.collect()
+}
+
 fn bare(number: u16) -> String {
     format!("host-{}", address(number).to_string().replace('.', "-"))
 }
@@ -250,8 +291,14 @@ async fn serve() {
         device: DevName::new("br0").unwrap(),
         listen: vec![WARREN.into()],
         zones: vec![Arc::new(zone)],
-        forwarders: Vec::new(),
+        forwarders: vec![Forwarder {
+            address: RESOLVER,
+            from: Side::Host,
+        }],
         domain_forwarders: Vec::new(),
+        text: None,
+        cache: 150,
+        no_rebind: None,
         clients: vec!["10.0.0.0/16".parse().unwrap()],
     });
     let shared = Shared::new();

@@ -373,7 +373,8 @@ fn settings() {
     let host = Host::new("settings");
     host.write(
         "lease = \"infinite\"\ndns_resolvers = [\"192.0.2.1\", \"192.0.2.2:5353\", \"[2001:db8::1]:53\"]\ndns_joined = false\n\
-         dhcp_broadcast = true\nsnat_random_ports = false\n[metadata]\nisolated = false\nforce = true\nport = 9000\n",
+         dns_cache = 0\ndns_rebind_protection = true\ndns_rebind_allowed = [\"Corp.example.\"]\n\
+         dhcp_broadcast = true\nsnat_random_ports = false\nadvertise_without_router = true\n[metadata]\nisolated = false\nforce = true\nport = 9000\n",
     );
     let loaded = host.open().1;
     let settings = &loaded.settings;
@@ -392,6 +393,12 @@ fn settings() {
             && settings.authoritative_dns
             && settings.broadcast_reply
             && !settings.random_fully
+            && settings.advertise_without_router
+    );
+    assert_eq!(settings.dns_cache, 0);
+    assert_eq!(
+        settings.no_rebind.as_ref().unwrap().except,
+        ["corp.example"]
     );
     assert!(!settings.metadata.isolated && settings.metadata.routed && settings.metadata.force);
     assert_eq!(settings.metadata.port, 9000);

@@ -441,6 +441,30 @@ fn words() {
                 &["no DNS domain"],
             ),
             (
+                "a search list of nothing",
+                "dns_search = [‸\"\"]\n",
+                Code::BadValue,
+                &["no domain to look in"],
+            ),
+            (
+                "a search list that is too long",
+                "dns_search = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", ‸\"g\"]\n",
+                Code::BadValue,
+                &["has 7 domains", "at most 6"],
+            ),
+            (
+                "a cache that is too large",
+                "dns_cache = ‸10001\n",
+                Code::BadValue,
+                &["10001 is out of range"],
+            ),
+            (
+                "exceptions from no protection",
+                "dns_rebind_allowed = ‸[\"a\"]\n",
+                Code::Misplaced,
+                &["a protection that is off"],
+            ),
+            (
                 "a resolver that is none",
                 "dns_resolvers = [‸\"dns.example\"]\n",
                 Code::BadValue,

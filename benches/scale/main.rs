@@ -1,6 +1,6 @@
 //! Speed at scale: many networks started cold and warm, their memory, and one change among many.
 //!
-//! `cargo bench --bench scale [-- cloud|port|floating]`. Everything is measured in this one run, in sandboxes of its own; where
+//! `cargo bench --bench scale [-- cloud|port|floating|adverts]`. Everything is measured in this one run, in sandboxes of its own; where
 //! there is a goal, it stands beside the figure. The machine's other work shows: figures are medians of rounds that
 //! alternate with what they are compared with.
 //!
@@ -10,6 +10,7 @@
 //! | cold against bare netlink, warm, memory, flows | `starts.rs`; bare netlink `floor.rs`, `netlink.rs` |
 //! | one port among 10,000 | `port.rs` |
 //! | one floating IP among 5,000 | `floating.rs` |
+//! | router advertisements on 500 links, beside radvd | `adverts.rs` |
 //! | who asks for addresses, and when they get them | `clients.rs` |
 #![allow(clippy::unwrap_used, reason = "in a bench a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are for people")]
@@ -19,6 +20,7 @@ mod common;
 #[path = "../figures/mod.rs"]
 mod figures;
 
+mod adverts;
 mod clients;
 mod cloud;
 mod daemon;
@@ -42,12 +44,16 @@ fn main() {
         ["inside", "floor", work] => floor::run(work),
         ["inside", "port", topology] => port::inside(topology),
         ["inside", "floating", topology] => floating::inside(topology),
+        ["inside", part, topology] if part.starts_with("adverts") => {
+            adverts::inside(part, topology);
+        }
         _ => {
             let wanted = |part| words.is_empty() || words.contains(&part);
             for (part, measure) in [
                 ("cloud", starts::measure as fn()),
                 ("port", port::measure),
                 ("floating", floating::measure),
+                ("adverts", adverts::measure),
             ] {
                 if wanted(part) {
                     measure();

@@ -26,6 +26,8 @@ const CHANGED: u16 = 20;
 const EDITS: u16 = 5;
 /// Between them, so that each finds the daemon at rest: it writes its state down a moment after each.
 const PAUSE: Duration = Duration::from_millis(500);
+/// What a reload took for a moment has gone back to the system by then.
+const AT_REST: Duration = Duration::from_secs(15);
 /// The new port's client repeats its question so often.
 const EVERY: Duration = Duration::from_micros(200);
 /// Nobody is answered as late as this.
@@ -196,6 +198,14 @@ fn edits() {
         "  added by an edit of the file{:>10.0?}, median of {EDITS} (no goal; the file has to rest 100 ms)",
         median(&took)
     );
+    std::thread::sleep(AT_REST);
     let Memory { resident, .. } = Memory::of(daemon.pid().unwrap());
-    println!("  memory of the daemon then   {resident:>6.1} MiB resident");
+    drop(daemon);
+    let mut quiet = host.warren_run(&cloud::crowd(1));
+    std::thread::sleep(AT_REST);
+    let empty = Memory::of(quiet.pid().unwrap()).resident;
+    println!(
+        "  memory of the daemon then   {resident:>6.1} MiB resident; with one port {empty:.1} MiB: {:.1} MiB for {PORTS} ports (to reach: 20 MiB)",
+        resident - empty
+    );
 }

@@ -259,7 +259,7 @@ fn last(times: &[Instant]) -> Instant {
 /// Ends all that is on the host, and waits until the kernel is done with it: that goes on behind our back, under locks that the
 /// next round needs. The end of a bridge takes it 20 ms and more under the lock of all devices; all of them at once with
 /// their namespace would keep everybody else from the network for as long as half a minute.
-fn take_down(host: Host, before: usize) {
+pub(crate) fn take_down(host: Host, before: usize) {
     const OTHERS: usize = 50;
     let bridges: Vec<u16> = (0..NETWORKS).collect();
     for some in bridges.chunks(100) {
@@ -285,7 +285,7 @@ fn end_a_namespace() {
 }
 
 /// How many network namespaces the kernel holds.
-fn namespaces_of_kernel() -> usize {
+pub(crate) fn namespaces_of_kernel() -> usize {
     let slabs = fs::read_to_string("/proc/slabinfo").unwrap();
     let line = slabs
         .lines()

@@ -124,6 +124,24 @@ pub async fn tcp_listener(
     TcpListener::from_std(made).map_err(|source| failed(ns, format!("TCP {bind}"), source))
 }
 
+/// Name of the device with this index where the socket was born.
+pub fn device_of(socket: &impl AsRawFd, index: u32) -> io::Result<DevName> {
+    // SAFETY: all zeros are a value of this plain structure.
+    #[allow(unsafe_code, reason = "the structure has no other maker")]
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_ifru.ifru_ifindex = i32::try_from(index).map_err(io::Error::other)?;
+    // SAFETY: the call reads and writes one `ifreq`, which lives through it.
+    #[allow(unsafe_code, reason = "nix asks in its own thread's namespace")]
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNAME, &raw mut request) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let name = request.ifr_name.map(|byte| byte.to_ne_bytes()[0]);
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = std::str::from_utf8(name).map_err(io::Error::other)?;
+    DevName::new(name).map_err(io::Error::other)
+}
+
 /// Connects from inside of the namespace. Without a time limit of its own beyond the kernel's; drop it to give up.
 pub async fn tcp_stream(ns: &Namespace, to: SocketAddr) -> Result<TcpStream, Error> {
     let made = ns.enter(move || {

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use common::{chain, converge, dev, ip, ipv4, namespace, net, ns, sandbox, specs};
@@ -147,9 +147,12 @@ fn addresses_are_announced() {
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
         let mac = netns::converge(&left, &specs::own()).await; // takes t0 away: it is not in that Spec
         assert!(mac.unwrap().steps.len() == 1);
-        let error = announce(&left, &[(dev("t0"), vec![Ipv4Addr::LOCALHOST])].into())
-            .await
-            .unwrap_err();
+        let error = announce(
+            &left,
+            &[(dev("t0"), vec![Ipv4Addr::LOCALHOST.into()])].into(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(
             chain(&error),
             "announce t0 in namespace left (needs CAP_NET_RAW; neighbours also learn by asking): No such device (os error 19)"
@@ -158,11 +161,14 @@ fn addresses_are_announced() {
 
         let (left, right) = two().await;
         let ear = socket::packet(&right, &dev("t0"), 0x0806).await.unwrap();
+        let ear6 = socket::packet(&right, &dev("t0"), 0x86dd).await.unwrap();
         let addresses = [ipv4("203.0.113.9"), ipv4("203.0.113.10")];
+        let v6: Ipv6Addr = "2001:db8::9".parse().unwrap();
+        let all = addresses.map(IpAddr::from).into_iter().chain([v6.into()]);
         // A device that is not there keeps no other from it.
         let both = [
-            (dev("gone"), vec![Ipv4Addr::LOCALHOST]),
-            (dev("t0"), addresses.to_vec()),
+            (dev("gone"), vec![Ipv4Addr::LOCALHOST.into()]),
+            (dev("t0"), all.collect()),
         ];
         assert!(announce(&left, &both.into()).await.is_err());
         let mac = link_mac(&left).await;
@@ -183,6 +189,14 @@ fn addresses_are_announced() {
                 assert_eq!(frame[38..42], address.octets());
             }
         }
+        // The kernel says other things there, too.
+        let mut frame = [0; 128];
+        while ear6.recv(&mut frame).await.unwrap() != 86 || frame[54] != 136 {}
+        assert_eq!(
+            (&frame[6..12], &frame[62..78]),
+            (&mac[..], &v6.octets()[..])
+        );
+        assert_eq!(frame[80..86], mac);
     });
 }
 

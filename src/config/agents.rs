@@ -164,11 +164,16 @@ fn l3(reader: &mut Reader) -> L3 {
 
 /// As Neutron's agents serve: names of elsewhere are asked elsewhere, and networks do not share names.
 pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
+    let told = dnsmasq::told(reader);
+    let no_rebind = told.no_rebind();
     let dnsmasq::Told {
         forwarders,
         domain_forwarders,
         dhcp_options,
-    } = dnsmasq::told(reader);
+        cache,
+        text,
+        ..
+    } = told;
     let lease: i64 = reader.number(LEASE);
     if (0..SHORTEST_LEASE).contains(&lease) {
         reader.warn(
@@ -201,6 +206,9 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         forwarders,
         domain_forwarders,
         host_resolvers,
+        dns_cache: cache,
+        no_rebind,
+        text,
         authoritative_dns: false,
         joined_names: false,
         metadata: plan::Metadata {
@@ -214,6 +222,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         random_fully: reader.bool(("AGENT", "use_random_fully")),
         ipv6_gateway: ipv6_gateway(reader),
         ra_interval: ra_interval(reader),
+        advertise_without_router: reader.bool(("warren", "advertise_without_router")),
         // The driver says.
         plugging: plan::Plugging::default(),
         conntrack_helpers: helpers(reader),

@@ -1,4 +1,5 @@
-//! `dnsmasq_config_file` and `dnsmasq_dns_servers`: of what was told to dnsmasq, what is understood here.
+//! `dnsmasq_config_file`, `dnsmasq_dns_servers` and `dnsmasq_txt_record`: of what was told to dnsmasq, what is understood
+//! here.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,17 +11,20 @@ use std::sync::Arc;
 use super::problem::{Code, Place, Problem, Severity, quoted};
 use super::reader::{Reader, default};
 use crate::model::DhcpOption;
-use crate::plan::CommonOption;
+use crate::plan::{CommonOption, NoRebind, TextRecord, dns_cache};
 
 const SERVERS: (&str, &str) = default("dnsmasq_dns_servers");
 const FILE: (&str, &str) = default("dnsmasq_config_file");
+const TEXT: (&str, &str) = default("dnsmasq_txt_record");
+
+/// dnsmasq keeps no more either.
+const MOST_CACHED: usize = 10_000;
 
 /// Of dnsmasq's own running; without a meaning here.
 const NO_EFFECT: &[&str] = &[
     "all-servers",
     "bind-dynamic",
     "bind-interfaces",
-    "cache-size",
     "clear-on-reload",
     "dhcp-leasefile",
     "dhcp-lease-max",
@@ -69,10 +73,7 @@ const NAMES: &[&str] = &[
     "mx-host",
     "naptr-record",
     "ptr-record",
-    "rebind-domain-ok",
-    "rebind-localhost-ok",
     "srv-host",
-    "stop-dns-rebind",
     "txt-record",
 ];
 
@@ -87,13 +88,32 @@ const OF_SUBNETS: &[u16] = &[1, 3, 6, 12, 28, 121, 249];
 const MTU: u16 = 26;
 
 /// What was told to dnsmasq for all networks.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Told {
     /// Where names that are not the network's own are asked.
     pub(super) forwarders: Vec<SocketAddr>,
     /// And where those of certain domains.
     pub(super) domain_forwarders: Vec<(String, SocketAddr)>,
     pub(super) dhcp_options: Vec<CommonOption>,
+    /// So many of their answers are kept.
+    pub(super) cache: usize,
+    stop_rebind: bool,
+    rebind: NoRebind,
+    pub(super) text: Option<Arc<TextRecord>>,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            forwarders: Vec::new(),
+            domain_forwarders: Vec::new(),
+            dhcp_options: Vec::new(),
+            cache: dns_cache(),
+            stop_rebind: false,
+            rebind: NoRebind::default(),
+            text: None,
+        }
+    }
 }
 
 pub(super) fn told(reader: &mut Reader) -> Told {
@@ -111,12 +131,29 @@ pub(super) fn told(reader: &mut Reader) -> Told {
     if let Some(path) = reader.path(FILE) {
         file(reader, &path, &mut told);
     }
+    let text = reader.text(TEXT);
+    if !text.is_empty() {
+        told.text = text_record(&text).map(Arc::new);
+        if told.text.is_none() {
+            reader.refuse(
+                TEXT,
+                Code::BadValue,
+                format!("{}: this is no TXT record", quoted(&text)),
+                "write NAME or NAME,TEXT, with at most 255 bytes in each text",
+            );
+        }
+    }
     let mut seen = BTreeSet::new();
     told.forwarders.retain(|address| seen.insert(*address));
     told
 }
 
 impl Told {
+    /// Protection against DNS rebinding, if it was asked for.
+    pub(super) fn no_rebind(&self) -> Option<Arc<NoRebind>> {
+        self.stop_rebind.then(|| Arc::new(self.rebind.clone()))
+    }
+
     /// `ip`, `ip#port`, `/domain/ip`, `/domain/other/ip#port`. False: it is none of these.
     fn server(&mut self, text: &str) -> bool {
         let Some(text) = text.strip_prefix('/') else {
@@ -152,6 +189,29 @@ impl Told {
             "server" if self.server(value) => None,
             "dhcp-option" | "dhcp-option-force" => self.option(value, name == "dhcp-option-force"),
             "dhcp-boot" => self.boot(value),
+            "cache-size" => match value.parse::<usize>() {
+                Ok(most) => {
+                    self.cache = most.min(MOST_CACHED);
+                    None
+                }
+                Err(_) => Some(Remark::refused(
+                    "this is no number of answers to keep",
+                    "write a number, 0 for none, or leave it out",
+                )),
+            },
+            "stop-dns-rebind" | "rebind-localhost-ok" if value.is_empty() => {
+                self.stop_rebind |= name == "stop-dns-rebind";
+                self.rebind.loopback_ok |= name == "rebind-localhost-ok";
+                None
+            }
+            "rebind-domain-ok" => {
+                let domains = value.split('/').map(|domain| domain.trim_matches('.'));
+                let domains = domains.filter(|domain| !domain.is_empty());
+                self.rebind
+                    .except
+                    .extend(domains.map(str::to_ascii_lowercase));
+                None
+            }
             "domain" => Some(Remark::refused(
                 "the domain is not taken from here",
                 "leave it out, and set [DEFAULT] dns_domain",
@@ -225,6 +285,18 @@ impl Told {
         told.map(|(name, value)| self.option(&format!("{tags}{name},{value}"), false))
             .fold(None, Option::or)
     }
+}
+
+/// `NAME[,TEXT]...`, as dnsmasq's `txt-record`; a comma inside of quotes belongs to the text.
+fn text_record(text: &str) -> Option<TextRecord> {
+    let mut quoted = false;
+    let parts = text.split(|letter| {
+        quoted ^= letter == '"';
+        letter == ',' && !quoted
+    });
+    let mut parts = parts.map(|part| part.trim().trim_matches('"'));
+    let name = parts.next()?.trim_matches('.').to_ascii_lowercase();
+    TextRecord::new(&name, parts)
 }
 
 /// `IP` or `IP#PORT`
@@ -317,6 +389,8 @@ impl Remark {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)] // a test may panic
+
     use super::*;
 
     #[test]
@@ -378,6 +452,62 @@ mod tests {
                 });
             assert_eq!(shown.collect::<Vec<_>>().join(", "), options, "{line}");
         }
+    }
+
+    #[test]
+    fn lines_about_dns_itself() {
+        for (lines, cache, rebind) in [
+            (&["no-hosts"][..], 150, None),
+            (&["cache-size=0"], 0, None),
+            (&["cache-size=20000"], 10_000, None),
+            (&["rebind-localhost-ok"], 150, None),
+            (&["stop-dns-rebind"], 150, Some((false, &[][..]))),
+            (
+                &[
+                    "stop-dns-rebind",
+                    "rebind-localhost-ok",
+                    "rebind-domain-ok=/Corp.example/b.test./",
+                    "rebind-domain-ok=c.test",
+                ],
+                150,
+                Some((true, &["corp.example", "b.test", "c.test"])),
+            ),
+        ] {
+            let mut told = Told::default();
+            for line in lines {
+                let remark = told.line(line);
+                let ignored = remark.is_none_or(|remark| remark.severity == Severity::Ignored);
+                assert!(ignored, "{line}");
+            }
+            assert_eq!(told.cache, cache, "{lines:?}");
+            let got = told.no_rebind();
+            let got = got
+                .as_ref()
+                .map(|rule| (rule.loopback_ok, rule.except.clone()));
+            let want =
+                rebind.map(|(ok, except)| (ok, except.iter().map(ToString::to_string).collect()));
+            assert_eq!(got, want, "{lines:?}");
+        }
+        for line in ["cache-size=many", "stop-dns-rebind=yes"] {
+            let remark = Told::default().line(line).unwrap();
+            assert_eq!(remark.severity, Severity::Refused, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_text_record_has_a_name_and_texts() {
+        for (text, want) in [
+            ("alive.test", Some(("alive.test", &b"\0"[..]))),
+            ("Alive.Test.,yes", Some(("alive.test", b"\x03yes"))),
+            ("a.b,x, \"y,z\"", Some(("a.b", b"\x01x\x03y,z"))),
+            (",x", None),
+            ("a..b,x", None),
+        ] {
+            let got = text_record(text);
+            let got = got.as_ref().map(|text| (&*text.name, &*text.data));
+            assert_eq!(got, want, "{text}");
+        }
+        assert_eq!(text_record(&format!("a,{}", "x".repeat(256))), None);
     }
 
     #[test]

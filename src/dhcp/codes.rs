@@ -25,6 +25,10 @@ pub(super) const BOOT_FILE: u8 = 67;
 pub(super) const CLIENT_FQDN: u8 = 81;
 /// RFC 3046
 pub(super) const RELAY_AGENT: u8 = 82;
+/// RFC 8925: IPv6 alone is preferred.
+pub(super) const V6_ONLY: u8 = 108;
+/// RFC 2563
+pub(super) const AUTO_CONFIGURE: u8 = 116;
 /// RFC 3011
 pub(super) const SUBNET_SELECTION: u8 = 118;
 /// RFC 3397

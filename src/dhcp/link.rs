@@ -12,7 +12,7 @@ pub(super) const SERVER_PORT: u16 = 67;
 pub(super) const CLIENT_PORT: u16 = 68;
 
 /// Everybody on the link.
-const TO_ALL: Delivery = Delivery::Frame {
+pub(super) const TO_ALL: Delivery = Delivery::Frame {
     mac: MacAddr::BROADCAST,
     ip: Ipv4Addr::BROADCAST,
 };

@@ -172,11 +172,9 @@ impl Options<'_> {
                     out.bytes(code, domain.as_bytes());
                 }
             }
-            codes::DOMAIN_SEARCH => {
-                if let Some(domain) = scope.domain.as_ref().filter(|_| scope.domain_search) {
-                    out.option(code, |out| labels(domain, out));
-                }
-            }
+            codes::DOMAIN_SEARCH if !scope.search.is_empty() => out.option(code, |out| {
+                scope.search.iter().for_each(|domain| labels(domain, out));
+            }),
             codes::CLASSLESS_ROUTES | codes::CLASSLESS_ROUTES_MS
                 if !subnet.classless_routes.is_empty() =>
             {

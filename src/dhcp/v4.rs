@@ -12,6 +12,7 @@ use dhcproto::v4::MessageType;
 use super::codes;
 use super::leases::{LeaseState, Leases};
 use super::link::Link;
+use super::only_v6::only_v6;
 use super::options::Options;
 use super::reply::{Header, Kind, Reply, Writer};
 use super::request::{Ask, Request};
@@ -44,6 +45,9 @@ pub fn answer(
     leases: &mut Leases,
     now: Instant,
 ) -> Answer {
+    if scope.only_v6 {
+        return only_v6(request).map_or(Answer::Elsewhere, Answer::Reply);
+    }
     let Some(link) = Link::of(scope, request) else {
         return Answer::Elsewhere;
     };

@@ -1,25 +1,27 @@
-//! Forwarding: a client's question goes to the forwarders as it is, and the answer comes back as it is.
-//!
-//! Every try has a random id and a random port of its own, and takes an answer only from the address that it asked and
-//! to the question that it asked. What the client set (EDNS, DO, CD) is between it and the forwarder.
+//! Forwarding: who of the forwarders is asked, in which order, and how long each is waited for.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout_at};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, timeout_at};
 
+use super::ask::{self, Said};
 use super::name::{Text, below};
-use super::query::{Carrier, HEADER, Query};
+use super::query::{Carrier, Query};
+use super::response::Response;
 use super::shared::{Settings, Tally};
 use super::sockets::Sockets;
 use crate::plan::scope::{DnsScope, Forwarder, Side};
 
 /// With less time left than this, another try is not worth its packet.
 const SHORTEST_TRY: Duration = Duration::from_millis(100);
+
+/// So many forwarders are asked side by side: each costs a socket.
+const MOST_AT_ONCE: usize = 3;
 
 /// The forwarding of one namespace.
 #[derive(Debug)]
@@ -44,12 +46,22 @@ struct Known {
 /// What became of a question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// For the client as it is.
-    Answer(Vec<u8>),
+    Answer(Arc<Response>),
     /// An answer that is longer than the client takes by UDP.
     TooLong,
+    /// It has addresses that names of elsewhere must not have.
+    Rebinds,
     /// Nobody answered.
     Failed,
+}
+
+impl From<Said> for Outcome {
+    fn from(said: Said) -> Self {
+        match said {
+            Said::Whole(response) => Self::Answer(Arc::new(response)),
+            Said::TooLong => Self::TooLong,
+        }
+    }
 }
 
 impl Forwarding {
@@ -94,43 +106,69 @@ impl Forwarding {
         for_names_like(&all, query).next().is_none()
     }
 
-    /// Asks one forwarder after the other, and all again as long as there is time and one of them was silent.
+    /// Asks one forwarder; where it is silent for a moment or has no answer, the next one as well. And all of them again as
+    /// long as there is time and one of them was silent.
     ///
     /// An answer that is no answer (SERVFAIL, REFUSED) is the client's only if no other forwarder has a better one.
     pub(super) async fn ask(&self, query: &Query<'_>, carrier: Carrier, tally: &Tally) -> Outcome {
         let deadline = Instant::now() + self.settings.in_all;
+        let is_time_left = || Instant::now() + SHORTEST_TRY < deadline;
         let order = self.order(query);
-        loop {
-            let mut refusal = None;
-            let mut silent = false;
-            for known in &order {
-                let until = deadline.min(Instant::now() + self.settings.per_forwarder);
-                let tried = self.ask_one(known.forwarder, query, carrier, tally);
-                match timeout_at(until, tried).await {
-                    Ok(Ok(Outcome::Answer(answer))) if is_refusal(&answer) => {
-                        refusal = Some(Outcome::Answer(answer));
+        let mut refusal = None;
+        let mut silent = true;
+        while silent && refusal.is_none() && is_time_left() {
+            silent = false;
+            let mut waiting = 0..order.len();
+            let mut asked = Vec::new();
+            let mut tries = FuturesUnordered::new();
+            loop {
+                if tries.len() < MOST_AT_ONCE
+                    && is_time_left()
+                    && let Some(number) = waiting.next()
+                {
+                    let until = deadline.min(Instant::now() + self.settings.per_forwarder);
+                    let said = ask::ask(
+                        &self.sockets,
+                        order[number].forwarder,
+                        query,
+                        carrier,
+                        tally,
+                    );
+                    tries.push(async move { (number, timeout_at(until, said).await) });
+                    asked.push(number);
+                } else if tries.is_empty() {
+                    break;
+                }
+                let more = !waiting.is_empty() && tries.len() < MOST_AT_ONCE;
+                let (number, said) = tokio::select! {
+                    Some(ended) = tries.next() => ended,
+                    () = sleep(self.settings.head_start), if more => continue,
+                };
+                asked.retain(|other| *other != number);
+                match said {
+                    Ok(Ok(Said::Whole(response))) if response.is_refusal() => {
+                        refusal = Some(Outcome::Answer(Arc::new(response)));
                     }
-                    Ok(Ok(outcome)) => {
-                        known.resting_until.store(0, Ordering::Relaxed);
-                        return outcome;
+                    Ok(Ok(said)) => {
+                        order[number].resting_until.store(0, Ordering::Relaxed);
+                        // Asked before, and silent still.
+                        let slower = asked.iter().filter(|other| **other < number);
+                        slower.for_each(|other| self.let_rest(&order[*other]));
+                        return said.into();
                     }
                     Ok(Err(error)) => {
-                        tracing::debug!(forwarder = %known.forwarder.address, %error, "cannot ask");
-                        self.let_rest(known);
+                        let forwarder = order[number].forwarder.address;
+                        tracing::debug!(%forwarder, %error, "cannot ask");
+                        self.let_rest(&order[number]);
                     }
                     Err(_elapsed) => {
                         silent = true;
-                        self.let_rest(known);
+                        self.let_rest(&order[number]);
                     }
                 }
             }
-            let time_left = deadline.saturating_duration_since(Instant::now());
-            match refusal {
-                Some(refusal) => return refusal,
-                None if !silent || time_left < SHORTEST_TRY => return Outcome::Failed,
-                None => {}
-            }
         }
+        refusal.unwrap_or(Outcome::Failed)
     }
 
     /// Those that answered lately, then those that did not, each as the plan has them.
@@ -150,65 +188,6 @@ impl Forwarding {
 
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// One question to one forwarder. Cancel-safe: what it opened goes with it.
-    async fn ask_one(
-        &self,
-        forwarder: Forwarder,
-        query: &Query<'_>,
-        carrier: Carrier,
-        tally: &Tally,
-    ) -> io::Result<Outcome> {
-        let asked = Asked::new(query);
-        let mut answer = self.ask_by_udp(forwarder, query, &asked, tally).await?;
-        let too_long = answer.len() > query.takes(Carrier::Udp);
-        if carrier == Carrier::Udp && too_long {
-            return Ok(Outcome::TooLong);
-        }
-        if carrier == Carrier::Tcp && (too_long || is_truncated(&answer)) {
-            answer = self.ask_by_tcp(forwarder, &asked).await?;
-        }
-        answer[..2].copy_from_slice(&query.message()[..2]);
-        Ok(Outcome::Answer(answer))
-    }
-
-    async fn ask_by_udp(
-        &self,
-        forwarder: Forwarder,
-        query: &Query<'_>,
-        asked: &Asked,
-        tally: &Tally,
-    ) -> io::Result<Vec<u8>> {
-        let socket = self.sockets.udp(forwarder).await?;
-        socket.send(&asked.message).await?;
-        // One byte more than the client takes tells what is too long for it.
-        let most = query.takes(Carrier::Udp) + 1;
-        loop {
-            socket.readable().await?;
-            let mut answer = Vec::with_capacity(most);
-            match socket.try_recv_buf(&mut answer) {
-                Ok(_) if asked.is_answered_by(&answer) => return Ok(answer),
-                Ok(_) => tally.spoofed.add(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    async fn ask_by_tcp(&self, forwarder: Forwarder, asked: &Asked) -> io::Result<Vec<u8>> {
-        let mut stream = self.sockets.tcp(forwarder).await?;
-        let length = u16::try_from(asked.message.len()).map_err(io::Error::other)?;
-        let framed = [&length.to_be_bytes(), asked.message.as_slice()].concat();
-        stream.write_all(&framed).await?;
-        let length = usize::from(stream.read_u16().await?);
-        let mut answer = vec![0; length];
-        stream.read_exact(&mut answer).await?;
-        if asked.is_answered_by(&answer) {
-            Ok(answer)
-        } else {
-            Err(io::ErrorKind::InvalidData.into())
-        }
     }
 }
 
@@ -230,83 +209,11 @@ fn is_ourselves(scope: &DnsScope, forwarder: &Forwarder) -> bool {
     forwarder.from == Side::Namespace && scope.listen.contains(&forwarder.address.ip())
 }
 
-/// A client's message under an id of our own.
-struct Asked {
-    message: Vec<u8>,
-    /// Where its question ends.
-    question_end: usize,
-}
-
-impl Asked {
-    fn new(query: &Query<'_>) -> Self {
-        let mut message = query.message().to_vec();
-        message[..2].copy_from_slice(&rand::random::<[u8; 2]>());
-        Self {
-            message,
-            question_end: query.head().len(),
-        }
-    }
-
-    /// A response, with our id, to our question: the same type and class, and the same name in whatever case.
-    fn is_answered_by(&self, answer: &[u8]) -> bool {
-        let question = &self.message[HEADER..self.question_end];
-        let (name, rest) = question.split_at(question.len() - 4);
-        answer.len() >= self.question_end
-            && answer[..2] == self.message[..2]
-            && answer[2] & 0xf8 == 0x80
-            && answer[4..6] == [0, 1]
-            && answer[HEADER..HEADER + name.len()].eq_ignore_ascii_case(name)
-            && answer[HEADER + name.len()..self.question_end] == *rest
-    }
-}
-
-/// SERVFAIL or REFUSED. Only of what [`Asked::is_answered_by`].
-fn is_refusal(answer: &[u8]) -> bool {
-    matches!(answer[3] & 0x0f, 2 | 5)
-}
-
-fn is_truncated(answer: &[u8]) -> bool {
-    answer[2] & 0x02 != 0
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a test may panic
 
     use super::*;
-
-    const QUERY: &[u8] =
-        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x00\x00\x41\x00\x01";
-
-    #[test]
-    fn only_an_answer_to_our_question_is_taken() {
-        let asked = Asked::new(&Query::read(QUERY).unwrap());
-        let answer = |edit: &dyn Fn(&mut Vec<u8>)| {
-            let mut answer = asked.message.clone();
-            answer[2] |= 0x80;
-            edit(&mut answer);
-            answer
-        };
-        for (case, answer, want) in [
-            ("ours", answer(&|_| ()), true),
-            ("with records", answer(&|a| a.extend([0; 30])), true),
-            ("in another case", answer(&|a| a[13] = b'W'), true),
-            ("another id", answer(&|a| a[0] ^= 1), false),
-            ("a query", answer(&|a| a[2] &= 0x7f), false),
-            ("another opcode", answer(&|a| a[2] |= 0x08), false),
-            ("no question", answer(&|a| a[5] = 0), false),
-            ("two questions", answer(&|a| a[5] = 2), false),
-            ("another name", answer(&|a| a[13] = b'v'), false),
-            ("another type", answer(&|a| a[18] = 1), false),
-            ("a type in another case", answer(&|a| a[18] ^= 0x20), false),
-            ("another class", answer(&|a| a[20] = 3), false),
-            ("cut short", answer(&|a| a.truncate(20)), false),
-            ("cut in the header", answer(&|a| a.truncate(5)), false),
-            ("nothing", Vec::new(), false),
-        ] {
-            assert_eq!(asked.is_answered_by(&answer), want, "{case}");
-        }
-    }
 
     #[test]
     fn the_longest_domain_decides_who_is_asked() {
@@ -347,14 +254,5 @@ mod tests {
                 .collect();
             assert_eq!(asked, want, "{name:?}");
         }
-    }
-
-    #[test]
-    fn ids_are_random() {
-        let query = Query::read(QUERY).unwrap();
-        let ids: std::collections::HashSet<_> = (0..1000)
-            .map(|_| Asked::new(&query).message[..2].to_vec())
-            .collect();
-        assert!(ids.len() > 900, "{} of 1000", ids.len());
     }
 }

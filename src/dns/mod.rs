@@ -1,17 +1,23 @@
 //! DNS for the instances of one network: its own names, and forwarding of everything else.
 //!
 //! `zone` answers from the plan's [`DnsScope`](crate::plan::scope::DnsScope) and is pure, as are `query`, `reply`,
-//! `name` and `resolv_conf`. `forward` asks forwarders, through `sockets` of the right side. `server` joins both for one
-//! namespace, behind `udp` and `tcp`; `shared` and `places` bound what all of them hold open.
-//! Nothing is cached, so no network can ever see what another one asked for, and a port that changed is right at the
-//! next query.
+//! `response`, `name`, `rebind` and `resolv_conf`. `forward` decides who of the forwarders is asked, and `ask` asks one,
+//! through `sockets` of the right side; `cache` keeps what they said, and `once` gathers those who ask the same. `server`
+//! joins all for one namespace, behind `udp` and `tcp`; `shared` and `places` bound what all of them hold open.
+//! Each network has a cache of its own, so none can ever see what another one asked for; own names are never cached, so a
+//! port that changed is right at the next query.
 
+mod ask;
+mod cache;
 mod forward;
 mod name;
+mod once;
 mod places;
 mod query;
+mod rebind;
 mod reply;
 mod resolv_conf;
+mod response;
 mod server;
 mod shared;
 mod sockets;

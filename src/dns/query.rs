@@ -17,10 +17,17 @@ pub(super) const A: u16 = 1;
 pub(super) const NS: u16 = 2;
 pub(super) const SOA: u16 = 6;
 pub(super) const PTR: u16 = 12;
+pub(super) const TXT: u16 = 16;
 pub(super) const AAAA: u16 = 28;
 pub(super) const OPT: u16 = 41;
 pub(super) const ANY: u16 = 255;
 pub(super) const CLASS_IN: u16 = 1;
+
+/// Bits of [`Query::bits`]: the first where the header's third byte has it, the next two where its fourth has them.
+pub(super) const RD: u8 = 0x01;
+pub(super) const CD: u8 = 0x10;
+pub(super) const AD: u8 = 0x20;
+pub(super) const DO: u8 = 0x80;
 
 /// TKEY, TSIG, IXFR, AXFR, MAILB, MAILA: operations rather than data, and nothing that we do or pass on.
 const NOT_DATA: std::ops::RangeInclusive<u16> = 249..=254;
@@ -143,11 +150,6 @@ impl<'m> Query<'m> {
         self.fault
     }
 
-    /// The whole message.
-    pub(super) fn message(&self) -> &'m [u8] {
-        self.message
-    }
-
     /// Header and question: what a reply begins with.
     pub(super) fn head(&self) -> &'m [u8] {
         &self.message[..self.question_end]
@@ -171,6 +173,15 @@ impl<'m> Query<'m> {
     /// The type asked for.
     pub(super) fn kind(&self) -> u16 {
         self.kind
+    }
+
+    /// What of the header and the OPT record is the client's and for the forwarder as well: RD, AD, CD and DO.
+    pub(super) fn bits(&self) -> u8 {
+        let dnssec_ok = self.edns.is_some_and(|edns| edns.dnssec_ok);
+        let [_, _, flags, more, ..] = self.message else {
+            return 0;
+        };
+        (flags & RD) | (more & (AD | CD)) | if dnssec_ok { DO } else { 0 }
     }
 
     /// The largest message that the client takes back on this way.

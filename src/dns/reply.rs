@@ -3,7 +3,7 @@
 //! So the case in which a client wrote a name (0x20) is kept, and a reply is written into a buffer that is kept too.
 
 use super::name;
-use super::query::{CLASS_IN, Carrier, HEADER, NS, OPT, PTR, Query, SOA};
+use super::query::{CLASS_IN, Carrier, DO, HEADER, NS, OPT, PTR, Query, SOA};
 
 /// The largest reply of our own by UDP, and what our OPT says that we take: what passes everywhere unfragmented.
 pub(super) const OUR_SIZE: u16 = 1232;
@@ -174,13 +174,21 @@ impl<'q, 'm, 'o> Reply<'q, 'm, 'o> {
             additional,
         ]);
         if let Some(edns) = self.query.edns() {
-            let [size_high, size_low] = OUR_SIZE.to_be_bytes();
-            let flags = if edns.dnssec_ok { 0x80 } else { 0 }; // RFC 3225: echoed
-            let [_, kind] = OPT.to_be_bytes();
-            self.out
-                .extend_from_slice(&[0, 0, kind, size_high, size_low, high, 0, flags, 0, 0, 0]);
+            push_opt(self.out, high, edns.dnssec_ok, &[]);
         }
     }
+}
+
+/// Our OPT record. `high` are the upper bits of the code; DO is said back (RFC 3225); options fit in 16 bits.
+pub(super) fn push_opt(out: &mut Vec<u8>, high: u8, dnssec_ok: bool, options: &[u8]) {
+    let [size_high, size_low] = OUR_SIZE.to_be_bytes();
+    let flags = if dnssec_ok { DO } else { 0 };
+    let [_, kind] = OPT.to_be_bytes();
+    let length = u16::try_from(options.len()).unwrap_or(0);
+    let [length_high, length_low] = length.to_be_bytes();
+    out.extend_from_slice(&[0, 0, kind, size_high, size_low, high, 0, flags, 0]);
+    out.extend_from_slice(&[length_high, length_low]);
+    out.extend_from_slice(&options[..length.into()]);
 }
 
 /// A compression pointer to `label` bytes into the name of the question. A name has at most 255 bytes.

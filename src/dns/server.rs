@@ -10,14 +10,16 @@ use netns::Namespace;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::cache::{Cache, Key};
 use super::forward::{Forwarding, Outcome};
+use super::once::Once;
 use super::places::{NoPlace, Place, Places};
 use super::query::{Carrier, Query};
 use super::reply::{Rcode, Reply};
 use super::shared::{Counters, Settings, Shared, Tally};
 use super::sockets::Sockets;
 use super::zone::{Verdict, answer};
-use super::{tcp, udp};
+use super::{rebind, tcp, udp};
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
 use crate::pace::{Pace, Who};
@@ -98,8 +100,7 @@ impl Server {
 
     /// Serves `scope` from now on. Its device and addresses must be those that the server was started with.
     pub fn update(&self, scope: Arc<DnsScope>) {
-        self.serving.forwarding.update(&scope);
-        self.serving.scope.store(scope);
+        self.serving.update(scope);
     }
 
     pub fn counters(&self) -> Counters {
@@ -137,6 +138,8 @@ pub(super) struct Serving {
     forwarding: Forwarding,
     pace: Mutex<Pace<IpAddr>>,
     throttling: Complaint,
+    asking: Once<Outcome>,
+    cache: Cache,
     waiting: Arc<Places>,
     pub(super) connections: Arc<Places>,
     pub(super) settings: Settings,
@@ -163,10 +166,20 @@ impl Serving {
                 Instant::now().into_std(),
             )),
             throttling: Complaint::default(),
+            asking: Once::new(),
+            cache: shared.cache(),
             waiting: Arc::new(shared.waiting()),
             connections: Arc::new(shared.connections()),
             settings: shared.settings,
             tally: Tally::default(),
+        }
+    }
+
+    fn update(&self, scope: Arc<DnsScope>) {
+        self.forwarding.update(&scope);
+        let old = self.scope.swap(scope);
+        if !old.forwards_like(&self.scope.load()) {
+            self.cache.clear();
         }
     }
 
@@ -238,6 +251,11 @@ impl Serving {
             }
             Verdict::Forward(query) => query,
         };
+        if let Some((response, age)) = self.cache.get(&Key::of(&query), Instant::now()) {
+            tally.cached.add();
+            response.answer(&query, carrier, age, reply);
+            return Due::Reply;
+        }
         if self.forwarding.is_nowhere(&query) {
             tally.forward_nowhere.add();
             Reply::to(&query, reply).fail(Rcode::Refused);
@@ -269,14 +287,25 @@ impl Serving {
         let Some(query) = Query::read(message) else {
             return reply; // cannot be: it was read before
         };
-        match self.forwarding.ask(&query, carrier, &self.tally).await {
-            Outcome::Answer(answer) => {
+        let key = Key::of(&query);
+        let how = [
+            u8::from(carrier == Carrier::Tcp),
+            u8::from(query.edns().is_some()),
+        ];
+        let same = [key.as_bytes(), &how].concat();
+        let ask = || self.ask_forwarders(&key, &query, carrier);
+        match &*self.asking.ask(&same, ask).await {
+            Outcome::Answer(response) => {
                 self.tally.forward_answered.add();
-                return answer;
+                response.answer(&query, carrier, 0, &mut reply);
             }
             Outcome::TooLong => {
                 self.tally.forward_answered.add();
                 Reply::to(&query, &mut reply).truncated();
+            }
+            Outcome::Rebinds => {
+                self.tally.rebinding.add();
+                Reply::to(&query, &mut reply).fail(Rcode::NoError);
             }
             Outcome::Failed => {
                 self.tally.forward_failed.add();
@@ -284,6 +313,21 @@ impl Serving {
             }
         }
         reply
+    }
+
+    /// For whoever asks the same meanwhile, and later.
+    async fn ask_forwarders(&self, key: &Key, query: &Query<'_>, carrier: Carrier) -> Outcome {
+        let era = self.cache.era();
+        let outcome = self.forwarding.ask(query, carrier, &self.tally).await;
+        if let Outcome::Answer(response) = &outcome {
+            let scope = self.scope.load();
+            if rebind::is_forbidden(&scope, query, response) {
+                return Outcome::Rebinds;
+            }
+            let now = Instant::now();
+            self.cache.put(key, response, now, era, scope.cache);
+        }
+        outcome
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use super::cache::{Cache, Room};
 use super::places::Places;
 use crate::pace::{Budgets, Rate};
 
@@ -21,12 +22,16 @@ pub struct Settings {
     pub budgets: Budgets,
     /// How long one forwarder is waited for.
     pub per_forwarder: Duration,
+    /// How long, until the next one is asked as well.
+    pub head_start: Duration,
     /// How long a query is tried for in all, after which the client hears SERVFAIL.
     pub in_all: Duration,
     /// How long a forwarder that did not answer is asked last.
     pub rest: Duration,
     /// How long a TCP connection may take for its next query, or to take a reply.
     pub idle: Duration,
+    /// Bytes that all caches have together.
+    pub cached: usize,
 }
 
 /// One bound at three places, each of which must have room.
@@ -71,9 +76,11 @@ impl Default for Settings {
             },
             budgets: BUDGETS,
             per_forwarder: Duration::from_secs(2),
+            head_start: Duration::from_millis(400),
             in_all: Duration::from_secs(5),
             rest: Duration::from_secs(10),
             idle: Duration::from_secs(10),
+            cached: 64 * 1024 * 1024,
         }
     }
 }
@@ -84,6 +91,7 @@ pub struct Shared {
     pub(super) settings: Settings,
     waiting: Arc<Semaphore>,
     connections: Arc<Semaphore>,
+    cached: Arc<Room>,
 }
 
 impl Shared {
@@ -96,6 +104,7 @@ impl Shared {
         Arc::new(Self {
             waiting: Arc::new(Semaphore::new(settings.waiting.in_all)),
             connections: Arc::new(Semaphore::new(settings.connections.in_all)),
+            cached: Room::new(settings.cached),
             settings,
         })
     }
@@ -103,6 +112,11 @@ impl Shared {
     /// One namespace's places for queries that wait.
     pub(super) fn waiting(&self) -> Places {
         Places::new(self.settings.waiting, Arc::clone(&self.waiting))
+    }
+
+    /// One namespace's cache.
+    pub(super) fn cache(&self) -> Cache {
+        Cache::new(Arc::clone(&self.cached))
     }
 
     /// One namespace's places for TCP connections.
@@ -158,12 +172,16 @@ counters! {
     denied,
     /// No query that we take (FORMERR, NOTIMP, REFUSED, BADVERS), or none at all (dropped).
     malformed,
-    /// Passed to a forwarder.
+    /// Answered with what a forwarder said before.
+    cached,
+    /// Passed to a forwarder, or waits for the answer to the same question of another client.
     forwarded,
     /// Of those: answered by one.
     forward_answered,
     /// Of those: no forwarder answered in time (SERVFAIL).
     forward_failed,
+    /// Of those: the answer had addresses that names of elsewhere must not have (no data).
+    rebinding,
     /// Not forwarded, for there is no forwarder (REFUSED).
     forward_nowhere,
     /// Not forwarded, for too many wait already (SERVFAIL).

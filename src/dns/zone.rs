@@ -7,10 +7,10 @@
 use std::net::IpAddr;
 
 use super::name::{self, Text};
-use super::query::{A, AAAA, ANY, Carrier, NS, PTR, Query, SOA};
+use super::query::{A, AAAA, ANY, Carrier, NS, PTR, Query, SOA, TXT};
 use super::reply::{Rcode, Reply};
 use crate::model::PortId;
-use crate::plan::scope::{DnsScope, Zone};
+use crate::plan::scope::DnsScope;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +32,8 @@ enum Known<'s> {
     Host(&'s [(PortId, IpAddr)]),
     /// An address (its reverse name), with its name.
     Address(&'s str),
+    /// A name that the operator gave a TXT record.
+    Text(&'s [u8]),
 }
 
 /// Answers one message from the zones of `scope`, into `reply`, whose old content goes.
@@ -51,7 +53,7 @@ pub fn answer<'m>(
     }
     let text = Text::of(query.name());
     let name = text.as_str();
-    let known = known(&scope.zones, name);
+    let known = known(scope, name);
     if let Some(known) = &known {
         answer_known(known, query.kind(), &mut reply);
         if reply.answers() > 0 {
@@ -82,9 +84,13 @@ pub fn answer<'m>(
 }
 
 /// Zones are in order: what the own network says of a name, no joined one overrules.
-fn known<'s>(zones: &'s [std::sync::Arc<Zone>], name: &str) -> Option<Known<'s>> {
+fn known<'s>(scope: &'s DnsScope, name: &str) -> Option<Known<'s>> {
+    let zones = &scope.zones;
     if let Some(addresses) = zones.iter().find_map(|zone| zone.names.all(name)) {
         return Some(Known::Host(addresses));
+    }
+    if let Some(text) = scope.text.as_ref().filter(|text| text.name == name) {
+        return Some(Known::Text(&text.data));
     }
     let asked = name::reverse(name).filter(|asked| asked.prefix_len() == asked.max_prefix_len())?;
     let name = zones
@@ -101,7 +107,8 @@ fn answer_known(known: &Known<'_>, kind: u16, reply: &mut Reply<'_, '_, '_>) {
         Known::Address(name) if matches!(kind, PTR | ANY) => {
             reply.pointer_to(name);
         }
-        Known::Address(_) => {}
+        Known::Text(data) if matches!(kind, TXT | ANY) => reply.answer(0, TXT, data),
+        Known::Address(_) | Known::Text(_) => {}
     }
 }
 

@@ -25,7 +25,7 @@ use super::nova::Order;
 use super::path;
 use super::pulse::{Late, Pulse};
 use super::rate::Rate;
-use super::route::{Asker, who};
+use super::route::{Asker, Origin, who};
 use super::shared::{Shared, Source};
 use crate::plan::scope::MetadataScope;
 
@@ -75,10 +75,10 @@ impl House {
     }
 
     /// A machine's address, as far as can be told at once.
-    pub(super) fn knows(&self, source: IpAddr) -> bool {
-        who(&self.scope.load(), source).is_some()
-            || self.learned.knows(source)
-            || self.regulars.knows(source)
+    pub(super) fn knows(&self, origin: Origin) -> bool {
+        who(&self.scope.load(), origin).is_some()
+            || self.learned.knows(origin.address)
+            || self.regulars.knows(origin.address)
     }
 
     /// Later requests are judged by this scope.
@@ -116,7 +116,8 @@ async fn try_answer(
     body: &mut Incoming,
 ) -> Result<Response<Body>, StatusCode> {
     let due = pulse.answer();
-    let source = seat.source();
+    let origin = seat.origin();
+    let source = origin.address;
     if let Some(rate) = &house.rate
         && rate.exceeds(source, std::time::Instant::now())
     {
@@ -145,7 +146,7 @@ async fn try_answer(
         }
         return Ok(response.map(|body| body.holding(permit)));
     }
-    let known = who(&scope, source);
+    let known = who(&scope, origin);
     let lookup = shared.lookup.get().filter(|_| known.is_none());
     if known.is_none() && lookup.is_none() {
         house.tally.unknown.up();

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
+use super::route::Origin;
 use crate::pace::{Pace, Who};
 
 /// What all namespaces share.
@@ -30,7 +30,7 @@ pub(super) struct Door {
     /// Requests that are not of the common budget.
     assured: Arc<Semaphore>,
     inside: Mutex<Inside>,
-    pace: Mutex<Pace<IpAddr>>,
+    pace: Mutex<Pace<Origin>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ struct Inside {
 }
 
 /// `None`: any of the addresses that are no machine's. Else who forges addresses would be many guests.
-type Name = Option<IpAddr>;
+type Name = Option<Origin>;
 
 #[derive(Debug)]
 struct Guest {
@@ -53,7 +53,7 @@ struct Guest {
 #[derive(Debug)]
 pub(super) struct Seat {
     door: Arc<Door>,
-    source: IpAddr,
+    origin: Origin,
     name: Name,
     requests: Arc<Semaphore>,
     _of_all: Option<OwnedSemaphorePermit>,
@@ -87,23 +87,23 @@ impl Door {
     }
 
     /// Counts a connection that was made. Whether its guest has not made too many, and how long to accept no more.
-    pub(super) fn knock(&self, source: IpAddr, known: bool, now: Instant) -> (bool, Duration) {
+    pub(super) fn knock(&self, origin: Origin, known: bool, now: Instant) -> (bool, Duration) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let who = if known {
-            Who::Known(source)
+            Who::Known(origin)
         } else {
-            Who::Other(source)
+            Who::Other(origin)
         };
         (pace.admits(who, now), pace.read(1, now))
     }
 
-    pub(super) fn loudest(&self) -> Option<IpAddr> {
+    pub(super) fn loudest(&self) -> Option<Origin> {
         let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         pace.loudest()
     }
 
     /// `None`: this guest, this namespace or all together have as many connections as they may.
-    pub(super) fn admit(self: &Arc<Self>, source: IpAddr, known: bool) -> Option<Seat> {
+    pub(super) fn admit(self: &Arc<Self>, origin: Origin, known: bool) -> Option<Seat> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         if inside.connections >= self.limits.connections_per_namespace {
             return None;
@@ -114,7 +114,7 @@ impl Door {
             let all = Arc::clone(&self.budgets.connections);
             Some(all.try_acquire_owned().ok()?)
         };
-        let name = known.then_some(source);
+        let name = known.then_some(origin);
         let guest = inside.guests.entry(name).or_insert_with(|| Guest {
             connections: 0,
             requests: Arc::new(Semaphore::new(self.limits.requests_per_guest)),
@@ -127,7 +127,7 @@ impl Door {
         inside.connections += 1;
         Some(Seat {
             door: Arc::clone(self),
-            source,
+            origin,
             name,
             requests,
             _of_all: of_all,
@@ -136,8 +136,8 @@ impl Door {
 }
 
 impl Seat {
-    pub(super) fn source(&self) -> IpAddr {
-        self.source
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// A permit, if neither this guest nor all together are at their limit.
@@ -184,6 +184,10 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
+    fn guest_at(last: u8) -> Origin {
+        Origin::new([10, 0, 0, last].into(), None)
+    }
+
     #[test]
     fn connections_are_bounded_per_guest_per_namespace_and_in_all() {
         let limits = Limits {
@@ -206,14 +210,14 @@ mod tests {
             ("but everyone may have one", &green, 1, true, true),
             ("and no more", &green, 1, true, false),
         ] {
-            let seat = door.admit(IpAddr::from([10, 0, 0, guest]), known);
+            let seat = door.admit(guest_at(guest), known);
             assert_eq!(seat.is_some(), want, "{name}");
             seats.extend(seat);
         }
         seats.clear();
         assert!(red.inside.lock().expect("no panic").guests.is_empty());
         for guest in 1..=3 {
-            let seat = red.admit(IpAddr::from([10, 0, 0, guest]), false);
+            let seat = red.admit(guest_at(guest), false);
             assert_eq!(seat.is_some(), guest < 3, "strangers count as one guest");
             seats.extend(seat);
         }
@@ -226,7 +230,7 @@ mod tests {
             ..Limits::default()
         };
         let door = Door::new(&limits, &Budgets::new(&limits));
-        let seats = [1, 2, 3, 4].map(|guest| door.admit(IpAddr::from([10, 0, 0, guest]), true));
+        let seats = [1, 2, 3, 4].map(|guest| door.admit(guest_at(guest), true));
         assert_eq!(seats.iter().flatten().count(), 3);
     }
 
@@ -241,7 +245,7 @@ mod tests {
         let budgets = Budgets::new(&limits);
         let [red, blue] = [(); 2].map(|()| Door::new(&limits, &budgets));
         let seat = |door: &Arc<Door>, guest| {
-            let seat = door.admit(IpAddr::from([10, 0, 0, guest]), true);
+            let seat = door.admit(guest_at(guest), true);
             seat.expect("there is room")
         };
         let (one, again, two) = (seat(&red, 1), seat(&red, 1), seat(&red, 2));

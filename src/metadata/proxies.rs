@@ -4,7 +4,7 @@
 //! Each network or router that is spoken for has the same bounds and memory here as a namespace that we serve ourselves.
 //! Who may connect can be any instance, so more than the file's mode decides that: see [`Proxies::trusts`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::fs;
 use std::future::poll_fn;
@@ -32,6 +32,7 @@ use super::lookup;
 use super::patience::Patience;
 use super::proxied::said;
 use super::pulse::Pulse;
+use super::route::Origin;
 use super::server::{endure, http};
 use super::{Error, ProxySocket, Shared};
 use crate::complaint::Complaint;
@@ -226,7 +227,9 @@ impl Homes {
             let known = pulse.in_time(known).await;
             known.unwrap_or(Err(StatusCode::GATEWAY_TIMEOUT))?;
         }
-        let seat = home.door.admit(address, home.house.knows(address));
+        // Which link it is of the proxy does not tell.
+        let origin = Origin::new(address, None);
+        let seat = home.door.admit(origin, home.house.knows(origin));
         let seat = seat.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         Ok((home, seat))
     }
@@ -315,6 +318,7 @@ fn scope(of: Target, networks: Vec<NetworkId>) -> MetadataScope {
         // Nothing listens for it: its requests come by our socket.
         listen: Vec::new(),
         device: None,
+        links: BTreeMap::new(),
         residents: Vec::new(),
         networks,
         of,

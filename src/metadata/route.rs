@@ -1,10 +1,11 @@
-//! Who asks: decided by the namespace (its [`MetadataScope`]) and the source address, and by nothing that a guest sent.
+//! Who asks: decided by the namespace (its [`MetadataScope`]), the source address and the device it came in by, and by nothing
+//! that a guest sent.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Found;
-use crate::model::{InstanceId, Port, ProjectId};
+use crate::model::{InstanceId, NetworkId, Port, ProjectId};
 use crate::plan::scope::MetadataScope;
 
 /// A machine that asks for its metadata.
@@ -26,17 +27,34 @@ impl<'a> Asker<'a> {
     }
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) address: IpAddr,
+    /// That of the link, where the address is of a link alone. `None`: it says all.
+    pub(super) network: Option<NetworkId>,
+}
+
+impl Origin {
+    pub(super) fn new(address: IpAddr, network: Option<NetworkId>) -> Self {
+        Self {
+            // A dual-stack listener shows IPv4 guests as ::ffff:a.b.c.d.
+            address: address.to_canonical(),
+            network,
+        }
+    }
+}
+
 /// The machine at this address. `None`: nobody we know, or two ports claim the address; both are answered 404, unless a [`Lookup`](super::Lookup) knows more.
 ///
 /// Neutron's `_get_instance_and_tenant_id` does the same, but searches every network when a router has no interface;
-/// here no network means nobody.
-pub(super) fn who(scope: &MetadataScope, source: IpAddr) -> Option<Asker<'_>> {
-    // A dual-stack listener shows IPv4 guests as ::ffff:a.b.c.d.
-    let address = source.to_canonical();
-    let mut owners = scope
-        .residents
-        .iter()
-        .filter_map(|residents| residents.by_address.get(&address));
+/// here no network means nobody. Nor does it look at the link that a link-local address is of.
+pub(super) fn who(scope: &MetadataScope, origin: Origin) -> Option<Asker<'_>> {
+    let here = |network| origin.network.is_none_or(|of| of == network);
+    let residents = scope.residents.iter();
+    let mut owners = residents
+        .filter(|residents| here(residents.network))
+        .filter_map(|residents| residents.by_address.get(&origin.address));
     let port = owners.next()?;
     if owners.next().is_some() {
         return None;
@@ -89,7 +107,27 @@ mod tests {
             ("two ports claim it", &clash, "10.0.0.5", None),
             ("a router without interfaces", &nobody, "10.0.0.5", None),
         ] {
-            let got = who(scope, source.parse().expect("address of the table"));
+            let address = source.parse().expect("address of the table");
+            let got = who(scope, Origin::new(address, None));
+            assert_eq!(got.map(|asker| asker.instance.0.as_str()), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_local_address_is_of_its_link() {
+        let residents = [(1, "db"), (2, "twin")]
+            .map(|(network, instance)| sample::residents(network, &[("fe80::5", Some(instance))]));
+        let network = residents.each_ref().map(|residents| residents.network);
+        let scope = sample::scope(residents.to_vec());
+        let elsewhere = NetworkId(uuid::Uuid::from_u128(3));
+        for (name, of, want) in [
+            ("the first link", Some(network[0]), Some("db")),
+            ("the second", Some(network[1]), Some("twin")),
+            ("a link of nobody", Some(elsewhere), None),
+            ("no link is known, and two have it", None, None),
+        ] {
+            let address = "fe80::5".parse().expect("an address");
+            let got = who(&scope, Origin::new(address, of));
             assert_eq!(got.map(|asker| asker.instance.0.as_str()), want, "{name}");
         }
     }

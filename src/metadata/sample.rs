@@ -1,5 +1,6 @@
 //! A small cloud for the tests of this room.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(super) fn scope(residents: Vec<Arc<Residents>>) -> MetadataScope {
     MetadataScope {
         listen: vec!["169.254.169.254:80".parse().expect("address")],
         device: None,
+        links: BTreeMap::new(),
         networks: residents.iter().map(|of| of.network).collect(),
         of: Target::Network(NetworkId(Uuid::from_u128(1))),
         residents,
@@ -145,6 +147,7 @@ fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
         mtu: 1450,
         external: false,
         dns_domain: String::new(),
+        dns_search: Vec::new(),
         attachment: Attachment::Foreign,
         subnets,
         non_local_subnets: Vec::new(),

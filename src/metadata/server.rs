@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +22,10 @@ use super::limits::{Door, Seat};
 use super::patience::Patience;
 use super::pulse::{Late, Pulse};
 use super::rate::Rate;
+use super::route::Origin;
 use super::{Counters, Error, Limits, Shared};
 use crate::complaint::Complaint;
+use crate::model::NetworkId;
 use crate::plan::scope::MetadataScope;
 
 /// After a mistake of the guest its rest is read for so long and so far: else the kernel would drop our answer with it.
@@ -97,7 +99,7 @@ impl Server {
 
     /// Whose connections most of the throttled were.
     pub fn loudest(&self) -> Option<IpAddr> {
-        self.door.loudest()
+        self.door.loudest().map(|origin| origin.address)
     }
 }
 
@@ -137,22 +139,35 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
         };
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
-        let source = from.ip().to_canonical();
-        let known = house.knows(source);
-        let (paced, rest) = door.knock(source, known, Instant::now());
+        let origin = Origin::new(from.ip(), network(&stream, from, &house));
+        let known = house.knows(origin);
+        let (paced, rest) = door.knock(origin, known, Instant::now());
         if !paced {
             house.tally.throttled.up();
         }
         if !rest.is_zero() {
             tokio::time::sleep(rest).await;
         }
-        let Some(seat) = paced.then(|| door.admit(source, known)).flatten() else {
+        let Some(seat) = paced.then(|| door.admit(origin, known)).flatten() else {
             house.tally.connections_refused.up();
             continue;
         };
         house.tally.connections.up();
         connections.spawn(converse(stream, seat, Arc::clone(&house)));
     }
+}
+
+/// The network that a link-local address is of, where the namespace has several.
+fn network(stream: &TcpStream, from: SocketAddr, house: &House) -> Option<NetworkId> {
+    let SocketAddr::V6(from) = from else {
+        return None;
+    };
+    let scope = house.scope.load();
+    if scope.links.is_empty() || !from.ip().is_unicast_link_local() {
+        return None;
+    }
+    let device = netns::socket::device_of(stream, from.scope_id());
+    scope.links.get(&device.ok()?).copied()
 }
 
 /// Errors of `accept` pass: they are of one connection, or of a full table (accept(2), "Error handling").
@@ -203,7 +218,7 @@ async fn exchange(
         return;
     }
     house.tally.connections_failed.up();
-    debug!(source = %seat.source(), ?ended, "a metadata connection failed");
+    debug!(source = %seat.origin().address, ?ended, "a metadata connection failed");
     let stream = connection.into_parts().io.into_inner();
     match ended {
         Ok(Err(error)) if error.is_parse() => linger(stream).await,

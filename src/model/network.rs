@@ -22,6 +22,9 @@ pub struct Network {
     pub external: bool,
     /// Without trailing dot; empty: bare names only.
     pub dns_domain: String,
+    /// Where names are looked for besides (option 119). As `dns_domain`, none of them empty.
+    #[serde(default)]
+    pub dns_search: Vec<String>,
     pub attachment: Attachment,
     pub subnets: Vec<Subnet>,
     /// Of a routed network: subnets on segments that this host has no part in. They are served to relays.
@@ -173,6 +176,7 @@ impl Network {
             mtu,
             external,
             dns_domain,
+            dns_search,
             attachment,
             subnets,
             non_local_subnets,
@@ -187,6 +191,7 @@ impl Network {
             && *mtu == other.mtu
             && *external == other.external
             && *dns_domain == other.dns_domain
+            && *dns_search == other.dns_search
             && *attachment == other.attachment
             && *subnets == other.subnets
             && *non_local_subnets == other.non_local_subnets

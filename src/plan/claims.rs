@@ -10,15 +10,47 @@ use crate::model::PortId;
 /// Values by key and port. A clone shares all that stays the same, so that one port among thousands comes, goes or
 /// changes at the cost of its own keys; and every claim is kept, so that the order of all that does not matter.
 #[derive(Debug, Clone)]
-pub struct Claims<K, V>(HashMap<K, Vec<(PortId, V)>>);
+pub struct Claims<K, V>(HashMap<K, Held<V>>);
+
+/// Who claims one key, in the order of the ports. Almost every key has one port, and there are many keys: that one needs no
+/// list.
+#[derive(Debug, Clone, PartialEq)]
+enum Held<V> {
+    One((PortId, V)),
+    /// At least two.
+    Many(Box<[(PortId, V)]>),
+}
+
+impl<V: Clone> Held<V> {
+    /// `None`: nobody.
+    fn new(mut claims: Vec<(PortId, V)>) -> Option<Self> {
+        match claims.len() {
+            0 | 1 => claims.pop().map(Self::One),
+            _ => Some(Self::Many(claims.into())),
+        }
+    }
+
+    fn all(&self) -> &[(PortId, V)] {
+        match self {
+            Self::One(claim) => std::slice::from_ref(claim),
+            Self::Many(claims) => claims,
+        }
+    }
+}
 
 impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     /// Behind what this port has claimed before under the same key.
     pub fn insert(&mut self, key: K, port: PortId, value: V) {
-        // Almost every key has one port; a vector grows to four by itself.
-        let claims = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
-        let place = claims.partition_point(|(other, _)| *other <= port);
-        claims.insert(place, (port, value));
+        let before = self.0.get(&key).map(Held::all);
+        let held = match before {
+            None => Held::One((port, value)),
+            Some(claims) => {
+                let place = claims.partition_point(|(other, _)| *other <= port);
+                let (before, after) = claims.split_at(place);
+                Held::Many([before, &[(port, value)], after].concat().into())
+            }
+        };
+        self.0.insert(key, held);
     }
 
     /// All that the port claims under this key.
@@ -26,11 +58,13 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     where
         K: Borrow<Q>,
     {
-        if let Some(claims) = self.0.get_mut(key) {
-            claims.retain(|(other, _)| *other != port);
-            if claims.is_empty() {
-                self.0.remove(key);
-            }
+        let Some(held) = self.0.get_mut(key) else {
+            return;
+        };
+        let others = held.all().iter().filter(|(other, _)| *other != port);
+        match Held::new(others.cloned().collect()) {
+            Some(others) => *held = others,
+            None => _ = self.0.remove(key),
         }
     }
 
@@ -39,7 +73,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.0.get(key)?.last().map(|(_, value)| value)
+        self.all(key)?.last().map(|(_, value)| value)
     }
 
     /// Every port's, in the order of the ports; `None`: nobody claims it.
@@ -47,17 +81,19 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.0.get(key).map(Vec::as_slice)
+        self.0.get(key).map(Held::all)
     }
 
     /// As [`Claims::all`], for every key, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &[(PortId, V)])> {
-        self.0.iter().map(|(key, claims)| (key, claims.as_slice()))
+        self.0.iter().map(|(key, held)| (key, held.all()))
     }
 
     /// As [`Claims::get`], for every key.
     pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.0.values().filter_map(|claims| Some(&claims.last()?.1))
+        self.0
+            .values()
+            .filter_map(|held| Some(&held.all().last()?.1))
     }
 
     /// Of keys.

@@ -9,7 +9,7 @@ use netns::Spec;
 use netns::spec::{Link, Route};
 
 use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
-use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside};
+use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside, ra};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, SubnetId};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -39,17 +39,22 @@ fn inside(network: &Network, port: &Port, settings: &Settings, host: &mut Spec) 
     };
     let device = names::dhcp_device(port.id, settings.plugging);
     let own = own_addresses(network, port).map(|(_, address)| address);
+    let besides = metadata::addresses_wanted(network, settings)
+        .into_iter()
+        .chain(advertised_from(network, port, settings));
     let plugging = settings.plugging;
     let link = bridge::plug(host, port.id, Some(network), network.mtu, plugging)
         .mac(port.mac)
-        .addrs(own.chain(metadata::addresses_wanted(network, settings)));
+        .addrs(own.chain(besides));
     spec.links.insert(names::loopback(), Link::existing());
+    let mut of_device = vec![("ipv6", "accept_redirects"), ("ipv4", "accept_redirects")];
     if plugging == Plugging::Internal {
         // It comes before the default below is set.
+        of_device.extend([("ipv6", "accept_ra"), ("ipv6", "accept_dad")]);
+    }
+    for (family, key) in of_device {
         spec.sysctls
-            .insert(format!("net/ipv6/conf/{device}/accept_ra"), "0".into());
-        spec.sysctls
-            .insert(format!("net/ipv6/conf/{device}/accept_dad"), "0".into());
+            .insert(format!("net/{family}/conf/{device}/{key}"), "0".into());
     }
     spec.links.insert(device.clone(), link);
     let families = [IpAddr::is_ipv4, IpAddr::is_ipv6];
@@ -64,9 +69,18 @@ fn inside(network: &Network, port: &Port, settings: &Settings, host: &mut Spec) 
         .insert("net/ipv6/conf/default/accept_ra".into(), "0".into());
     spec.sysctls
         .insert("net/ipv6/conf/default/accept_dad".into(), "0".into());
+    // Nor does anybody lead our own packets elsewhere.
+    spec.sysctls
+        .insert("net/ipv4/conf/all/accept_redirects".into(), "0".into());
     spec.sysctls
         .insert("net/ipv4/ip_nonlocal_bind".into(), "1".into());
     spec
+}
+
+/// The address that advertisements come from, at once and as machines expect it.
+fn advertised_from(network: &Network, port: &Port, settings: &Settings) -> Option<IpNet> {
+    let own = Ipv6Net::new_assert(port.mac.link_local(), 64);
+    ra::is_advertised_without_router(network, settings).then_some(IpNet::V6(own))
 }
 
 /// What DHCP serves; `None` without an own port.
@@ -84,15 +98,27 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         rebinding: settings.rebinding,
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
-        domain_search: settings.domain_search,
+        search: if settings.domain_search {
+            search(network)
+        } else {
+            Vec::new()
+        },
         options: settings.dhcp_options.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
+        only_v6: is_only_v6(network),
         subnets,
         clients: Claims::default(),
         by_client_id: Claims::default(),
     };
     network.ports.values().for_each(|port| scope.join(port));
     Some(scope)
+}
+
+/// The domains in which machines of a network look for a name: its own first.
+pub(super) fn search(network: &Network) -> Vec<String> {
+    let own = Some(&network.dns_domain).filter(|domain| !domain.is_empty());
+    let more = network.dns_search.iter().filter(|more| Some(*more) != own);
+    own.into_iter().chain(more).cloned().collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;
@@ -178,6 +204,12 @@ fn served(network: &Network) -> impl Iterator<Item = (&Subnet, Ipv4Net)> {
         IpNet::V4(cidr) => Some((subnet, cidr)),
         IpNet::V6(_) => None,
     })
+}
+
+/// Also subnets without DHCP count: somebody else may serve them.
+fn is_only_v6(network: &Network) -> bool {
+    let mut subnets = network.all_subnets().peekable();
+    subnets.peek().is_some() && subnets.all(|subnet| subnet.cidr.addr().is_ipv6())
 }
 
 fn of_subnet(

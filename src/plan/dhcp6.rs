@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::dhcp::{dhcp_servers, needs_data, own_port};
+use super::dhcp::{dhcp_servers, needs_data, own_port, search};
 use super::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 use super::{Settings, names};
 use crate::model::{DeviceOwner, Ipv6Mode, Network, Port, Subnet};
@@ -29,7 +29,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<Dhcp6Scope> {
         mac: port.mac,
         lease: settings.lease,
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
-        domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
+        search: search(network),
         every_address: settings.every_address,
         subnets,
         clients: Claims::default(),

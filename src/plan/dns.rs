@@ -100,5 +100,8 @@ pub(super) fn scope(
             })
             .collect(),
         clients: network.subnets.iter().map(|subnet| subnet.cidr).collect(),
+        text: settings.text.clone(),
+        cache: settings.dns_cache,
+        no_rebind: settings.no_rebind.clone(),
     })
 }

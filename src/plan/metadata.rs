@@ -1,6 +1,6 @@
 //! Where instances reach the metadata service, and who they are (Neutron: `agent/metadata/driver.py`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,12 +19,18 @@ pub(super) const V4_NET: Ipv4Net = Ipv4Net::new_assert(V4, 32);
 const LINK_LOCAL: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16));
 
 /// Set on the DHCP device whenever instances may ask there. Neither is looked for on the link before it is set (DAD): where
-/// several hosts serve the network each has them.
+/// several hosts serve the network each has them. To that of IPv6 machines go directly, so it is only where they are served:
+/// behind a router it is the router's.
 pub(super) fn addresses_wanted(network: &Network, settings: &Settings) -> Vec<IpNet> {
     if !(settings.metadata.isolated || settings.metadata.force) {
         return Vec::new();
     }
-    let v6 = has_v6(network).then_some(IpNet::V6(V6_NET));
+    let is_served = || {
+        let for_all = settings.metadata.network && is_for_metadata(network);
+        settings.metadata.force || for_all || dhcp::has_isolated(network)
+    };
+    let v6 = has_v6(network) && is_served();
+    let v6 = v6.then_some(IpNet::V6(V6_NET));
     [IpNet::V4(V4_NET)].into_iter().chain(v6).collect()
 }
 
@@ -122,7 +128,13 @@ pub(super) fn of_router(
     let v6 = speaks_v6(router).then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let listen = [IpAddr::V4(Ipv4Addr::UNSPECIFIED)].into_iter().chain(v6);
     let listen = listen.map(|address| SocketAddr::new(address, settings.metadata.port));
-    let scope = scope(listen.collect(), Target::Router(router.id), networks, known);
+    let legs = router.interfaces.iter();
+    let scope = MetadataScope {
+        links: legs
+            .map(|leg| (names::router_device(leg.port), leg.network))
+            .collect(),
+        ..scope(listen.collect(), Target::Router(router.id), networks, known)
+    };
     let has_guests = !scope.residents.is_empty() || settings.metadata.lookup;
     (settings.metadata.routed && router.admin_state_up && has_guests).then_some(scope)
 }
@@ -142,6 +154,7 @@ fn scope(
     MetadataScope {
         listen,
         device: None,
+        links: BTreeMap::new(),
         residents: residents.collect(),
         networks: networks.into_iter().collect(),
         of,

@@ -36,7 +36,9 @@ pub use names::{
 };
 pub use nat::leads_inside;
 pub use remark::{Remark, remarks};
-pub use settings::{CommonOption, Ipv6Gateway, Metadata, Plugging, Settings};
+pub use settings::{
+    CommonOption, Ipv6Gateway, Metadata, NoRebind, Plugging, Settings, TextRecord, dns_cache,
+};
 
 /// `IFLA_IFALIAS` of our devices and name of our nftables table: whatever carries it, warren made.
 pub const MARK: &str = "warren";
@@ -83,7 +85,7 @@ pub fn services(
                 dhcp6: known.dhcp6(network.id),
                 dns: dns::scope(state, network, settings, known).map(Arc::new),
                 metadata: metadata::of_network(network, settings, known).map(Arc::new),
-                ra: None,
+                ra: ra::of_network(network, settings).map(Arc::new),
             },
             None => scope::Services::default(),
         },

@@ -1,4 +1,5 @@
-//! What a router's links are told in advertisements (Neutron: `agent/linux/ra.py`).
+//! What links are told in advertisements: by a router on its interfaces (Neutron: `agent/linux/ra.py`), and, where the operator
+//! wants it, by a network's DHCP namespace where the network has no router of ours.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -7,7 +8,10 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::scope::{RaLink, RaPrefix, RaScope};
 use super::{Settings, dhcp, metadata, names};
-use crate::model::{Ipv6Mode, Network, Router, RouterPort, RouterSubnet, State, Target};
+use crate::model::{
+    DeviceOwner, Ipv6Mode, MacAddr, Network, Port, Router, RouterPort, RouterSubnet, State, Subnet,
+    SubnetId, Target,
+};
 
 /// Bytes; with less there is no IPv6 (RFC 8200 section 5).
 const LEAST_MTU: u32 = 1280;
@@ -32,62 +36,155 @@ pub(super) fn of_router(state: &State, router: &Router, settings: &Settings) -> 
 
 /// Whether the leg's link hears of us.
 pub(super) fn is_advertised(leg: &RouterPort) -> bool {
-    v6_subnets(leg).next().is_some()
+    of_leg(leg).next().is_some()
+}
+
+/// In the DHCP namespace: the subnets that say how they are advertised, and that no router of ours advertises. What leads out
+/// is somebody else's router, who has to say so itself.
+pub(super) fn of_network(network: &Network, settings: &Settings) -> Option<RaScope> {
+    let port = dhcp::own_port(network).filter(|_| network.admin_state_up)?;
+    let prefixes: Vec<_> = unrouted(network, settings).collect();
+    let link = RaLink {
+        default_router: false,
+        routes: Vec::new(),
+        ..told(&prefixes, (port.mac, network.mtu), Some(network), settings)
+    };
+    let device = names::dhcp_device(port.id, settings.plugging);
+    (!prefixes.is_empty()).then(|| RaScope {
+        of: Target::Network(network.id),
+        links: [(device, Arc::new(link))].into(),
+    })
+}
+
+/// Whether the DHCP namespace has something to advertise.
+pub(super) fn is_advertised_without_router(network: &Network, settings: &Settings) -> bool {
+    unrouted(network, settings).next().is_some()
+}
+
+fn unrouted<'a>(
+    network: &'a Network,
+    settings: &Settings,
+) -> impl Iterator<Item = Prefix<'a>> + use<'a> {
+    let wanted = settings.advertise_without_router;
+    let subnets = network.subnets.iter().filter(move |_| wanted);
+    let spoken_for = |subnet: &Subnet| {
+        let is_on_it = |port: &Port| port.fixed_ips.iter().any(|fixed| fixed.subnet == subnet.id);
+        let mut ports = network.ports.values();
+        ports.any(|port| port.owner == DeviceOwner::RouterInterface && is_on_it(port))
+    };
+    let subnets = subnets.filter(|subnet| {
+        subnet.enable_dhcp && subnet.ra_mode.is_some() && !subnet.is_provisional()
+    });
+    let subnets = subnets.filter(move |subnet| !spoken_for(subnet));
+    subnets.filter_map(|subnet| {
+        Prefix::new(
+            subnet.id,
+            subnet.cidr,
+            subnet.ra_mode,
+            &subnet.dns_nameservers,
+        )
+    })
+}
+
+/// A subnet as advertisements speak of it.
+struct Prefix<'a> {
+    subnet: SubnetId,
+    net: Ipv6Net,
+    /// `None`: not at all.
+    mode: Option<Ipv6Mode>,
+    name_servers: &'a [IpAddr],
+}
+
+impl<'a> Prefix<'a> {
+    /// `None`: it is of IPv4.
+    fn new(
+        subnet: SubnetId,
+        cidr: IpNet,
+        mode: Option<Ipv6Mode>,
+        name_servers: &'a [IpAddr],
+    ) -> Option<Self> {
+        let IpNet::V6(net) = cidr else { return None };
+        Some(Self {
+            subnet,
+            net,
+            mode,
+            name_servers,
+        })
+    }
+
+    /// Those that are named; where none is, whoever serves DHCP there, as far as we know the network. `::` is nobody.
+    fn dns(&self, network: Option<&Network>) -> Vec<Ipv6Addr> {
+        let named: Vec<_> = self.name_servers.iter().copied().filter_map(v6).collect();
+        match (named.as_slice(), network) {
+            ([Ipv6Addr::UNSPECIFIED], _) => Vec::new(),
+            ([], Some(network)) => dhcp::dhcp_servers(network, self.subnet)
+                .into_iter()
+                .filter_map(v6)
+                .collect(),
+            _ => named,
+        }
+    }
+}
+
+fn of_leg(leg: &RouterPort) -> impl Iterator<Item = Prefix<'_>> {
+    let usable = leg.subnets.iter().filter(|subnet| !subnet.is_provisional());
+    usable.filter_map(|subnet: &RouterSubnet| {
+        Prefix::new(
+            subnet.id,
+            subnet.cidr,
+            subnet.ra_mode,
+            &subnet.dns_nameservers,
+        )
+    })
 }
 
 fn link(leg: &RouterPort, network: Option<&Network>, settings: &Settings) -> RaLink {
-    let has = |mode| v6_subnets(leg).any(|(subnet, _)| subnet.ra_mode == Some(mode));
-    let prefixes = v6_subnets(leg).filter_map(|(subnet, net)| {
-        let autonomous = match subnet.ra_mode? {
+    let prefixes: Vec<_> = of_leg(leg).collect();
+    told(&prefixes, (leg.mac, leg.mtu), network, settings)
+}
+
+/// As a router says it.
+fn told(
+    subnets: &[Prefix<'_>],
+    (mac, mtu): (MacAddr, u32),
+    network: Option<&Network>,
+    settings: &Settings,
+) -> RaLink {
+    let has = |mode| subnets.iter().any(|subnet| subnet.mode == Some(mode));
+    let prefixes = subnets.iter().filter_map(|subnet| {
+        let autonomous = match subnet.mode? {
             Ipv6Mode::Slaac | Ipv6Mode::Stateless => true,
             Ipv6Mode::Stateful => false,
         };
-        Some(RaPrefix { net, autonomous })
+        Some(RaPrefix {
+            net: subnet.net,
+            autonomous,
+        })
     });
     // The others are told these by DHCPv6.
-    let slaac = || v6_subnets(leg).filter(|(subnet, _)| subnet.ra_mode == Some(Ipv6Mode::Slaac));
+    let slaac = || {
+        let all = subnets.iter();
+        all.filter(|subnet| subnet.mode == Some(Ipv6Mode::Slaac))
+    };
     let mut dns: Vec<Ipv6Addr> = Vec::new();
-    for server in slaac().flat_map(|(subnet, _)| name_servers(subnet, network)) {
+    for server in slaac().flat_map(|subnet| subnet.dns(network)) {
         if !dns.contains(&server) && dns.len() < NAME_SERVERS {
             dns.push(server);
         }
     }
-    let domain = network.map(|network| network.dns_domain.clone());
-    let domain = domain.filter(|domain| !domain.is_empty() && slaac().next().is_some());
+    let domains = network.filter(|_| slaac().next().is_some());
     let asked = settings.metadata.routed;
     RaLink {
-        mac: leg.mac,
+        mac,
         default_router: true,
         managed: has(Ipv6Mode::Stateful),
         other: has(Ipv6Mode::Stateless),
-        mtu: Some(leg.mtu).filter(|mtu| *mtu >= LEAST_MTU),
+        mtu: Some(mtu).filter(|mtu| *mtu >= LEAST_MTU),
         prefixes: prefixes.collect(),
         dns,
-        domains: domain.into_iter().collect(),
+        domains: domains.map(dhcp::search).unwrap_or_default(),
         routes: asked.then_some(metadata::V6_NET).into_iter().collect(),
         interval: settings.ra_interval,
-    }
-}
-
-fn v6_subnets(leg: &RouterPort) -> impl Iterator<Item = (&RouterSubnet, Ipv6Net)> {
-    let usable = leg.subnets.iter().filter(|subnet| !subnet.is_provisional());
-    usable.filter_map(|subnet| match subnet.cidr {
-        IpNet::V6(net) => Some((subnet, net)),
-        IpNet::V4(_) => None,
-    })
-}
-
-/// Those that are named; where none is, whoever serves DHCP there, as far as we know the network. `::` is nobody.
-fn name_servers(subnet: &RouterSubnet, network: Option<&Network>) -> Vec<Ipv6Addr> {
-    let named = subnet.dns_nameservers.iter().copied().filter_map(v6);
-    let named: Vec<_> = named.collect();
-    match (named.as_slice(), network) {
-        ([Ipv6Addr::UNSPECIFIED], _) => Vec::new(),
-        ([], Some(network)) => dhcp::dhcp_servers(network, subnet.id)
-            .into_iter()
-            .filter_map(v6)
-            .collect(),
-        _ => named,
     }
 }
 

@@ -119,6 +119,8 @@ fn sysctls() -> impl Iterator<Item = (String, String)> {
         // Answer for an address only where it is set, and with the best source.
         ("net/ipv4/conf/all/arp_ignore", "1"),
         ("net/ipv4/conf/all/arp_announce", "2"),
+        // We know the way; a router that forwards takes none for IPv6 anyway.
+        ("net/ipv4/conf/all/accept_redirects", "0"),
         ("net/ipv6/conf/all/forwarding", "1"),
         ("net/ipv6/conf/default/accept_ra", "0"),
         // Nor does anybody say that a link-local address of ours is theirs: we would be no router any more.

@@ -8,6 +8,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::CommonOption;
 pub use super::claims::Claims;
+pub use super::settings::{NoRebind, TextRecord};
 use crate::model::{
     DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
 };
@@ -37,12 +38,14 @@ pub struct DhcpScope {
     pub mtu: Option<u16>,
     /// Option 15.
     pub domain: Option<String>,
-    /// Option 119 says the same.
-    pub domain_search: bool,
+    /// Option 119.
+    pub search: Vec<String>,
     /// What a port and its subnet do not say themselves; all of version 4.
     pub options: Arc<[CommonOption]>,
     /// Every reply as broadcast, asked for or not.
     pub broadcast_reply: bool,
+    /// There is no IPv4 on the network, but IPv6 is: clients that can do without may be told so (RFC 8925).
+    pub only_v6: bool,
     pub subnets: Vec<DhcpSubnet>,
     /// By MAC. A port with a client id of its own is only in `by_client_id`.
     pub clients: Claims<MacAddr, Arc<DhcpClient>>,
@@ -87,7 +90,7 @@ pub struct Dhcp6Scope {
     pub lease: u32,
     pub mtu: Option<u16>,
     /// Option 24.
-    pub domain: Option<String>,
+    pub search: Vec<String>,
     /// A client has all of its port's addresses of one subnet, instead of the last.
     pub every_address: bool,
     pub subnets: Vec<Dhcp6Subnet>,
@@ -153,6 +156,21 @@ pub struct DnsScope {
     pub domain_forwarders: Vec<(Arc<str>, Forwarder)>,
     /// Only these sources are answered (dnsmasq's `local-service`).
     pub clients: Vec<IpNet>,
+    /// One name more that is ours.
+    pub text: Option<Arc<TextRecord>>,
+    /// So many answers of forwarders are kept.
+    pub cache: usize,
+    /// `None`: forwarders may answer with any address.
+    pub no_rebind: Option<Arc<NoRebind>>,
+}
+
+impl DnsScope {
+    /// Forwarders are asked alike, and what they say is judged alike.
+    pub fn forwards_like(&self, other: &Self) -> bool {
+        self.forwarders == other.forwarders
+            && self.domain_forwarders == other.domain_forwarders
+            && self.no_rebind == other.no_rebind
+    }
 }
 
 /// A resolver, and the side it is asked from.
@@ -177,6 +195,8 @@ pub struct MetadataScope {
     pub listen: Vec<SocketAddr>,
     /// Whose link-local addresses are meant.
     pub device: Option<DevName>,
+    /// Which of the networks is behind each device, where several are: link-local addresses mean something there only.
+    pub links: BTreeMap<DevName, NetworkId>,
     /// The networks whose ports ask here: one in a DHCP namespace, those of its interfaces in a router's.
     pub residents: Vec<Arc<Residents>>,
     /// The same networks, also those whose residents are unknown here.

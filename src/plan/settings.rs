@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,15 @@ pub struct Settings {
     pub domain_forwarders: Vec<(String, SocketAddr)>,
     /// Resolvers of the host, asked from the host, where there are no forwarders at all.
     pub host_resolvers: Vec<SocketAddr>,
+    /// So many answers of resolvers are kept for each network; 0: none.
+    #[serde(default = "dns_cache")]
+    pub dns_cache: usize,
+    /// Names of elsewhere have no private addresses; `None`: they may.
+    #[serde(default)]
+    pub no_rebind: Option<Arc<NoRebind>>,
+    /// Answered in every network (`dnsmasq_txt_record`).
+    #[serde(default)]
+    pub text: Option<Arc<TextRecord>>,
     /// Unknown names of a network's own domain do not exist, instead of being asked elsewhere.
     pub authoritative_dns: bool,
     /// Networks that a router joins see each other's names.
@@ -47,8 +57,49 @@ pub struct Settings {
     /// Seconds between unasked router advertisements: at least, at most (`min_rtr_adv_interval`, `max_rtr_adv_interval`).
     #[serde(default = "ra_interval")]
     pub ra_interval: (u16, u16),
+    /// DHCP namespaces advertise the prefixes that no router of ours does; an option of our own.
+    #[serde(default)]
+    pub advertise_without_router: bool,
     /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
+}
+
+/// Protection against DNS rebinding (dnsmasq's `stop-dns-rebind`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoRebind {
+    /// Names in these domains may have any address. Lower case, without a dot at either end.
+    pub except: Vec<String>,
+    /// Loopback addresses are harmless, as block lists give them.
+    pub loopback_ok: bool,
+}
+
+/// A name with a TXT record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextRecord {
+    /// Lower case, without a dot at either end.
+    pub name: String,
+    /// As the record has it: character strings (RFC 1035 section 3.3.14).
+    pub data: Vec<u8>,
+}
+
+impl TextRecord {
+    /// `None`: the name is none, or a text is longer than 255 bytes, or all are than a record.
+    pub fn new<'t>(name: &str, texts: impl Iterator<Item = &'t str>) -> Option<Self> {
+        let labels = name.split('.').all(|label| (1..=63).contains(&label.len()));
+        let mut data = Vec::new();
+        for text in texts {
+            data.push(u8::try_from(text.len()).ok()?);
+            data.extend_from_slice(text.as_bytes());
+        }
+        if data.is_empty() {
+            data.push(0);
+        }
+        let fits = labels && name.len() <= 253 && data.len() <= usize::from(u16::MAX) / 2;
+        fits.then(|| Self {
+            name: name.to_owned(),
+            data,
+        })
+    }
 }
 
 /// A DHCP option for the clients of all networks.
@@ -113,6 +164,9 @@ impl Default for Settings {
             forwarders: Vec::new(),
             domain_forwarders: Vec::new(),
             host_resolvers: Vec::new(),
+            dns_cache: dns_cache(),
+            no_rebind: None,
+            text: None,
             authoritative_dns: true,
             joined_names: true,
             metadata: Metadata {
@@ -127,9 +181,15 @@ impl Default for Settings {
             random_fully: true,
             ipv6_gateway: Ipv6Gateway::default(),
             ra_interval: ra_interval(),
+            advertise_without_router: false,
             conntrack_helpers: BTreeSet::new(),
         }
     }
+}
+
+/// dnsmasq's.
+pub fn dns_cache() -> usize {
+    150
 }
 
 /// Neutron's.

@@ -171,7 +171,7 @@ fn label(text: &str) -> Option<Vec<u8>> {
 
 /// Whether a message is a solicitation that a router may heed (RFC 4861 section 6.1.1). That its checksum is right and its
 /// hop limit 255 was seen to before.
-pub(super) fn is_solicitation(message: &[u8], source: Ipv6Addr) -> bool {
+pub fn is_solicitation(message: &[u8], source: Ipv6Addr) -> bool {
     let [SOLICITATION, 0, _, _, _, _, _, _, options @ ..] = message else {
         return false;
     };

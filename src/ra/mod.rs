@@ -9,5 +9,5 @@ mod advert;
 mod server;
 mod timer;
 
-pub use advert::{Ending, messages};
+pub use advert::{Ending, is_solicitation, messages};
 pub use server::{Counters, Error, Server};

@@ -67,20 +67,19 @@ fn removed_keys(steps: &[Step]) -> impl Iterator<Item = &[Element]> {
 #[derive(Debug)]
 pub(super) struct Announcement {
     namespace: Namespace,
-    addresses: BTreeMap<DevName, Vec<Ipv4Addr>>,
+    addresses: BTreeMap<DevName, Vec<IpAddr>>,
 }
 
 impl Announcement {
     pub(super) fn of(namespace: &Namespace, steps: &[Step]) -> Option<Self> {
-        let mut addresses: BTreeMap<DevName, Vec<Ipv4Addr>> = BTreeMap::new();
+        let mut addresses: BTreeMap<DevName, Vec<IpAddr>> = BTreeMap::new();
         for step in steps {
             if let Step::AddAddress { dev, address } = step
                 && plan::is_router_device(dev)
+                && !is_link_local(address.addr())
             {
-                addresses
-                    .entry(dev.clone())
-                    .or_default()
-                    .extend(v4(address.addr()));
+                let of_device = addresses.entry(dev.clone()).or_default();
+                of_device.push(address.addr());
             }
         }
         (!addresses.is_empty()).then(|| Self {
@@ -89,7 +88,7 @@ impl Announcement {
         })
     }
 
-    /// Gratuitous ARP in a few rounds: one may be lost, or come before the port forwards.
+    /// In a few rounds: one may be lost, or come before the port forwards.
     pub(super) async fn send(self) {
         for round in 0..ROUNDS {
             if round > 0 {
@@ -102,6 +101,11 @@ impl Announcement {
             }
         }
     }
+}
+
+/// Such an address is made of the MAC that one would learn, or many have it (metadata's).
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn v4(address: IpAddr) -> Option<Ipv4Addr> {

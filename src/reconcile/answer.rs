@@ -139,6 +139,7 @@ impl Reconciler {
                 "dhcp6": served.and_then(|served| served.dhcp6()).map(|server| counted(server.counters(), server.loudest())),
                 "dns": served.and_then(|served| served.dns()).map(|server| counted(server.counters(), server.loudest())),
                 "metadata": served.and_then(|served| served.metadata()).map(|server| counted(server.counters(), server.loudest())),
+                "ra": served.and_then(|served| served.ra().next()).map(|(_, server)| counted(server.counters(), server.loudest())),
             }),
         }
     }

@@ -37,6 +37,7 @@ pub(super) struct Check<'n, 't> {
     pub(super) routers: Names<usize>,
     pub(super) project: ProjectId,
     pub(super) domain: String,
+    pub(super) search: Vec<String>,
     pub(super) host: String,
     /// Ports of each of the draft's instances.
     pub(super) instance_ports: Vec<Vec<PortRef>>,
@@ -76,6 +77,7 @@ pub(super) fn check(file: &file::File, dir: &Path, notes: &mut Notes<'_>) -> Top
                 .map(|domain| domain.value.0.as_str()),
             DOMAIN,
         ),
+        search: Vec::new(),
         host: text(file.host.as_ref().map(|name| name.value.0.as_str()), ""),
         instance_ports: Vec::new(),
         shaky: HashSet::new(),
@@ -87,6 +89,7 @@ pub(super) fn check(file: &file::File, dir: &Path, notes: &mut Notes<'_>) -> Top
         ids: HashMap::new(),
         counts: HashMap::new(),
     };
+    check.search = check.search_list(&file.dns_search, "topology");
     for network in all(&file.network) {
         check.network(network);
     }

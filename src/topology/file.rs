@@ -15,7 +15,7 @@ use super::read::{At, Key, Read, Reader, Value, key_name, table};
 use super::values::{Choice, Json, Number, OneOrMore, OrTable, Ports, Seconds, Texts};
 use super::words::{
     AddressOrSubnet, Destination, Domain, HostName, Kind, Name, PublicKeyLine, Range, Reference,
-    Resolver, Source, Url,
+    Resolver, SearchDomain, Source, Url,
 };
 use crate::model::{DevName, Ipv6Mode, MacAddr, Protocol};
 
@@ -26,11 +26,16 @@ table! {
         dns_resolvers: Vec<Resolver>,
         dns_authoritative: bool,
         dns_joined: bool,
+        dns_search: Vec<At<SearchDomain>>,
+        dns_cache: Number<0, 10_000>,
+        dns_rebind_protection: bool,
+        dns_rebind_allowed: Vec<SearchDomain>,
         lease: Seconds,
         lease_renewal: Seconds,
         lease_rebinding: Seconds,
         dhcp_broadcast: bool,
         snat_random_ports: bool,
+        advertise_without_router: bool,
         project: Name,
         host: Name,
         network: Vec<Network>,
@@ -60,6 +65,7 @@ table! {
         external: bool,
         bridge: DevName,
         dns_domain: Domain,
+        dns_search: Vec<At<SearchDomain>>,
         subnet: Vec<Subnet>,
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use super::file::{self, all};
 use super::mistake::{Code, Notes, Span};
 use super::read::At;
 use super::words::Source;
-use crate::plan::Settings;
+use crate::plan::{NoRebind, Settings};
 
 /// Read or write for those who are neither owner nor group.
 const OTHERS: u32 = 0o006;
@@ -95,6 +96,12 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         rebinding,
         broadcast_reply: flag(&file.dhcp_broadcast, default.broadcast_reply),
         host_resolvers: resolvers(file).unwrap_or_default(),
+        dns_cache: file
+            .dns_cache
+            .as_ref()
+            .and_then(|most| usize::try_from(most.value.0).ok())
+            .unwrap_or(default.dns_cache),
+        no_rebind: no_rebind(file, notes),
         authoritative_dns: flag(&file.dns_authoritative, default.authoritative_dns),
         joined_names: flag(&file.dns_joined, default.joined_names),
         metadata: crate::plan::Metadata {
@@ -109,9 +116,31 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         },
         plugging: default.plugging,
         random_fully: flag(&file.snat_random_ports, default.random_fully),
+        advertise_without_router: flag(
+            &file.advertise_without_router,
+            default.advertise_without_router,
+        ),
         // The rest is Neutron's to say.
         ..default
     }
+}
+
+fn no_rebind(file: &file::File, notes: &mut Notes<'_>) -> Option<Arc<NoRebind>> {
+    let on = file.dns_rebind_protection.as_ref();
+    if let Some(allowed) = &file.dns_rebind_allowed
+        && on.is_none_or(|on| !on.value)
+    {
+        let why = "`dns_rebind_allowed` makes exceptions from a protection that is off";
+        let fix = "remove it, or say `dns_rebind_protection = true`";
+        notes.mistake(Code::Misplaced, allowed.at, "topology", why, fix);
+    }
+    on.filter(|on| on.value).map(|_| {
+        let allowed = all(&file.dns_rebind_allowed).iter();
+        Arc::new(NoRebind {
+            except: allowed.map(|domain| domain.0.clone()).collect(),
+            loopback_ok: false,
+        })
+    })
 }
 
 /// `None`: the host's own.

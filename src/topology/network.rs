@@ -9,12 +9,16 @@ use super::draft::{Claimant, NetworkDraft, PortDraft, SubnetRef};
 use super::file::{self, all};
 use super::ids;
 use super::mistake::{Code, Span};
-use super::words::Kind;
+use super::read::At;
+use super::words::{Kind, SearchDomain};
 use crate::model::{DeviceOwner, MacAddr, Network, NetworkId, Port, ProjectId};
 
 /// Bytes; what Ethernet has, and what is left of it inside VXLAN over IPv4.
 const MTU: u32 = 1500;
 const MTU_IN_VXLAN: u32 = 1450;
+
+/// Domains that names are looked for in, besides the network's own.
+const MOST_SEARCHED: usize = 6;
 
 impl Check<'_, '_> {
     pub(super) fn network(&mut self, file: &file::Network) {
@@ -60,6 +64,10 @@ impl Check<'_, '_> {
             mtu: file.mtu.as_ref().map_or(mtu, |mtu| mtu.value.0),
             external,
             dns_domain: domain.unwrap_or_else(|| self.domain.clone()),
+            dns_search: match &file.dns_search {
+                Some(_) => self.search_list(&file.dns_search, object),
+                None => self.search.clone(),
+            },
             attachment,
             subnets: Vec::new(),
             non_local_subnets: Vec::new(),
@@ -81,6 +89,24 @@ impl Check<'_, '_> {
         }
         self.overlapping_subnets(index);
         self.dhcp_port(index, &dhcp);
+    }
+
+    /// A list as long as router advertisements have room for.
+    pub(super) fn search_list(
+        &mut self,
+        list: &Option<At<Vec<At<SearchDomain>>>>,
+        object: &str,
+    ) -> Vec<String> {
+        let domains = all(list);
+        if let Some(first) = domains.get(MOST_SEARCHED) {
+            let why = format!("`dns_search` has {} domains", domains.len());
+            let fix = format!(
+                "name at most {MOST_SEARCHED}; each costs every failing look-up a question"
+            );
+            self.mistake(Code::BadValue, first.at, object, why, fix);
+        }
+        let domains = domains.iter().take(MOST_SEARCHED);
+        domains.map(|domain| domain.value.0.clone()).collect()
     }
 
     pub(super) fn name_taken(

@@ -53,6 +53,7 @@ text_words! {
     DevName: "device name", "\"eth1\"", |text| text.parse().map_err(|_| bad(text, "no device name (1 to 15 printable characters without '/' and ':')"));
     PathBuf: "path", "\"user-data.yaml\"", |text| match text { "" => Err(bad(text, "no path")), text => Ok(text.into()) };
     Domain: "DNS domain", "\"demo.warren\"", Domain::new;
+    SearchDomain: "domain", "\"corp.example\"", SearchDomain::new;
     HostName: "host name", "\"web-1\"", HostName::new;
     PublicKeyLine: "public key", "\"ssh-ed25519 AAAAC3Nz... ada@demo\"", PublicKeyLine::new;
     Resolver: "IP address with or without port", "\"192.0.2.53\"", resolver;
@@ -136,6 +137,10 @@ pub(super) struct Range(pub(super) IpAddr, pub(super) IpAddr);
 #[derive(Debug, Clone)]
 pub(super) struct Domain(pub(super) String);
 
+/// The same, and not empty.
+#[derive(Debug, Clone)]
+pub(super) struct SearchDomain(pub(super) String);
+
 /// One label (RFC 1123 section 2.1), lower case.
 #[derive(Debug, Clone)]
 pub(super) struct HostName(pub(super) String);
@@ -151,6 +156,15 @@ impl Domain {
                 text,
                 "no DNS domain (labels of 1 to 63 letters, digits and hyphens, 189 characters in all)",
             ))
+        }
+    }
+}
+
+impl SearchDomain {
+    fn new(text: &str) -> Result<Self, Wrong> {
+        match Domain::new(text)?.0 {
+            domain if domain.is_empty() => Err(bad(text, "no domain to look in")),
+            domain => Ok(Self(domain)),
         }
     }
 }

@@ -22,7 +22,7 @@
 //! | what runs on a host, and whether it still does | `process.rs` |
 //! | a topology to begin with | `topologies.rs` |
 //! | the unit files, and the daemon as they start it | `unit.rs` |
-//! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs` |
+//! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs`; neighbour discovery `icmp6.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
 #![allow(
@@ -48,6 +48,7 @@ mod guest;
 mod holder;
 mod host;
 mod http;
+mod icmp6;
 mod lease;
 mod place;
 mod process;
@@ -66,11 +67,12 @@ pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::{Host, WARREN};
 pub use http::{HttpAnswer, HttpRequest, HttpStub};
+pub use icmp6::{ALL_NODES, ALL_ROUTERS, Advertised, Sender, group_mac, prefix_option};
 pub use lease::{Lease, Record};
 pub use place::{Output, Place, Running};
 pub use process::Process;
 pub use topologies::ROUTED;
 pub use unit::Unit;
 pub use wait::{PATIENCE, settled, wait_for, wait_until};
-pub use wire::{Udp, Wire, udp_frame};
+pub use wire::{Udp, Wire, checksum, udp_frame};
 pub use wire6::Udp6;

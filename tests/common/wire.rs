@@ -164,8 +164,8 @@ pub fn udp_frame(udp: &Udp) -> Vec<u8> {
     frame
 }
 
-/// RFC 1071.
-fn checksum(start: u32, bytes: &[u8]) -> u16 {
+/// RFC 1071; what is not in `bytes` is summed up in `start`.
+pub fn checksum(start: u32, bytes: &[u8]) -> u16 {
     let words = bytes
         .chunks(2)
         .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));

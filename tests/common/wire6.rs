@@ -2,6 +2,8 @@
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
+use super::checksum;
+
 /// A UDP datagram in a frame, as seen on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Udp6 {
@@ -54,23 +56,12 @@ impl Udp6 {
         frame.extend(length.to_be_bytes());
         frame.extend([0, 0]);
         frame.extend(&self.payload);
-        let sum = self.checksum(length, &frame[22..]);
-        frame[60..62].copy_from_slice(&sum.to_be_bytes());
-        frame
-    }
-
-    /// RFC 1071, over the addresses, the datagram, and the rest of the pseudo header.
-    fn checksum(&self, length: u16, bytes: &[u8]) -> u16 {
-        let words = bytes
-            .chunks(2)
-            .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-        let mut sum = words.fold(17 + u32::from(length), |sum, word| sum + word);
-        while sum > 0xffff {
-            sum = (sum >> 16) + (sum & 0xffff);
-        }
-        match !u16::try_from(sum).expect("folded to 16 bits") {
+        // Addresses and datagram, and the rest of the pseudo header.
+        let sum = match checksum(17 + u32::from(length), &frame[22..]) {
             0 => 0xffff, // zero would say "no checksum"
             sum => sum,
-        }
+        };
+        frame[60..62].copy_from_slice(&sum.to_be_bytes());
+        frame
     }
 }

@@ -12,6 +12,17 @@ use super::message::{
 /// What each said, as a file; a change of it is seen in review. Why they differ: docs/dhcpv6.md.
 const BESIDE: &str = "tests/dhcp6/beside.txt";
 
+/// What the tester lists, and the word for it in an answer.
+const TOLD: [(u16, &str); 5] = [
+    (23, " +dns"),
+    (24, " +search"),
+    (31, " +sntp"),
+    (56, " +ntp"),
+    (59, " +boot"),
+];
+/// What is in answer to something else.
+const UNASKED: [(u16, &str); 3] = [(20, " +reconfigure"), (32, " +refresh"), (39, " +name")];
+
 /// One after the other: a lease is given before it is renewed. `us`: the server's DUID.
 fn messages(us: &[u8]) -> Vec<(&'static str, Says)> {
     let ask = |last, kind| Says::new(last, kind).to(us);
@@ -25,6 +36,22 @@ fn messages(us: &[u8]) -> Vec<(&'static str, Says)> {
         (
             "solicit, with a prefix",
             Says::solicit(ANN).raw(25, &[0; 12]),
+        ),
+        (
+            "solicit, for a temporary address",
+            Says::new(ANN, 1).raw(4, &[0; 4]),
+        ),
+        (
+            "solicit, two associations",
+            Says::solicit(OPA).raw(3, &[0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ),
+        (
+            "solicit, with a name of its own",
+            Says::solicit(ANN).raw(39, b"\x01\x03box"),
+        ),
+        (
+            "solicit, ready for reconfigure",
+            Says::solicit(ANN).raw(20, b""),
         ),
         ("renew, before any lease", ask(ANN, RENEW).na(&[ann])),
         (
@@ -72,20 +99,24 @@ fn messages(us: &[u8]) -> Vec<(&'static str, Says)> {
     ]
 }
 
-/// What is answered, with the name server and the search list in it.
+/// What is answered, with the options in it.
 fn table(link: &mut Link) -> Vec<(&'static str, String)> {
     let us = server(&link.hear(&Says::solicit(ANN)).unwrap());
     let rows = messages(&us).into_iter().map(|(name, says)| {
-        let Some(udp) = link.hear(&says.wanting(&[23, 24])) else {
+        let wanted = TOLD.map(|(code, _)| code);
+        let Some(udp) = link.hear(&says.wanting(&wanted)) else {
             return (name, "silence".to_owned());
         };
         let mut words = super::message::said(&udp);
         let end = words.find(" to ").unwrap_or(words.len());
         words.truncate(end);
-        for (code, word) in [(23, " +dns"), (24, " +search")] {
+        for (code, word) in TOLD.into_iter().chain(UNASKED) {
             if value(&udp, code).is_some() {
                 words.push_str(word);
             }
+        }
+        if let Some(preference) = value(&udp, 7) {
+            write!(words, " preference={}", preference[0]).unwrap();
         }
         (name, words)
     });
@@ -162,14 +193,18 @@ fn start_dnsmasq(host: &Host) -> Running {
     place.write(
         "/run/d/hosts",
         "fa:16:3e:00:00:0a,tag:dhcpv6,ann.example.org.,[2001:db8:1::a]\n\
-         fa:16:3e:00:00:0b,tag:dhcpv6,opa.example.org.,[2001:db8:1::b]\n\
-         fa:16:3e:00:00:0b,tag:dhcpv6,opa.example.org.,[2001:db8:2::b]\n\
+         fa:16:3e:00:00:0b,tag:dhcpv6,opa.example.org.,[2001:db8:1::b],set:port-opa\n\
+         fa:16:3e:00:00:0b,tag:dhcpv6,opa.example.org.,[2001:db8:2::b],set:port-opa\n\
          fa:16:3e:00:00:0c,tag:dhcpv6,set:port-les\n\
          fa:16:3e:00:00:77,tag:dhcpv6,probe.example.org.,[2001:db8:1::77]\n",
     );
     place.write(
         "/run/d/opts",
         "tag:subnet-near,option6:domain-search,example.org.\n\
+         tag:subnet-near,option6:sntp-server,[2001:db8:1::123]\n\
+         tag:subnet-near,option6:ntp-server,[2001:db8:1::123]\n\
+         tag:port-opa,option6:ntp-server,[2001:db8::9]\n\
+         tag:port-opa,tag:!ipxe6,option6:bootfile-url,tftp://[2001:db8::1]/undionly\n\
          tag:subnet-far,option6:dns-server,[2001:db8::53]\n\
          tag:subnet-far,option6:domain-search,example.org.\n\
          tag:subnet-own,option6:domain-search,example.org.\n",
@@ -207,10 +242,22 @@ fn start_kea(host: &Host) -> Running {
         })
     };
     let option = |name: &str, data: &str| serde_json::json!({ "name": name, "data": data });
+    let booting = |mut reservation: serde_json::Value| {
+        let boot = option("bootfile-url", "tftp://[2001:db8::1]/undionly");
+        reservation["option-data"] = serde_json::json!([boot]);
+        reservation
+    };
     let subnet = |id: u8, cidr: &str, dns: &str, reservations: serde_json::Value| {
+        let mut options = vec![
+            option("dns-servers", dns),
+            option("domain-search", "example.org"),
+        ];
+        if id == 1 {
+            options.push(option("sntp-servers", "2001:db8:1::123"));
+        }
         serde_json::json!({
             "id": id, "subnet": cidr, "interface": "lan", "rapid-commit": true,
-            "option-data": [option("dns-servers", dns), option("domain-search", "example.org")],
+            "option-data": options,
             "reservations": reservations,
         })
     };
@@ -228,7 +275,7 @@ fn start_kea(host: &Host) -> Running {
         "shared-networks": [{ "name": "lan", "interface": "lan", "rapid-commit": true, "subnet6": [
             subnet(1, "2001:db8:1::/64", "2001:db8:1::2", serde_json::json!([
                 reservation(ANN, "ann", "2001:db8:1::a"),
-                reservation(OPA, "opa", "2001:db8:1::b"),
+                booting(reservation(OPA, "opa", "2001:db8:1::b")),
                 reservation(0x77, "probe", "2001:db8:1::77"),
             ])),
             subnet(2, "2001:db8:2::/64", "2001:db8::53", serde_json::json!([

@@ -210,6 +210,7 @@ pub(crate) fn identities(options: &DhcpOptions) -> Vec<String> {
     for option in options.iter() {
         match option {
             DhcpOption::IANA(ia) => words.push(format!("na[{}]", identities(&ia.opts).join(" "))),
+            DhcpOption::IATA(ia) => words.push(format!("ta[{}]", identities(&ia.opts).join(" "))),
             DhcpOption::IAPD(ia) => words.push(format!("pd[{}]", identities(&ia.opts).join(" "))),
             DhcpOption::IAAddr(address) => {
                 let gone = if address.valid_life == 0 { "-" } else { "" };

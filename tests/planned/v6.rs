@@ -4,7 +4,7 @@ use warren::model::*;
 use warren::plan::Ipv6Gateway;
 
 use crate::cloud::{Cloud, leg};
-use crate::common::{Guest, PATIENCE, wait_for};
+use crate::common::{Guest, PATIENCE, Sender, wait_for};
 use crate::{ip, source_seen};
 
 /// Dual stack inside (network 1) and outside (network 2), where the subnet of v6 has this gateway.
@@ -95,7 +95,11 @@ fn the_way_out_is_what_the_outside_advertises() {
     let (vm, world) = (vm(&cloud), world(&cloud));
     assert!(!vm.ping("2001:db8:1::1"));
     let wire = world.wire();
-    wire.send(&advertisement(wire.mac()));
+    let sender = Sender {
+        mac: wire.mac(),
+        ip: "fe80::1".parse().unwrap(),
+    };
+    wire.send(&sender.advertises(&[]));
     reached(&vm, "2001:db8:1::1");
     let route = cloud.in_router(&["ip", "-6", "route", "show", "default"]);
     assert!(
@@ -123,42 +127,4 @@ fn a_prefix_that_is_not_there_yet_is_not_set() {
     cloud.apply();
     let addresses = cloud.in_router(&["ip", "-o", "-6", "addr", "show", "scope", "global"]);
     assert!(!addresses.contains(" ::1/64"), "{addresses}");
-}
-
-/// A router advertisement (RFC 4861 section 4.2) of fe80::1, good for half an hour.
-fn advertisement(mac: [u8; 6]) -> Vec<u8> {
-    let from: [u8; 16] = "fe80::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
-    let to: [u8; 16] = "ff02::1".parse::<std::net::Ipv6Addr>().unwrap().octets();
-    let mut message = vec![134, 0, 0, 0, 64, 0];
-    message.extend(1800u16.to_be_bytes());
-    message.extend([0; 8]);
-    message.extend([1, 1]); // source link-layer address
-    message.extend(mac);
-    let length = u16::try_from(message.len()).unwrap();
-    let pseudo = [
-        &from[..],
-        &to,
-        &[0, 0],
-        &length.to_be_bytes(),
-        &[0, 0, 0, 58],
-        &message,
-    ]
-    .concat();
-    let words = pseudo
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    message[2..4].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
-    let mut frame = vec![0x33, 0x33, 0, 0, 0, 1];
-    frame.extend(mac);
-    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-    frame.extend(length.to_be_bytes());
-    frame.extend([58, 255]);
-    frame.extend(from);
-    frame.extend(to);
-    frame.extend(message);
-    frame
 }

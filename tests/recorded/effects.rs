@@ -223,6 +223,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ),
     (
         "router-",
+        "+ setting net.ipv4.conf.all.accept_redirects = 0",
+        "nobody leads a router's packets elsewhere",
+    ),
+    (
+        "router-",
         "- setting net.netfilter.nf_conntrack_tcp_be_liberal = 0",
         "agents set it to 1 since 26.0",
     ),

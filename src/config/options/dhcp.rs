@@ -20,13 +20,13 @@ options! {
     "dhcp_rebinding_time",              Int(0, LONG),       "0",                DHCP,   H, "T2 in seconds; 0 is 7/8 of the lease";
     "dhcp_broadcast_reply",             Bool,               "false",            DHCP,   H, "every DHCP reply as broadcast";
     "dhcp_confs",                       Text,               "$state_path/dhcp", DHCP,   I, "nothing is written there: leases come from the ports";
-    "dnsmasq_config_file",              Text,               "",                 DHCP,   H, "of its lines `server=`, `dhcp-option=`, `dhcp-option-force=` and `dhcp-boot=` are honoured; `log-` and others of dnsmasq's own running are ignored; names that are no port's are warned about; each other line is refused with its number";
+    "dnsmasq_config_file",              Text,               "",                 DHCP,   H, "of its lines `server=`, `dhcp-option=`, `dhcp-option-force=`, `dhcp-boot=`, `cache-size=`, `stop-dns-rebind`, `rebind-domain-ok=` and `rebind-localhost-ok` are honoured; `log-` and others of dnsmasq's own running are ignored; names that are no port's are warned about; each other line is refused with its number";
     "dnsmasq_dns_servers" old "dnsmasq_dns_server", List,   "",                 DHCP,   H, "resolvers to forward to, as `IP` or `IP#PORT`; `/DOMAIN/IP` is asked for that domain's names only";
     "dnsmasq_local_resolv",             Bool,               "false",            DHCP,   H, "forward to the host's resolvers where dnsmasq_dns_servers names none";
     "dnsmasq_base_log_dir",             Text,               "-",                DHCP,   WarnedUnless(&[""]), "there are no log files per network", "`warren show network` tells what DHCP and DNS did; RUST_LOG=warren=debug says more";
     "dnsmasq_lease_max",                Int(1, LONG),       "16777216",         DHCP,   I, "there is no table of leases to fill";
     "dnsmasq_enable_addr6_list",        Bool,               "false",            DHCP,   H, "DHCPv6 gives a port all of its addresses of one subnet, not only the last";
-    "dnsmasq_txt_record",               Text,               "",                 DHCP,   WarnedUnless(&[""]), "no TXT record is served", "`warren status` tells whether DNS is served";
+    "dnsmasq_txt_record",               Text,               "",                 DHCP,   H, "a TXT record that DNS answers in each network, as `NAME,TEXT`; a probe of liveness";
     // Of long ago.
     "dhcp_domain",                      Text,               "openstacklocal",   DHCP,   H, "taken where dns_domain is not set, with a warning";
     "dhcp_delete_namespaces",           Bool,               "true",             DHCP,   WarnedUnless(&["true"]), "namespaces that nothing wants are removed", "leave it out";

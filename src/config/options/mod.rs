@@ -9,6 +9,7 @@ mod foreign;
 mod groups;
 mod l3;
 mod metadata;
+mod own;
 mod rabbit;
 
 use super::value::Kind;
@@ -97,6 +98,7 @@ pub(super) const TABLES: &[(&str, &[Known])] = &[
     ("Logging of packets", groups::NETWORK_LOG),
     ("RabbitMQ", rabbit::RABBIT),
     ("Notifications", groups::NOTIFICATIONS),
+    ("warren's own", own::WARREN),
     ("Of long ago: all agents", everyone::OLD),
     ("Of long ago: RabbitMQ", rabbit::OLD),
 ];

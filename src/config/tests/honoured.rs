@@ -215,6 +215,13 @@ fn options_of_dhcp_and_l3() {
                 all.plan.forwarders == forwarders
             },
         ),
+        ("[DEFAULT]\ndnsmasq_txt_record = alive.test,yes", |all| {
+            let text = all.plan.text.as_ref().unwrap();
+            text.name == "alive.test" && text.data == b"\x03yes"
+        }),
+        ("[DEFAULT]", |all| {
+            all.plan.text.is_none() && all.plan.no_rebind.is_none() && all.plan.dns_cache == 150
+        }),
         ("[DEFAULT]\ndnsmasq_dns_server = 192.0.2.9", |all| {
             all.plan.forwarders.len() == 1
         }),
@@ -244,6 +251,9 @@ fn options_of_dhcp_and_l3() {
         ),
         ("[DEFAULT]\nhandle_internal_only_routers = False", |all| {
             !all.neutron.l3.handle_internal_only_routers
+        }),
+        ("[warren]\nadvertise_without_router = True", |all| {
+            all.plan.advertise_without_router
         }),
         ("[DEFAULT]\nagent_mode = legacy", |all| {
             all.neutron.l3.agent_mode == "legacy"

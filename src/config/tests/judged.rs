@@ -181,6 +181,10 @@ fn what_stands_against_a_start_is_told_with_the_way_out() {
             "refused 2 [DEFAULT] dnsmasq_dns_servers: /x.org/: this is no resolver",
         ),
         (
+            "[DEFAULT]\ndnsmasq_txt_record = a..b,x",
+            "refused 2 [DEFAULT] dnsmasq_txt_record: a..b,x: this is no TXT record",
+        ),
+        (
             "[DEFAULT]\ndnsmasq_config_file = /nonexistent/x",
             "refused 2 [DEFAULT] dnsmasq_config_file: /nonexistent/x: it can't be read",
         ),

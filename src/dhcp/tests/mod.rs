@@ -62,9 +62,10 @@ pub(super) fn scope() -> DhcpScope {
         rebinding: None,
         mtu: Some(1450),
         domain: Some("example.org".into()),
-        domain_search: true,
+        search: vec!["example.org".into(), "corp.example".into()],
         options: [].into(),
         broadcast_reply: false,
+        only_v6: false,
         subnets: vec![
             DhcpSubnet {
                 router: Some(ip("10.0.0.1")),

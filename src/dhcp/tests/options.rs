@@ -25,7 +25,7 @@ fn the_network_gives_its_options() {
     let mut world = World::new();
     let routes =
         hex::decode("180a0100 00000000 20a9fea9fe 0a000002 00 0a000001".replace(' ', "")).unwrap();
-    let search = b"\x07example\x03org\0".to_vec();
+    let search = b"\x07example\x03org\0\x04corp\x07example\0".to_vec();
     for (name, code, want) in [
         ("netmask", 1, Some(MASK.to_vec())),
         ("router", 3, Some(vec![10, 0, 0, 1])),
@@ -113,6 +113,7 @@ fn only_what_is_asked_for_comes_and_in_that_order() {
     let mut plain = World::of(DhcpScope {
         mtu: None,
         domain: None,
+        search: Vec::new(),
         ..scope()
     });
     assert_eq!(
@@ -246,7 +247,7 @@ fn lease_times() {
 #[test]
 fn as_neutrons_agent_no_search_list_is_made_of_the_domain() {
     let mut world = World::of(DhcpScope {
-        domain_search: false,
+        search: Vec::new(),
         ..scope()
     });
     let listed = discover(ANN).list(&[15, 119]);

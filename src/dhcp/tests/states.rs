@@ -622,3 +622,28 @@ fn what_is_no_request_is_named() {
         assert_eq!(decoded.err(), Some(want), "{name}");
     }
 }
+
+/// RFC 8925, and RFC 2563 for who would choose an address of its own.
+#[test]
+fn where_there_is_no_ipv4_who_can_do_without_is_told_so() {
+    let mut world = World::of(DhcpScope {
+        only_v6: true,
+        subnets: Vec::new(),
+        ..scope()
+    });
+    let told = world.reply(&discover(ANN).list(&[1, 108]).raw(116, &[1]));
+    let message = decode(&told.message);
+    assert_eq!(message.yiaddr(), Ipv4Addr::UNSPECIFIED);
+    assert_eq!(value(&message, 108), Some(vec![0; 4]));
+    assert_eq!(value(&message, 116), Some(vec![0]));
+    assert_eq!(value(&message, 1), None);
+    let told = world.reply(&discover(BOB).list(&[108]));
+    assert_eq!(value(&decode(&told.message), 116), None, "it did not ask");
+    for (name, ask) in [
+        ("needs IPv4", discover(ANN).list(&[1, 3])),
+        ("says nothing of it", discover(ANN)),
+        ("asks no more", renew(ANN, "10.0.0.10").list(&[108])),
+    ] {
+        assert_eq!(world.tell(&ask), Answer::Elsewhere, "{name}");
+    }
+}

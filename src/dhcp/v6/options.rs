@@ -94,11 +94,10 @@ impl Options<'_> {
                     put(out, NTP_ADDRESS, |out| out.extend(server.octets()));
                 }
             }),
-            codes::DOMAIN_SEARCH => {
-                if let Some(domain) = &self.scope.domain {
-                    out.option(code, |out| labels(domain, out));
-                }
-            }
+            codes::DOMAIN_SEARCH if !self.scope.search.is_empty() => out.option(code, |out| {
+                let domains = self.scope.search.iter();
+                domains.for_each(|domain| labels(domain, out));
+            }),
             codes::REFRESH_TIME => {
                 let seconds = self.scope.lease.max(SHORTEST_REFRESH);
                 out.option(code, |out| out.extend(seconds.to_be_bytes()));

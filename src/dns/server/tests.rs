@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::super::shared::Bound;
 use super::*;
-use crate::plan::scope::Side;
+use crate::plan::scope::{NoRebind, Side};
 
 /// Answers arrive well before this, and what never arrives is not waited for longer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -94,17 +94,26 @@ fn forwards_from_the_right_side_with_the_clients_bits() {
         async {
             // Both are addresses of the host; only one can be reached from inside.
             for (address, side) in [("10.0.0.9", Side::Namespace), ("127.0.0.1", Side::Host)] {
-                let stub = Stub::at(address, |query| vec![record(query, 1)]).await;
+                let stub = Stub::at(address, |query| {
+                    let mut answer = record(query, 1);
+                    answer[3] |= 0x20; // AD
+                    vec![answer]
+                })
+                .await;
                 let _ground = Ground::new(&[stub.from(side)]).await;
                 let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
                 let mut query = question(0x1234, "wWw.example.org");
-                query[3] |= 0x10; // CD
+                query[3] |= 0x30; // AD, CD
                 query[11] = 1;
+                let end = query.len();
                 query.extend(b"\0\0\x29\x10\0\0\0\x80\0\0\x04\xfd\xe9\0\0"); // OPT, DO, an option
                 let reply = asker.ask(&query).await.unwrap();
                 assert_eq!(reply[..2], [0x12, 0x34], "the client's id");
+                assert_eq!(reply[3], 0xb0, "RA, CD, and the forwarder's AD");
                 let (heard, from) = stub.heard().pop().unwrap();
-                assert_eq!(heard[2..], query[2..], "all but the id");
+                assert_eq!(heard[2..end], query[2..end], "all but the id");
+                let opt = b"\0\0\x29\x04\xd0\0\0\x80\0\0\0";
+                assert_eq!(heard[end..], *opt, "its DO; our size, and no option");
                 let inside: IpAddr = "10.0.0.2".parse().unwrap();
                 assert_eq!(from.ip() == inside, side == Side::Namespace, "from {from}");
             }
@@ -160,7 +169,8 @@ fn the_next_forwarder_is_asked() {
         let before = silent.heard().len();
         let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
         for id in 0..5 {
-            assert_eq!(asker.code(&question(id, "example.org")).await, Some(0));
+            let name = format!("{id}.example.org");
+            assert_eq!(asker.code(&question(id, &name)).await, Some(0));
         }
         assert_eq!(silent.heard().len() - before, 1);
     });
@@ -222,7 +232,8 @@ fn ids_and_ports_cannot_be_guessed() {
         let _ground = Ground::new(&[stub.from(Side::Namespace)]).await;
         let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
         for id in 0..200 {
-            asker.ask(&question(id, "example.org")).await.unwrap();
+            let name = format!("{id}.example.org");
+            asker.ask(&question(id, &name)).await.unwrap();
         }
         let heard = stub.heard();
         let ids: HashSet<_> = heard
@@ -243,10 +254,10 @@ fn ids_and_ports_cannot_be_guessed() {
 #[test]
 fn what_is_too_long_for_udp_comes_by_tcp() {
     sandboxed("what_is_too_long_for_udp_comes_by_tcp", async {
-        for (case, long) in [("says TC", 0), ("sends too much", 900)] {
+        for (case, long) in [("says TC", 0), ("sends too much", 1300)] {
             let stub = Stub::at("10.0.0.9", move |query| {
                 let mut answer = record(query, 1);
-                answer.resize(answer.len() + long, 0);
+                answer.resize(answer.len() + long, 0); // not whole, and not looked at
                 answer[2] |= u8::from(long == 0) << 1;
                 vec![answer]
             })
@@ -268,6 +279,144 @@ fn what_is_too_long_for_udp_comes_by_tcp() {
             assert_eq!(reply[2] & 2, 0, "{case}: whole for who asked by TCP");
             assert!(reply.ends_with(&[192, 0, 2, 2]), "{case}: {reply:x?}");
         }
+    });
+}
+
+#[test]
+fn a_slow_forwarder_holds_nobody_up() {
+    sandboxed("a_slow_forwarder_holds_nobody_up", async {
+        let silent = Stub::at("127.0.0.1", |_| vec![]).await;
+        let good = Stub::at("fd00::9", |query| vec![record(query, 1)]).await;
+        let forwarders = [silent.from(Side::Host), good.from(Side::Namespace)];
+        let _ground = Ground::with(&forwarders, |settings| {
+            settings.per_forwarder = Duration::from_secs(3);
+            settings.in_all = Duration::from_secs(4);
+            settings.head_start = Duration::from_millis(100);
+        })
+        .await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        for (name, at_most) in [("one.example", 2000), ("two.example", 90)] {
+            let start = Instant::now();
+            assert_eq!(asker.code(&question(1, name)).await, Some(0));
+            let took = start.elapsed();
+            assert!(took < Duration::from_millis(at_most), "{name}: {took:?}");
+        }
+        assert_eq!(silent.heard().len(), 1, "it is asked last now");
+        assert!(good.heard().iter().all(|(_, from)| from.is_ipv6()));
+    });
+}
+
+#[test]
+fn an_answer_is_kept_for_its_time_and_for_its_network() {
+    sandboxed(
+        "an_answer_is_kept_for_its_time_and_for_its_network",
+        async {
+            let stub = Stub::at("127.0.0.1", |query| {
+                let mut answer = record(query, 1);
+                let ttl = answer.len() - 7;
+                answer[ttl] = 2;
+                vec![answer]
+            })
+            .await;
+            let forwarders = [stub.from(Side::Host)];
+            let ground = Ground::new(&forwarders).await;
+            let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+            let asks = async |name| {
+                let before = stub.heard().len();
+                let reply = asker.ask(&question(3, name)).await.unwrap();
+                assert!(reply.ends_with(&[192, 0, 2, 1]), "{reply:x?}");
+                assert_eq!(reply[..2], [0, 3]);
+                stub.heard().len() - before
+            };
+            assert_eq!(asks("www.example.org").await, 1);
+            assert_eq!(asks("WWW.example.ORG").await, 0);
+            let asked = question(4, "www.example.org");
+            let by_tcp = ground::by_tcp("10.0.0.2:53".parse().unwrap(), &asked).await;
+            assert!(by_tcp.unwrap().ends_with(&[192, 0, 2, 1]));
+            sleep(Duration::from_millis(2100)).await;
+            assert_eq!(asks("www.example.org").await, 1, "its time is over");
+            let counters = ground.server.counters();
+            assert_eq!((counters.cached, counters.forwarded), (2, 2));
+
+            // What others said before holds no more.
+            let mut scope = ground::scope(&forwarders);
+            ground.server.update(Arc::new(scope.clone()));
+            assert_eq!(asks("www.example.org").await, 0, "the same forwarders");
+            scope.domain_forwarders = vec![("example.net".into(), forwarders[0])];
+            ground.server.update(Arc::new(scope.clone()));
+            assert_eq!(asks("www.example.org").await, 1, "others");
+            scope.cache = 0;
+            ground.server.update(Arc::new(scope));
+            assert_eq!(
+                asks("new.example.org").await + asks("new.example.org").await,
+                2
+            );
+        },
+    );
+}
+
+#[test]
+fn the_same_question_of_many_is_asked_once() {
+    sandboxed("the_same_question_of_many_is_asked_once", async {
+        let stub = Stub::slow("127.0.0.1", Duration::from_millis(100)).await;
+        let ground = Ground::new(&[stub.from(Side::Host)]).await;
+        let server = "10.0.0.2:53".parse().unwrap();
+        let mut askers = Vec::new();
+        for number in 0..10 {
+            let asker = Asker::new(server).await;
+            asker.send(&question(number, "www.example.org")).await;
+            askers.push(asker);
+        }
+        for (number, asker) in (0..).zip(&askers) {
+            let reply = asker.receive().await.unwrap();
+            assert_eq!(reply[..2], [0, number]);
+            assert!(reply.ends_with(&[192, 0, 2, 1]), "{reply:x?}");
+        }
+        assert_eq!(stub.heard().len(), 1);
+        assert_eq!(ground.server.counters().forwarded, 10);
+    });
+}
+
+#[test]
+fn names_of_elsewhere_do_not_lead_inside() {
+    sandboxed("names_of_elsewhere_do_not_lead_inside", async {
+        // 192.0.2.0/24 is one of those that nobody outside has.
+        let stub = Stub::at("127.0.0.1", |query| vec![record(query, 1)]).await;
+        let ground = Ground::new(&[stub.from(Side::Host)]).await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        let answers = async |name| asker.ask(&question(1, name)).await.unwrap()[7];
+        assert_eq!(answers("www.example.org").await, 1, "not protected");
+        let mut scope = ground::scope(&[stub.from(Side::Host)]);
+        scope.no_rebind = Some(Arc::new(NoRebind {
+            except: vec!["corp.example".to_owned()],
+            loopback_ok: false,
+        }));
+        ground.server.update(Arc::new(scope));
+        assert_eq!(answers("www.example.org").await, 0);
+        assert_eq!(answers("www.example.org").await, 0, "not kept either");
+        assert_eq!(answers("www.corp.example").await, 1, "an exception");
+        assert_eq!(answers("web.demo").await, 1, "own names");
+        assert_eq!(ground.server.counters().rebinding, 2);
+    });
+}
+
+#[test]
+fn who_guesses_at_a_port_is_left_there() {
+    sandboxed("who_guesses_at_a_port_is_left_there", async {
+        let stub = Stub::at("127.0.0.1", |query| {
+            let mut forged = record(query, 66);
+            forged[1] ^= 1;
+            let mut said = vec![forged; 30];
+            said.push(record(query, 1));
+            said
+        })
+        .await;
+        let good = Stub::at("127.0.0.1", |query| vec![record(query, 2)]).await;
+        let ground = Ground::new(&[stub.from(Side::Host), good.from(Side::Host)]).await;
+        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+        let reply = asker.ask(&question(3, "example.org")).await.unwrap();
+        assert!(reply.ends_with(&[192, 0, 2, 2]), "{reply:x?}");
+        assert_eq!(ground.server.counters().spoofed, 16);
     });
 }
 
@@ -474,15 +623,18 @@ fn networks_with_the_same_addresses_never_meet() {
         let common = Stub::at("127.0.0.1", |query| vec![record(query, 9)]).await;
         let red = Ground::elsewhere("red", |query| vec![record(query, 1)], &common).await;
         let blue = Ground::elsewhere("blue", |query| vec![record(query, 2)], &common).await;
+        // Each is asked for twice, and the second time answered from the cache.
+        let name = |id| format!("{}.example.org", id / 2);
         for id in 0..50 {
             let (of_red, of_blue) = tokio::join!(
-                red.asks(question(id, "example.org")),
-                blue.asks(question(id, "example.org"))
+                red.asks(question(id, &name(id))),
+                blue.asks(question(id, &name(id)))
             );
             assert!(of_red.ends_with(&[192, 0, 2, 1]), "{of_red:x?}");
             assert!(of_blue.ends_with(&[192, 0, 2, 2]), "{of_blue:x?}");
         }
-        assert_eq!(red.server.counters().forward_answered, 50);
+        assert_eq!(red.server.counters().forward_answered, 25);
+        assert_eq!(red.server.counters().cached, 25);
         assert_eq!(blue.server.counters().spoofed, 0);
         assert!(common.heard().is_empty());
     });

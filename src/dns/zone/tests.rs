@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::model::{DevName, NetworkId, PortId};
+use crate::plan::scope::{TextRecord, Zone};
 
 fn zone(domain: &str, authoritative: bool, hosts: &[(&str, &[&str])]) -> Arc<Zone> {
     let mut zone = Zone {
@@ -50,6 +51,9 @@ fn scope(zones: Vec<Arc<Zone>>) -> DnsScope {
         zones,
         forwarders: Vec::new(),
         domain_forwarders: Vec::new(),
+        text: None,
+        cache: 150,
+        no_rebind: None,
         clients: clients.iter().map(|text| text.parse().unwrap()).collect(),
     }
 }
@@ -284,6 +288,21 @@ fn the_nearest_domain_decides() {
         authoritative: nobody.example. A -> NXDomain / example. SOA
         nearer, and not: nobody.sub.example. A -> forward
         two of one name: nobody.shared. A -> NXDomain / shared. SOA
+        ",
+    );
+}
+
+#[test]
+fn the_operators_text_record() {
+    let mut scope = demo(true);
+    scope.text = TextRecord::new("alive.test", ["yes", "no"].into_iter()).map(Arc::new);
+    check(
+        &scope,
+        "
+        text: Alive.test. TXT -> = TXT yesno
+        all: alive.test. ANY -> = TXT yesno
+        no such type: alive.test. A ->
+        below it: a.alive.test. TXT -> forward
         ",
     );
 }

@@ -134,3 +134,47 @@ fn name_servers_and_mtu() {
         assert_eq!(advertised(leg, None).unwrap().mtu, want, "{mtu}");
     }
 }
+
+/// The DHCP namespace's word where no router of ours is, if the operator wants that.
+#[test]
+fn without_a_router_of_ours() {
+    let told = |wanted: bool, change: fn(&mut Network)| {
+        let mut network = blue();
+        network.subnets = vec![subnet(1, "fd00:1::/64", Some("fe80::99"))];
+        network.subnets[0].ra_mode = Some(Slaac);
+        network.dhcp_port = Some(port(2, BLUE, DeviceOwner::Dhcp, &[(1, "fd00:1::2")]));
+        network.ports = imbl::OrdMap::new();
+        change(&mut network);
+        let settings = Settings {
+            advertise_without_router: wanted,
+            ..Settings::default()
+        };
+        let RaScope { links, .. } = crate::plan::ra::of_network(&network, &settings)?;
+        links.values().next().map(|link| (**link).clone())
+    };
+    let link = told(true, |_| {}).unwrap();
+    assert!(!link.default_router && link.routes.is_empty() && link.prefixes[0].autonomous);
+    assert_eq!(
+        link.dns,
+        ["fd00:1::2".parse::<std::net::Ipv6Addr>().unwrap()]
+    );
+    let joined = |network: &mut Network| {
+        let leg = port(7, BLUE, DeviceOwner::RouterInterface, &[(1, "fd00:1::1")]);
+        network.ports.insert(leg.id, leg);
+    };
+    for (name, told) in [
+        ("not wanted", told(false, |_| {})),
+        ("a router says it", told(true, joined)),
+        (
+            "by another's router",
+            told(true, |network| network.subnets[0].ra_mode = None),
+        ),
+        (
+            "not served",
+            told(true, |network| network.subnets[0].enable_dhcp = false),
+        ),
+        ("down", told(true, |network| network.admin_state_up = false)),
+    ] {
+        assert_eq!(told, None, "{name}");
+    }
+}

@@ -80,7 +80,7 @@ pub(super) fn scope() -> Dhcp6Scope {
         mac: mac(2),
         lease: 86400,
         mtu: Some(1450),
-        domain: Some("example.org".into()),
+        search: vec!["example.org".into()],
         every_address: true,
         subnets: vec![
             Dhcp6Subnet {

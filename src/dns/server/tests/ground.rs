@@ -145,6 +145,7 @@ impl Drop for Flood {
 fn quick() -> Settings {
     Settings {
         per_forwarder: Duration::from_millis(250),
+        head_start: Duration::from_millis(100),
         in_all: Duration::from_millis(900),
         ..Settings::default()
     }
@@ -169,6 +170,9 @@ pub(super) fn scope(forwarders: &[Forward]) -> DnsScope {
         zones: vec![zone("web", "10.0.0.5")],
         forwarders: forwarders.to_vec(),
         domain_forwarders: Vec::new(),
+        text: None,
+        cache: 150,
+        no_rebind: None,
         clients: vec!["10.0.0.0/24".parse().unwrap(), "fd00::/64".parse().unwrap()],
     }
 }
@@ -279,6 +283,15 @@ impl Stub {
         Self::on(UdpSocket::bind((address, 0)).await.unwrap(), None, answer)
     }
 
+    /// Says 192.0.2.1 after a while.
+    pub(super) async fn slow(address: &str, pause: Duration) -> Self {
+        Self::at(address, move |query| {
+            std::thread::sleep(pause);
+            vec![record(query, 1)]
+        })
+        .await
+    }
+
     /// Before each answer, somebody says 192.0.2.66 from another port of the same address.
     pub(super) async fn with_rival(
         address: &str,
@@ -383,7 +396,12 @@ pub(super) fn record(query: &[u8], last: u8) -> Vec<u8> {
 
 /// The question alone, with this code.
 pub(super) fn refusal(query: &[u8], code: u8) -> Vec<u8> {
-    let mut answer = query.to_vec();
+    let mut end = 12;
+    while query[end] > 0 {
+        end += 1 + usize::from(query[end]);
+    }
+    let mut answer = query[..end + 5].to_vec();
+    answer[11] = 0;
     answer[2] |= 0x80;
     answer[3] = 0x80 | code;
     answer

@@ -1,12 +1,18 @@
 //! IPv6 as instances see it: addresses, routes and name servers by router advertisements, the way between subnets and to
 //! metadata, and all of it while the daemon comes and goes. Real radvd says the same on the same subnets.
 #![allow(clippy::unwrap_used)] // in a test a panic is the report
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
 
+mod beside;
+#[path = "../common/mod.rs"]
 mod common;
+mod hostile;
+mod modes;
+mod moves;
+mod networkd;
+mod without_router;
 
-use std::collections::BTreeSet;
-
-use common::{Guest, Host, PATIENCE, wait_for, wait_until};
+use common::{Guest, Host, PATIENCE, Sender, wait_for, wait_until};
 
 /// One subnet of each mode behind r1; red is on its own.
 const CLOUD: &str = r#"
@@ -111,27 +117,10 @@ fn asked(guest: &Guest) -> String {
     })
 }
 
-/// Each option with what belongs to it, in any order; without who says it, and for how long routers are believed, of which
-/// docs/ipv6.md says why it is longer than radvd's.
-fn told(text: &str) -> BTreeSet<Vec<String>> {
-    let mut parts: Vec<Vec<String>> = Vec::new();
-    for line in text.lines().filter(|line| line.contains(':')) {
-        let (word, value) = line.split_once(':').unwrap();
-        let (indent, word) = (word.len() - word.trim_start().len(), word.trim());
-        if word == "Source link-layer address" || word.contains("lifetime") {
-            continue;
-        }
-        let said = format!(
-            "{word}: {}",
-            value.split_whitespace().collect::<Vec<_>>().join(" ")
-        );
-        match parts.last_mut() {
-            Some(part) if indent > 1 => part.push(said),
-            _ => parts.push(vec![said]),
-        }
-    }
-    parts.retain(|part| !part[0].starts_with("Soliciting") && !part[0].starts_with("from "));
-    parts.into_iter().collect()
+/// What rdisc6 says of a flag.
+fn says(text: &str, words: &str) -> bool {
+    let joined = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    text.lines().any(|line| joined(line) == words)
 }
 
 #[test]
@@ -205,70 +194,6 @@ fn router_of(guest: &Guest) -> String {
     format!("{hop}%25eth0")
 }
 
-/// radvd's configuration as Neutron's agent writes it (`agent/linux/ra.py`).
-fn radvd_conf(mtu: u32, more: &str) -> String {
-    format!(
-        "interface eth0\n{{\n   AdvSendAdvert on;\n   MinRtrAdvInterval 30;\n   MaxRtrAdvInterval 100;\n   \
-         AdvLinkMTU {mtu};\n{more}\n   route fe80::a9fe:a9fe/128 {{\n   }};\n}};\n"
-    )
-}
-
-fn prefix(net: &str, autonomous: &str) -> String {
-    format!(
-        "   prefix {net}\n   {{\n        AdvOnLink on;\n        AdvAutonomous {autonomous};\n   }};\n"
-    )
-}
-
-#[test]
-fn radvd_says_the_same() {
-    let Some(host) = Host::new("radvd") else {
-        return;
-    };
-    let _daemon = host.warren_run(&format!("{CLOUD}{ROUTER}"));
-    host.bridge("br-radvd");
-    let peer = host.guest("radvd", "br-radvd", "02:00:00:00:ff:02");
-    peer.run(&["sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"])
-        .ok();
-    let listener = host.guest("listener", "br-radvd", "02:00:00:00:ff:03");
-    // Neutron does not tell the domain.
-    let slaac = "   RDNSS  fd00::53  fd00::54  {};\n   DNSSL test {};\n".to_owned();
-    for (name, mtu, more) in [
-        ("blue", 1400, slaac + &prefix("fd00:1::/64", "on")),
-        (
-            "green",
-            1500,
-            "   AdvManagedFlag on;\n".to_owned() + &prefix("fd00:2::/64", "off"),
-        ),
-        (
-            "teal",
-            1500,
-            "   AdvOtherConfigFlag on;\n".to_owned() + &prefix("fd00:3::/64", "on"),
-        ),
-        ("grey", 1500, String::new()),
-    ] {
-        let vm = host.guest(
-            &format!("{name}9"),
-            &format!("br-{name}"),
-            "02:00:00:00:09:09",
-        );
-        let ours = told(&asked(&vm));
-        peer.write("/run/radvd.conf", &radvd_conf(mtu, &more));
-        let radvd = peer.spawn(&[
-            "radvd",
-            "-n",
-            "-m",
-            "stderr",
-            "-C",
-            "/run/radvd.conf",
-            "-p",
-            "/run/radvd.pid",
-        ]);
-        let theirs = told(&asked(&listener));
-        assert!(ours.len() > 8, "{ours:#?}");
-        assert_eq!(ours, theirs, "{name}; radvd: {}", radvd.log());
-    }
-}
-
 #[test]
 fn instances_keep_what_they_have_while_the_daemon_comes_and_goes() {
     let Some(host) = Host::new("ra-restart") else {
@@ -325,8 +250,7 @@ fn who_ceases_to_be_a_router_says_so() {
     daemon.rewrite(&format!("{cloud}{ROUTER}"));
     wait_for("the other mode", PATIENCE, || {
         let text = asked(&blue);
-        let stateful = told(&text).contains(&vec!["Stateful address conf.: Yes".to_owned()]);
-        stateful.then_some(())
+        says(&text, "Stateful address conf. : Yes").then_some(())
     });
     // The interface goes, then the router.
     daemon.rewrite(&format!(
@@ -354,7 +278,11 @@ fn a_flood_of_solicitations_is_nobody_elses() {
     asked(&attacker);
     asked(&green);
     let wire = attacker.wire();
-    let frame = solicitation(wire.mac());
+    let asking = Sender {
+        mac: wire.mac(),
+        ip: "fe80::9".parse().unwrap(),
+    };
+    let frame = asking.solicits();
     for _ in 0..20_000 {
         wire.send(&frame);
     }
@@ -375,37 +303,27 @@ fn a_flood_of_solicitations_is_nobody_elses() {
     assert!(counted("answered") < 100, "{} answers", counted("answered"));
 }
 
-/// From an address of its own (RFC 4861 section 4.1).
-fn solicitation(mac: [u8; 6]) -> Vec<u8> {
-    let from = "fe80::9".parse::<std::net::Ipv6Addr>().unwrap().octets();
-    let to = "ff02::2".parse::<std::net::Ipv6Addr>().unwrap().octets();
-    let mut message = vec![133, 0, 0, 0, 0, 0, 0, 0, 1, 1];
-    message.extend(mac);
-    let length = u16::try_from(message.len()).unwrap();
-    let pseudo = [
-        &from[..],
-        &to,
-        &[0, 0],
-        &length.to_be_bytes(),
-        &[0, 0, 0, 58],
-        &message,
-    ]
-    .concat();
-    let words = pseudo
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
+/// Behind one router a MAC may be there twice, in two networks: each is told who it is.
+#[test]
+fn metadata_knows_twins_by_their_links() {
+    let Some(host) = Host::new("twins") else {
+        return;
+    };
+    let twin = |name: &str, network: &str, cidr: &str| {
+        format!(
+            "[[network]]\nname = \"{network}\"\nbridge = \"br-{network}\"\n[[network.subnet]]\ncidr = \"{cidr}\"\n\
+             [[instance]]\nname = \"{name}\"\n[[instance.port]]\nnetwork = \"{network}\"\nmac = \"fa:16:3e:00:01:01\"\n"
+        )
+    };
+    let cloud = twin("ann", "one", "fd00:1::/64") + &twin("bob", "two", "fd00:2::/64");
+    let router = "[[router]]\nname = \"r1\"\ninterfaces = [\"one\", \"two\"]\n";
+    let _daemon = host.warren_run(&format!("{cloud}{router}"));
+    for (name, network) in [("ann", "one"), ("bob", "two")] {
+        let guest = host.guest(name, &format!("br-{network}"), "fa:16:3e:00:01:01");
+        wait_for("a way out", PATIENCE, || {
+            default_route(&guest).contains("proto ra").then_some(())
+        });
+        let body = guest.get("http://[fe80::a9fe:a9fe%25eth0]/openstack/latest/meta_data.json");
+        assert!(body.contains(&format!("\"{name}\"")), "{body}");
     }
-    message[2..4].copy_from_slice(&(!u16::try_from(sum).unwrap()).to_be_bytes());
-    let mut frame = vec![0x33, 0x33, 0, 0, 0, 2];
-    frame.extend(mac);
-    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-    frame.extend(length.to_be_bytes());
-    frame.extend([58, 255]);
-    frame.extend(from);
-    frame.extend(to);
-    frame.extend(message);
-    frame
 }

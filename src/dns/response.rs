@@ -1,0 +1,432 @@
+//! Responses of forwarders: read through once, kept without what belongs to one transport (OPT), written for each client.
+//!
+//! What they say is never changed: records and signatures go to the client as they came. Only TTLs count down.
+
+use super::name;
+use super::query::{A, AAAA, Carrier, HEADER, OPT, Query, SOA, u16_at};
+use super::reply::{OUR_SIZE, Reply, push_opt};
+
+/// Transaction signatures are the transport's too (RFC 8945).
+const TSIG: u16 = 250;
+
+/// The option for extended errors (RFC 8914), and how much of it is passed on.
+const EXTENDED_ERROR: u16 = 15;
+const LONGEST_ERROR: usize = 256;
+
+/// Two names that are the root, and five numbers.
+const SHORTEST_SOA: usize = 22;
+
+const NO_ERROR: u16 = 0;
+const SERVFAIL: u16 = 2;
+const NX_DOMAIN: u16 = 3;
+const REFUSED: u16 = 5;
+
+/// The longest that a response is kept: a day, or if it says that there is nothing, three hours (RFC 2308 section 5).
+const LONGEST_LIFE: u32 = 86_400;
+const LONGEST_ABSENCE: u32 = 10_800;
+
+/// A whole response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Response {
+    /// Header, question and records; neither OPT nor what stood after it.
+    message: Box<[u8]>,
+    question_end: usize,
+    /// Where the TTL of each record is. A message is shorter than 64 KiB.
+    ttls: Box<[u16]>,
+    life: u32,
+    /// The header's code, and the OPT record's part of it.
+    rcode: u16,
+    /// Options for the client's own OPT record.
+    errors: Box<[u8]>,
+}
+
+/// One record, as far as a forwarder looks at it.
+struct Record {
+    kind: u16,
+    ttl_at: usize,
+    data: std::ops::Range<usize>,
+}
+
+impl Response {
+    /// Of a message whose question was ours, and ends there. `None`: its records are not whole.
+    pub(super) fn read(mut message: Vec<u8>, question_end: usize) -> Option<Self> {
+        let mut response = Self {
+            question_end,
+            ttls: Box::default(),
+            life: LONGEST_LIFE,
+            rcode: u16::from(*message.get(3)? & 0x0f),
+            errors: Box::default(),
+            message: Box::default(),
+        };
+        let (mut at, mut ttls, mut absent) = (question_end, Vec::new(), false);
+        'sections: for section in [6, 8, 10] {
+            for number in 0..u16_at(&message, section)? {
+                let record = record(&message, at)?;
+                if matches!(record.kind, OPT | TSIG) {
+                    if section != 10 {
+                        return None;
+                    }
+                    if record.kind == OPT {
+                        response.take_opt(&message, &record);
+                    }
+                    message[10..12].copy_from_slice(&number.to_be_bytes());
+                    break 'sections;
+                }
+                let mut ttl = ttl(&message, record.ttl_at)?;
+                if record.kind == SOA && section == 8 {
+                    // RFC 2308 section 5: so long there is nothing.
+                    absent = record.data.len() >= SHORTEST_SOA;
+                    absent.then_some(())?;
+                    ttl = ttl.min(u32_at(&message, record.data.end - 4)?);
+                    ttl = ttl.min(LONGEST_ABSENCE);
+                    message[record.ttl_at..record.ttl_at + 4].copy_from_slice(&ttl.to_be_bytes());
+                }
+                response.life = response.life.min(ttl);
+                ttls.push(u16::try_from(record.ttl_at).ok()?);
+                at = record.data.end;
+            }
+        }
+        message.truncate(at);
+        let says_something = match response.rcode {
+            NO_ERROR => absent || u16_at(&message, 6)? > 0,
+            NX_DOMAIN => absent,
+            _ => false,
+        };
+        if !says_something {
+            response.life = 0;
+        }
+        response.ttls = ttls.into();
+        response.message = message.into();
+        Some(response)
+    }
+
+    fn take_opt(&mut self, message: &[u8], opt: &Record) {
+        self.rcode |= u16::from(message[opt.ttl_at]) << 4;
+        let mut rest = &message[opt.data.clone()];
+        let mut errors = Vec::new();
+        while let (Some(code), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2))
+            && let Some(option) = rest.get(..4 + usize::from(length))
+        {
+            if code == EXTENDED_ERROR && errors.len() + option.len() <= LONGEST_ERROR {
+                errors.extend_from_slice(option);
+            }
+            rest = &rest[option.len()..];
+        }
+        self.errors = errors.into();
+    }
+
+    /// SERVFAIL, REFUSED, or a code of EDNS, which is about our way to ask: no answer if another forwarder has one.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self.rcode, SERVFAIL | REFUSED | 16..)
+    }
+
+    /// Seconds that it may be kept; 0: not at all.
+    pub(super) fn life(&self) -> u32 {
+        self.life
+    }
+
+    /// Length of what is kept of the message.
+    pub(super) fn length(&self) -> usize {
+        self.message.len()
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.message.len() + 2 * self.ttls.len() + self.errors.len()
+    }
+
+    /// The addresses that it answers with, as bytes: 4 or 16.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &[u8]> {
+        let answers = usize::from(u16_at(&self.message, 6).unwrap_or(0));
+        self.ttls.iter().take(answers).filter_map(|ttl_at| {
+            let record = fixed_part(&self.message, usize::from(*ttl_at) - 4)?;
+            let data = &self.message[record.data];
+            let whole = matches!((record.kind, data.len()), (A, 4) | (AAAA, 16));
+            whole.then_some(data)
+        })
+    }
+
+    /// Writes the reply to `query`, which asks the same, `age` seconds after this was heard.
+    pub(super) fn answer(&self, query: &Query<'_>, carrier: Carrier, age: u32, out: &mut Vec<u8>) {
+        let edns = query.edns();
+        let opt = edns.map_or(0, |_| 11 + self.errors.len());
+        let own = match carrier {
+            Carrier::Udp => usize::from(OUR_SIZE),
+            Carrier::Tcp => usize::from(u16::MAX),
+        };
+        if self.message.len() + opt > query.takes(carrier).min(own) {
+            return Reply::to(query, out).truncated();
+        }
+        out.clear();
+        // The client's own question, in its own case: the names of the records point into it.
+        out.extend_from_slice(query.head());
+        out.extend_from_slice(&self.message[self.question_end..]);
+        let asked = query.head();
+        // We are no authority for it (no AA), and we recurse (RA). AD is the forwarder's word.
+        out[2] = 0x80 | (asked[2] & 0x01);
+        let rcode = u8::try_from(self.rcode).ok().filter(|code| *code < 16);
+        out[3] = 0x80 | (asked[3] & 0x10) | (self.message[3] & 0x20) | rcode.unwrap_or(2);
+        out[4..HEADER].copy_from_slice(&self.message[4..HEADER]);
+        if age > 0 {
+            for at in &self.ttls {
+                let at = usize::from(*at);
+                let left = ttl(out, at).unwrap_or(0).saturating_sub(age);
+                out[at..at + 4].copy_from_slice(&left.to_be_bytes());
+            }
+        }
+        if let Some(edns) = edns {
+            // Never more than 65,535 records: another one had to fit, too.
+            let records = u16_at(out, 10).unwrap_or(0).saturating_add(1);
+            out[10..HEADER].copy_from_slice(&records.to_be_bytes());
+            push_opt(out, 0, edns.dnssec_ok, &self.errors);
+        }
+    }
+}
+
+fn record(message: &[u8], at: usize) -> Option<Record> {
+    fixed_part(message, name::end_of_any(message, at)?)
+}
+
+/// What follows the owner's name: type, class, TTL and data.
+fn fixed_part(message: &[u8], at: usize) -> Option<Record> {
+    let start = at + 10;
+    let end = start + usize::from(u16_at(message, at + 8)?);
+    (end <= message.len()).then_some(())?;
+    Some(Record {
+        kind: u16_at(message, at)?,
+        ttl_at: at + 4,
+        data: start..end,
+    })
+}
+
+/// With its highest bit set it is none (RFC 2181 section 8).
+fn ttl(message: &[u8], at: usize) -> Option<u32> {
+    u32_at(message, at).map(|ttl| {
+        if ttl > i32::MAX.cast_unsigned() {
+            0
+        } else {
+            ttl
+        }
+    })
+}
+
+fn u32_at(message: &[u8], at: usize) -> Option<u32> {
+    let bytes = message.get(at..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test may panic
+
+    use std::slice::from_ref;
+
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    const QUESTION: &[u8] = b"\x12\x34\x81\x80\0\x01\0\0\0\0\0\0\x03www\x07example\0\0\x01\0\x01";
+
+    /// A record of `kind` that belongs to the name asked for.
+    fn record(kind: u8, ttl: u32, data: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(data.len()).unwrap();
+        let mut record = vec![0xc0, 12, 0, kind, 0, 1];
+        record.extend(ttl.to_be_bytes());
+        record.extend(length.to_be_bytes());
+        record.extend(data);
+        record
+    }
+
+    fn soa(ttl: u32, minimum: u32) -> Vec<u8> {
+        let mut data = vec![0; SHORTEST_SOA - 4];
+        data.extend(minimum.to_be_bytes());
+        record(6, ttl, &data)
+    }
+
+    fn opt(code: u8, options: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(options.len()).unwrap().to_be_bytes();
+        let head = [0, 0, 41, 16, 0, code, 0, 0x80, 0];
+        [&head[..], &length, options].concat()
+    }
+
+    /// Answers, authority and additional records under a code.
+    fn message(code: u8, sections: [&[Vec<u8>]; 3]) -> Vec<u8> {
+        let mut message = QUESTION.to_vec();
+        message[3] |= code;
+        for (at, records) in [7, 9, 11].into_iter().zip(sections) {
+            message[at] = u8::try_from(records.len()).unwrap();
+            message.extend(records.concat());
+        }
+        message
+    }
+
+    fn read(message: Vec<u8>) -> Option<Response> {
+        Response::read(message, QUESTION.len())
+    }
+
+    #[test]
+    fn how_long_it_may_be_kept() {
+        let a = |ttl| record(1, ttl, &[9, 9, 9, 9]);
+        for (case, message, want) in [
+            ("an address", message(0, [&[a(60)], &[], &[]]), 60),
+            (
+                "the shortest of all",
+                message(0, [&[a(60), a(20)], &[a(30)], &[a(40)]]),
+                20,
+            ),
+            ("for ever", message(0, [&[a(900_000)], &[], &[]]), 86_400),
+            ("no TTL", message(0, [&[a(0x8000_0000)], &[], &[]]), 0),
+            (
+                "OPT has none",
+                message(0, [&[a(60)], &[], &[opt(0, b"")]]),
+                60,
+            ),
+            ("no such name", message(3, [&[], &[soa(600, 90)], &[]]), 90),
+            ("its TTL", message(3, [&[], &[soa(60, 90)], &[]]), 60),
+            (
+                "for ever not",
+                message(3, [&[], &[soa(99_999, 99_999)], &[]]),
+                10_800,
+            ),
+            (
+                "an alias of none",
+                message(3, [&[record(5, 30, b"\0")], &[soa(600, 90)], &[]]),
+                30,
+            ),
+            ("no such type", message(0, [&[], &[soa(600, 90)], &[]]), 90),
+            ("who knows why", message(3, [&[], &[], &[]]), 0),
+            (
+                "a referral",
+                message(0, [&[], &[record(2, 60, b"\0")], &[]]),
+                0,
+            ),
+            ("SERVFAIL", message(2, [&[], &[soa(600, 90)], &[]]), 0),
+            ("REFUSED", message(5, [&[a(60)], &[], &[]]), 0),
+            ("BADVERS", message(0, [&[a(60)], &[], &[opt(1, b"")]]), 0),
+        ] {
+            assert_eq!(read(message).unwrap().life(), want, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_is_none() {
+        let a = record(1, 60, &[9, 9, 9, 9]);
+        let whole = message(0, [from_ref(&a), &[], &[opt(0, b"")]]);
+        assert!(read(whole.clone()).is_some());
+        // With every byte less; without its OPT record it is not whole either.
+        for length in QUESTION.len()..whole.len() {
+            assert_eq!(read(whole[..length].to_vec()), None, "{length} bytes");
+        }
+        assert_eq!(
+            read(message(0, [&[opt(0, b"")], &[], &[]])),
+            None,
+            "OPT as an answer"
+        );
+        assert_eq!(
+            read(message(3, [&[], &[record(6, 9, b"\0")], &[]])),
+            None,
+            "a short SOA"
+        );
+        let trailing = [whole.as_slice(), &[0; 30]].concat();
+        assert_eq!(read(trailing), read(whole));
+    }
+
+    #[test]
+    fn each_client_has_its_own_reply() {
+        let ede = b"\0\x0f\0\x04\0\x09no";
+        let cookie = b"\0\x0a\0\x08abcdefgh";
+        let a = record(1, 60, &[9, 9, 9, 9]);
+        let options = [&cookie[..], ede].concat();
+        let mut said = message(0, [from_ref(&a), &[], &[opt(0, &options), a.clone()]]);
+        said[2] |= 0x04; // AA
+        said[3] |= 0x20; // AD
+        let response = read(said).unwrap();
+        let ask = |query: &[u8], age| {
+            let mut out = b"left over".to_vec();
+            response.answer(&Query::read(query).unwrap(), Carrier::Udp, age, &mut out);
+            out
+        };
+        let mut query = QUESTION.to_vec();
+        query[..4].copy_from_slice(b"ab\x01\x10"); // RD, CD
+        query[13] = b'W';
+        let plain = ask(&query, 7);
+        assert_eq!(
+            plain[..12],
+            *b"ab\x81\xb0\0\x01\0\x01\0\0\0\0",
+            "RD, RA, AD, CD; no AA"
+        );
+        assert_eq!(plain[12..29], query[12..29]);
+        assert_eq!(plain[29..], record(1, 53, &[9, 9, 9, 9]));
+        query[11] = 1;
+        query.extend(opt(0, cookie));
+        let edns = ask(&query, 0);
+        assert_eq!(edns[10..12], [0, 1]);
+        let own = [&[0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 8][..], ede].concat();
+        assert_eq!(edns[29 + a.len()..], own, "no cookie of the forwarder's");
+    }
+
+    #[test]
+    fn what_a_client_can_not_take_it_fetches_by_tcp() {
+        let many: Vec<_> = (0..40).map(|_| record(1, 60, &[9, 9, 9, 9])).collect();
+        let response = read(message(0, [&many, &[], &[]])).unwrap();
+        assert_eq!(response.addresses().count(), 40);
+        let size = |query: &[u8], carrier| {
+            let mut out = Vec::new();
+            response.answer(&Query::read(query).unwrap(), carrier, 0, &mut out);
+            (out.len(), out[2] & 2)
+        };
+        let mut query = QUESTION.to_vec();
+        query[2] = 1;
+        assert_eq!(size(&query, Carrier::Udp), (QUESTION.len(), 2));
+        assert_eq!(size(&query, Carrier::Tcp), (QUESTION.len() + 640, 0));
+        query[11] = 1;
+        query.extend(opt(0, b""));
+        assert_eq!(size(&query, Carrier::Udp), (QUESTION.len() + 651, 0));
+    }
+
+    /// A forwarder may be a tenant's. Whatever it says, what a client hears is a message.
+    #[test]
+    fn what_is_mutated_does_no_harm() {
+        let a = record(1, 60, &[9, 9, 9, 9]);
+        let said = message(
+            0,
+            [
+                &[a.clone(), record(5, 9, b"\xc0\x0c")],
+                &[soa(600, 90)],
+                &[a, opt(0, b"\0\x0f\0\x02\0\x09")],
+            ],
+        );
+        let mut query = QUESTION.to_vec();
+        query[2] = 1;
+        query[11] = 1;
+        query.extend(opt(0, b""));
+        let query = Query::read(&query).unwrap();
+        let mut random = StdRng::seed_from_u64(1);
+        let (mut out, mut whole) = (Vec::new(), 0);
+        for _ in 0..200_000 {
+            let mut said = said.clone();
+            for _ in 0..random.random_range(1..5) {
+                let at = random.random_range(3..said.len());
+                match random.random_range(0..4) {
+                    0 => said[at] = random.random(),
+                    1 => said.truncate(at.max(QUESTION.len())),
+                    2 => said.extend_from_within(at..),
+                    _ => said[at] ^= 1 << random.random_range(0..8),
+                }
+            }
+            let Some(response) = read(said) else { continue };
+            whole += 1;
+            for carrier in [Carrier::Udp, Carrier::Tcp] {
+                response.answer(&query, carrier, 61, &mut out);
+                assert!(Response::read(out.clone(), QUESTION.len()).is_some());
+            }
+            assert!(
+                response
+                    .addresses()
+                    .all(|bytes| matches!(bytes.len(), 4 | 16))
+            );
+        }
+        assert!(whole > 10_000, "{whole}");
+    }
+}

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
-use warren::dhcp::{Shared, v6};
+use warren::dhcp::v6;
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 
 use common::{Host, PATIENCE, Running, Udp6, settled};
-use exchanges::{Clients, Entry, Heard, Load, Race, line_up, run, start_warren};
+use exchanges::{Clients, Entry, Heard, Load, Race, line_up, run, start_warren, unlimited};
 
 /// Each is an entry of the host's one neighbour table, which holds about a thousand.
 const CLIENTS: u16 = 200;
@@ -377,7 +377,6 @@ async fn serve() {
         tenants: everybody().map(tenant).collect(),
     });
     let home = netns::Namespace::home().unwrap();
-    let shared = Arc::<Shared>::default();
-    let _server = v6::Server::start(&home, scope, &shared).await.unwrap();
+    let _server = v6::Server::start(&home, scope, &unlimited()).await.unwrap();
     std::future::pending::<()>().await;
 }

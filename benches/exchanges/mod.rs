@@ -11,10 +11,13 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
+use warren::dhcp::Shared;
+use warren::pace::Budgets;
 
 use crate::common::{Guest, Host, PATIENCE, Running, Wire, wait_for};
 use crate::figures::{cpu_time, median, stolen};
@@ -65,6 +68,14 @@ pub type Entry = (&'static str, &'static str, fn(&Host) -> Running);
 pub fn start_warren(host: &Host) -> Running {
     let own = std::env::current_exe().unwrap();
     host.machine().spawn(&[own.to_str().unwrap(), "serve"])
+}
+
+/// For servers that are to be as fast as they can be.
+pub fn unlimited() -> Arc<Shared> {
+    Arc::new(Shared {
+        budgets: Budgets::UNLIMITED,
+        ..Shared::default()
+    })
 }
 
 /// On the one CPU from now on. `ground` makes the server's `br0`. `None`: there may be no namespaces here.

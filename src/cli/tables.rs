@@ -75,8 +75,13 @@ pub(super) fn counters(services: &Value) -> String {
     let lines = services.filter_map(|(service, counters)| {
         let counted = counters.as_object()?.iter();
         let counted = counted.filter(|(_, count)| count.as_u64() != Some(0));
-        let counted =
-            list(counted.map(|(name, count)| format!("{count} {}", name.replace('_', " "))));
+        let counted = list(counted.map(|(name, count)| {
+            let name = name.replace('_', " ");
+            match count.as_str() {
+                Some(text) => format!("{name} {text}"),
+                None => format!("{count} {name}"),
+            }
+        }));
         let counted = if counted.is_empty() {
             "nothing yet".into()
         } else {
@@ -109,13 +114,13 @@ mod tests {
     #[test]
     fn counters_that_count_nothing_are_left_out() {
         let services = serde_json::json!({
-            "dhcp": { "offers": 1, "naks": 0, "sent_late": 2 },
+            "dhcp": { "offers": 1, "naks": 0, "sent_late": 2, "loudest": "10.0.0.7" },
             "dns": { "queries": 0 },
             "metadata": null,
         });
         assert_eq!(
             counters(&services),
-            "dhcp: 1 offers, 2 sent late\ndns:  nothing yet"
+            "dhcp: loudest 10.0.0.7, 1 offers, 2 sent late\ndns:  nothing yet"
         );
     }
 

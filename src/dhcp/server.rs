@@ -23,6 +23,7 @@ use super::leases::Lease;
 use super::v6::Neighbour;
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
+use crate::pace::{Budgets, Pace, Rate};
 
 mod batch;
 mod frame;
@@ -38,6 +39,23 @@ mod tests;
 
 /// How long a server rests after an error that may repeat at once: its device is down or gone, say.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A machine that boots sends five messages, one with a boot ROM twice as many, within some seconds. All of a network may do
+/// so at once; and what a flood of 100,000 packets per second brings is read whole, so that who is among them is served.
+const BUDGETS: Budgets = Budgets {
+    client: Rate {
+        per_second: 100,
+        at_once: 500,
+    },
+    others: Rate {
+        per_second: 200,
+        at_once: 1000,
+    },
+    network: Rate {
+        per_second: 120_000,
+        at_once: 20_000,
+    },
+};
 
 /// Why there is no server. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +85,8 @@ pub struct Shared {
     pub turn: usize,
     /// A network without messages for so long gives back what it needs for machines that start.
     pub quiet: Duration,
+    /// What is taken of one network, by each of the two servers.
+    pub budgets: Budgets,
     /// So many networks keep what they need for it over their turn; in others it is made for each, which costs more.
     pub starting: Arc<Semaphore>,
 }
@@ -76,6 +96,7 @@ impl Default for Shared {
         Self {
             turn: 64,
             quiet: Duration::from_secs(5),
+            budgets: BUDGETS,
             starting: Arc::new(Semaphore::new(8)),
         }
     }
@@ -92,6 +113,8 @@ pub struct Counters<C> {
     pub counted: C,
     /// Of the replies: could not be sent.
     pub unsent: u64,
+    /// Of the messages: dropped, since their sender had more than its share.
+    pub throttled: u64,
 }
 
 /// Serves one scope in one namespace until it is dropped.
@@ -119,7 +142,9 @@ impl<V: Version> Server<V> {
             book: Mutex::new(Book {
                 leases: V::Leases::default(),
                 counters: Counters::default(),
+                pace: Pace::new(shared.budgets, Instant::now()),
                 complaint: Complaint::default(),
+                throttling: Complaint::default(),
             }),
         });
         let mut task = JoinSet::new();
@@ -146,7 +171,16 @@ impl<V: Version> Server<V> {
     }
 
     pub fn counters(&self) -> Counters<V::Counted> {
-        self.serving.book().counters
+        let book = self.serving.book();
+        Counters {
+            throttled: book.pace.throttled(),
+            ..book.counters
+        }
+    }
+
+    /// Whose messages most of the throttled were.
+    pub fn loudest(&self) -> Option<V::Name> {
+        self.serving.book().pace.loudest()
     }
 }
 
@@ -162,7 +196,9 @@ struct Serving<V: Version> {
 struct Book<V: Version> {
     leases: V::Leases,
     counters: Counters<V::Counted>,
+    pace: Pace<V::Name>,
     complaint: Complaint,
+    throttling: Complaint,
 }
 
 /// Why a turn ended.
@@ -171,6 +207,8 @@ enum Turn {
     Empty,
     /// There may be more.
     Over,
+    /// The network has had its share, and is left alone for so long.
+    Rest(Duration),
     /// The socket, or the device below it, has a fault.
     Fault,
 }
@@ -195,6 +233,7 @@ async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut w
         match turn {
             Turn::Empty => {}
             Turn::Over => yield_now().await,
+            Turn::Rest(time) => sleep(time).await,
             Turn::Fault => sleep(PAUSE).await,
         }
     }
@@ -217,16 +256,18 @@ impl<V: Version> Serving<V> {
             let mut book = self.book();
             for received in inbox.messages() {
                 book.counters.received += 1;
-                let asked = book.answer(&scope, received, Neighbour::Unasked, outbox, now);
+                let asked = book.take(&scope, received, outbox, now);
                 if let (Some(address), Some(message)) = (asked, received.message)
                     && !waiting.park(message, received.from, address, now)
                 {
                     V::crowded(&mut book.counters.counted);
                 }
             }
+            let rest = book.pace.read(inbox.len(), now);
             drop(book);
             self.send(outbox, sockets);
             match more {
+                _ if !rest.is_zero() => Turn::Rest(rest),
                 true => Turn::Over,
                 false => Turn::Empty,
             }
@@ -243,7 +284,9 @@ impl<V: Version> Serving<V> {
                     message: Some(&parked.packet),
                     from: parked.from,
                 };
-                book.answer(&scope, received, *neighbour, outbox, now);
+                if let Ok(request) = V::decode(received) {
+                    book.answer(&scope, &request, *neighbour, outbox, now);
+                }
             }
             drop(book);
             self.send(outbox, sockets);
@@ -264,29 +307,53 @@ impl<V: Version> Serving<V> {
 }
 
 impl<V: Version> Book<V> {
+    /// Drops a message, or answers it.
+    fn take(
+        &mut self,
+        scope: &V::Scope,
+        received: Received<'_>,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> Option<Ipv6Addr> {
+        let (network, name) = (V::ground(scope).network, V::NAME);
+        let request = match V::decode(received) {
+            Ok(request) => request,
+            Err(error) => {
+                self.counters.malformed += 1;
+                if let Some(times) = self.complaint.due(now) {
+                    let source = received.from.address;
+                    tracing::debug!(%network, %source, %error, times, "dropped a malformed {name} message");
+                }
+                return None;
+            }
+        };
+        if !self.pace.admits(V::who(scope, &request), now) {
+            if let Some(times) = self.throttling.due(now) {
+                let loudest = self.pace.loudest().map(|name| name.to_string());
+                tracing::warn!(%network, loudest, times, "dropped {name} messages of who sent more than its share");
+            }
+            return None;
+        }
+        self.answer(scope, &request, Neighbour::Unasked, outbox, now)
+    }
+
     /// Puts the reply into `outbox`. Or the kernel has to be asked first who has the returned address.
     fn answer(
         &mut self,
         scope: &V::Scope,
-        received: Received<'_>,
+        request: &V::Request<'_>,
         neighbour: Neighbour,
         outbox: &mut Outbox,
         now: Instant,
     ) -> Option<Ipv6Addr> {
         let (leases, counted) = (&mut self.leases, &mut self.counters.counted);
-        match V::answer(scope, received, neighbour, leases, counted, now) {
-            Ok(Said::Nothing) => {}
-            Ok(Said::Ask(address)) => return Some(address),
-            Ok(Said::Reply(reply)) => outbox.add(reply, V::ground(scope).mac, V::PORTS),
-            Err(error) => {
-                self.counters.malformed += 1;
-                if let Some(times) = self.complaint.due(now) {
-                    let (network, source) = (V::ground(scope).network, received.from.address);
-                    let name = V::NAME;
-                    tracing::debug!(%network, %source, %error, times, "dropped a malformed {name} message");
-                }
+        match V::answer(scope, request, neighbour, leases, counted, now) {
+            Said::Nothing => None,
+            Said::Ask(address) => Some(address),
+            Said::Reply(reply) => {
+                outbox.add(reply, V::ground(scope).mac, V::PORTS);
+                None
             }
         }
-        None
     }
 }

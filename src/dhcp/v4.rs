@@ -58,7 +58,7 @@ pub fn answer(
 }
 
 /// By the id that stands in for the MAC of its port, else by MAC.
-fn find<'a>(scope: &'a DhcpScope, request: &Request<'_>) -> Option<&'a DhcpClient> {
+pub(super) fn find<'a>(scope: &'a DhcpScope, request: &Request<'_>) -> Option<&'a DhcpClient> {
     let by_id = || {
         let id = request
             .option(codes::CLIENT_ID)

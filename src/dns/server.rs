@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -20,7 +20,9 @@ use super::shared::{Counters, Settings, Shared, Tally};
 use super::sockets::Sockets;
 use super::zone::{Verdict, answer};
 use super::{rebind, tcp, udp};
+use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
+use crate::pace::{Pace, Who};
 use crate::plan::scope::DnsScope;
 
 #[cfg(test)]
@@ -104,6 +106,11 @@ impl Server {
     pub fn counters(&self) -> Counters {
         self.serving.tally.read()
     }
+
+    /// Whose queries most of the throttled were.
+    pub fn loudest(&self) -> Option<IpAddr> {
+        self.serving.pace().loudest()
+    }
 }
 
 /// Tries again while the address is taken, since the server before this one ends a moment after its drop.
@@ -129,6 +136,8 @@ where
 pub(super) struct Serving {
     scope: ArcSwap<DnsScope>,
     forwarding: Forwarding,
+    pace: Mutex<Pace<IpAddr>>,
+    throttling: Complaint,
     asking: Once<Outcome>,
     cache: Cache,
     waiting: Arc<Places>,
@@ -152,6 +161,11 @@ impl Serving {
         Self {
             forwarding: Forwarding::new(sockets, &scope, shared.settings),
             scope: ArcSwap::new(scope),
+            pace: Mutex::new(Pace::new(
+                shared.settings.budgets,
+                Instant::now().into_std(),
+            )),
+            throttling: Complaint::default(),
             asking: Once::new(),
             cache: shared.cache(),
             waiting: Arc::new(shared.waiting()),
@@ -183,6 +197,32 @@ impl Serving {
         served
     }
 
+    /// Takes note of messages that were read. Returns how long to leave the next unread.
+    pub(super) fn read(&self, messages: usize) -> Duration {
+        self.pace().read(messages, Instant::now().into_std())
+    }
+
+    /// Whether this client has not had its share; counts it if it has.
+    fn admits(&self, client: IpAddr) -> bool {
+        let now = Instant::now().into_std();
+        let mut pace = self.pace();
+        let admitted = pace.admits(Who::Known(client), now);
+        if !admitted {
+            self.tally.throttled.add();
+            if let Some(times) = self.throttling.due(now) {
+                let network = self.scope.load().network;
+                let loudest = pace.loudest().map(|client| client.to_string());
+                tracing::warn!(%network, loudest, times, "dropped DNS queries of who sent more than its share");
+            }
+        }
+        admitted
+    }
+
+    /// Held for a moment. Whoever panicked under it left whole values.
+    fn pace(&self) -> MutexGuard<'_, Pace<IpAddr>> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Answers, refuses, or finds a place to ask a forwarder. Never waits.
     pub(super) fn receive(
         &self,
@@ -193,6 +233,9 @@ impl Serving {
     ) -> Due {
         let tally = &self.tally;
         tally.queries.add();
+        if !self.admits(client.ip()) {
+            return Due::Nothing;
+        }
         let query = match answer(&self.scope.load(), message, carrier, reply) {
             Verdict::Reply(rcode) => {
                 match rcode {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::cache::{Cache, Room};
 use super::places::Places;
+use crate::pace::{Budgets, Rate};
 
 /// How much may be open, and how long. Nothing is ever queued beyond these: it is turned away, and counted.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub waiting: Bound,
     /// TCP connections.
     pub connections: Bound,
+    /// Queries, also those that are answered at once.
+    pub budgets: Budgets,
     /// How long one forwarder is waited for.
     pub per_forwarder: Duration,
     /// How long, until the next one is asked as well.
@@ -41,6 +44,23 @@ pub struct Bound {
     pub in_all: usize,
 }
 
+/// A busy resolver of a tenant's may ask as it likes; and what a flood of 100,000 packets per second brings is read whole, so
+/// that who is among them is served.
+const BUDGETS: Budgets = Budgets {
+    client: Rate {
+        per_second: 20_000,
+        at_once: 40_000,
+    },
+    others: Rate {
+        per_second: 20_000,
+        at_once: 40_000,
+    },
+    network: Rate {
+        per_second: 120_000,
+        at_once: 20_000,
+    },
+};
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -54,6 +74,7 @@ impl Default for Settings {
                 per_namespace: 20,
                 in_all: 1024,
             },
+            budgets: BUDGETS,
             per_forwarder: Duration::from_secs(2),
             head_start: Duration::from_millis(400),
             in_all: Duration::from_secs(5),
@@ -171,6 +192,8 @@ counters! {
     spoofed,
     /// Replies that could not be sent.
     unsent,
+    /// Queries dropped, since their sender had more than its share.
+    throttled,
     /// TCP connections taken.
     connections,
     /// TCP connections turned away, for there are too many.

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::task::{JoinSet, yield_now};
@@ -21,6 +22,8 @@ enum Turn {
     Empty,
     /// There may be more.
     Over,
+    /// The network has had its share, and is left alone for so long.
+    Rest(Duration),
     /// The socket has a fault.
     Fault,
 }
@@ -38,6 +41,7 @@ pub(super) async fn serve(serving: Arc<Serving>, socket: Arc<UdpSocket>) {
         match turn {
             Turn::Empty => {}
             Turn::Over => yield_now().await,
+            Turn::Rest(time) => sleep(time).await,
             Turn::Fault => sleep(PAUSE).await,
         }
     }
@@ -51,10 +55,12 @@ fn take_turn(
 ) -> Turn {
     // On the stack of one turn, not kept: there are hundreds of servers, most of them quiet.
     let mut buffer = [0; LONGEST_QUERY + 1];
-    for _ in 0..TURN {
+    for read in 0..TURN {
         let (length, client) = match socket.try_recv_from(&mut buffer) {
             Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Empty,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return rest_or(Turn::Empty, serving.read(read));
+            }
             Err(_) => return Turn::Fault,
         };
         if !serving.serves(client.ip()) {
@@ -74,7 +80,15 @@ fn take_turn(
             }
         }
     }
-    Turn::Over
+    rest_or(Turn::Over, serving.read(TURN))
+}
+
+fn rest_or(turn: Turn, rest: Duration) -> Turn {
+    if rest.is_zero() {
+        turn
+    } else {
+        Turn::Rest(rest)
+    }
 }
 
 async fn ask(

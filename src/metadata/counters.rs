@@ -11,6 +11,8 @@ pub struct Counters {
     pub connections: u64,
     /// Connections closed at once, because somebody's limit was reached.
     pub connections_refused: u64,
+    /// Of those: because somebody had made more than its share.
+    pub throttled: u64,
     /// Connections that ended by a mistake of the guest, or because it was too slow.
     pub connections_failed: u64,
     pub requests: u64,
@@ -27,6 +29,7 @@ pub struct Counters {
 pub(super) struct Tally {
     pub(super) connections: Count,
     pub(super) connections_refused: Count,
+    pub(super) throttled: Count,
     pub(super) connections_failed: Count,
     pub(super) unknown: Count,
     answers_2xx: Count,
@@ -66,6 +69,7 @@ impl Tally {
         Counters {
             connections: self.connections.value(),
             connections_refused: self.connections_refused.value(),
+            throttled: self.throttled.value(),
             connections_failed: self.connections_failed.value(),
             requests: answers_2xx + answers_4xx + answers_5xx,
             unknown: self.unknown.value(),

@@ -1,4 +1,5 @@
-//! Nobody takes more than their share: connections and requests per guest, per namespace and in all.
+//! Nobody takes more than their share: connections and requests per guest, per namespace and in all. And nobody makes
+//! connections faster than its share.
 //!
 //! A connection past its limit is closed at once; a request past its limit waits its turn behind its own kind. So a
 //! guest that floods or stalls waits for itself, and a namespace full of them takes nothing of what is assured to others.
@@ -6,11 +7,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::route::Origin;
+use crate::pace::{Pace, Who};
 
 /// What all namespaces share.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(super) struct Door {
     /// Requests that are not of the common budget.
     assured: Arc<Semaphore>,
     inside: Mutex<Inside>,
+    pace: Mutex<Pace<Origin>>,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +82,24 @@ impl Door {
             limits: limits.clone(),
             budgets: Arc::clone(budgets),
             inside: Mutex::default(),
+            pace: Mutex::new(Pace::new(limits.connects, Instant::now())),
         })
+    }
+
+    /// Counts a connection that was made. Whether its guest has not made too many, and how long to accept no more.
+    pub(super) fn knock(&self, origin: Origin, known: bool, now: Instant) -> (bool, Duration) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let who = if known {
+            Who::Known(origin)
+        } else {
+            Who::Other(origin)
+        };
+        (pace.admits(who, now), pace.read(1, now))
+    }
+
+    pub(super) fn loudest(&self) -> Option<Origin> {
+        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.loudest()
     }
 
     /// `None`: this guest, this namespace or all together have as many connections as they may.

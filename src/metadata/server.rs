@@ -38,6 +38,7 @@ const BREATHER: Duration = Duration::from_millis(100);
 /// Serves metadata in one namespace until it is dropped.
 pub struct Server {
     house: Arc<House>,
+    door: Arc<Door>,
     /// One for each listener; aborted on drop, and their connections with them.
     _tasks: JoinSet<()>,
 }
@@ -82,6 +83,7 @@ impl Server {
         }
         Self {
             house,
+            door,
             _tasks: tasks,
         }
     }
@@ -93,6 +95,11 @@ impl Server {
 
     pub fn counters(&self) -> Counters {
         self.house.tally.counters()
+    }
+
+    /// Whose connections most of the throttled were.
+    pub fn loudest(&self) -> Option<IpAddr> {
+        self.door.loudest().map(|origin| origin.address)
     }
 }
 
@@ -133,7 +140,15 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
         let origin = Origin::new(from.ip(), network(&stream, from, &house));
-        let Some(seat) = door.admit(origin, house.knows(origin)) else {
+        let known = house.knows(origin);
+        let (paced, rest) = door.knock(origin, known, Instant::now());
+        if !paced {
+            house.tally.throttled.up();
+        }
+        if !rest.is_zero() {
+            tokio::time::sleep(rest).await;
+        }
+        let Some(seat) = paced.then(|| door.admit(origin, known)).flatten() else {
             house.tally.connections_refused.up();
             continue;
         };

@@ -19,6 +19,7 @@ use super::advert::{Ending, SOLICITATION, is_solicitation, messages};
 use super::timer::{Answer, Timer};
 use crate::complaint::Complaint;
 use crate::model::{DevName, Target};
+use crate::pace::{Budgets, Pace, Rate, Who};
 use crate::plan::scope::{RaLink, RaPrefix};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -28,6 +29,18 @@ const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const LONGEST: usize = 256;
 /// So many solicitations are taken in a row. More in one go are a flood: the rest waits, and the kernel drops what has no room.
 const TURN: usize = 64;
+/// A machine asks three times when its interface comes up. What is read at all, [`TURN`] and [`PAUSE`] say.
+const BUDGETS: Budgets = Budgets {
+    client: Rate {
+        per_second: 2,
+        at_once: 20,
+    },
+    others: Rate {
+        per_second: 100,
+        at_once: 1000,
+    },
+    ..Budgets::UNLIMITED
+};
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why nothing is advertised. The text reads after "failed to".
@@ -56,6 +69,8 @@ pub struct Counters {
     pub answered: u64,
     /// Could not be sent.
     pub unsent: u64,
+    /// Solicitations dropped, since their sender had more than its share.
+    pub throttled: u64,
 }
 
 /// Advertises on one link until it is dropped.
@@ -85,6 +100,7 @@ struct Book {
     fading: Vec<RaPrefix>,
     timer: Timer,
     counters: Counters,
+    pace: Pace<Ipv6Addr>,
 }
 
 impl Server {
@@ -109,6 +125,7 @@ impl Server {
                 link: Some(link),
                 fading: Vec::new(),
                 counters: Counters::default(),
+                pace: Pace::new(BUDGETS, Instant::now()),
             }),
             renewed: Notify::new(),
             complaint: Complaint::default(),
@@ -158,6 +175,11 @@ impl Server {
 
     pub fn counters(&self) -> Counters {
         self.serving.book().counters
+    }
+
+    /// Whose solicitations most of the throttled were.
+    pub fn loudest(&self) -> Option<Ipv6Addr> {
+        self.serving.book().pace.loudest()
     }
 }
 
@@ -232,7 +254,13 @@ impl Serving {
             return;
         }
         let alone = !source.is_unspecified();
-        let answer = book.timer.solicited(alone, Instant::now(), rand::random());
+        let now = Instant::now();
+        // Machines without an address yet are many, and only hasten what everyone hears.
+        if alone && !book.pace.admits(Who::Known(source), now) {
+            book.counters.throttled += 1;
+            return;
+        }
+        let answer = book.timer.solicited(alone, now, rand::random());
         let link = book.link.clone();
         let fading = book.fading.clone();
         drop(book);

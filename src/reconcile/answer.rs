@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use serde::Serialize;
 
 use super::services::Served;
 use super::{Entry, Reconciler};
@@ -137,11 +138,11 @@ impl Reconciler {
                 .map(|served| leases(served).iter().map(lease_view).collect())
                 .unwrap_or_default(),
             counters: serde_json::json!({
-                "dhcp": dhcp.map(|server| server.counters()),
-                "dhcp6": served.and_then(|served| served.dhcp6()).map(|server| server.counters()),
-                "dns": served.and_then(|served| served.dns()).map(|server| server.counters()),
-                "metadata": served.and_then(|served| served.metadata()).map(|server| server.counters()),
-                "ra": served.and_then(|served| served.ra().next()).map(|(_, counted)| counted),
+                "dhcp": dhcp.map(|server| counted(server.counters(), server.loudest())),
+                "dhcp6": served.and_then(|served| served.dhcp6()).map(|server| counted(server.counters(), server.loudest())),
+                "dns": served.and_then(|served| served.dns()).map(|server| counted(server.counters(), server.loudest())),
+                "metadata": served.and_then(|served| served.metadata()).map(|server| counted(server.counters(), server.loudest())),
+                "ra": served.and_then(|served| served.ra().next()).map(|(_, server)| counted(server.counters(), server.loudest())),
             }),
         }
     }
@@ -153,10 +154,13 @@ impl Reconciler {
         let mut counters = serde_json::Map::new();
         counters.insert(
             "metadata".into(),
-            serde_json::json!(metadata.map(|server| server.counters())),
+            metadata.map_or(serde_json::Value::Null, |server| {
+                counted(server.counters(), server.loudest())
+            }),
         );
-        for (device, counted) in served.into_iter().flat_map(|served| served.ra()) {
-            counters.insert(format!("ra {device}"), serde_json::json!(counted));
+        for (device, server) in served.into_iter().flat_map(|served| served.ra()) {
+            let counted = counted(server.counters(), server.loudest());
+            counters.insert(format!("ra {device}"), counted);
         }
         let leg = |leg: &RouterPort, device| LegView {
             device,
@@ -348,6 +352,15 @@ fn floating_ips(state: &State, ports: &[&Arc<Port>]) -> Vec<crate::model::Floati
         .flat_map(|router| router.floating_ips.iter().filter(mine))
         .cloned()
         .collect()
+}
+
+/// What a server counted, and who sent most of what it throttled.
+fn counted(counters: impl Serialize, loudest: Option<impl ToString>) -> serde_json::Value {
+    let mut counted = serde_json::json!(counters);
+    if let Some(loudest) = loudest {
+        counted["loudest"] = loudest.to_string().into();
+    }
+    counted
 }
 
 #[cfg(test)]

@@ -178,10 +178,10 @@ impl Served {
         self.metadata.as_ref().map(|(server, _)| &**server)
     }
 
-    pub(super) fn ra(&self) -> impl Iterator<Item = (&DevName, ra::Counters)> {
+    pub(super) fn ra(&self) -> impl Iterator<Item = (&DevName, &ra::Server)> {
         self.ra
             .iter()
-            .map(|(device, (server, _))| (device, server.counters()))
+            .map(|(device, (server, _))| (device, &**server))
     }
 
     async fn settle_dhcp(

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use nix::unistd::Pid;
 
 use super::holder::{Files, Holder};
-use super::{Client, DhcpClient, Host, HttpAnswer, Lease, Output, Pinging, Place, Wire};
+use super::{Client, DhcpClient, Flood, Host, HttpAnswer, Lease, Output, Pinging, Place, Wire};
 
 /// What the hooks of the clients need, and who reads it.
 const PEERS: [(&str, &str); 10] = [
@@ -224,6 +224,11 @@ impl Guest {
             .collect();
         found.dedup();
         found
+    }
+
+    /// Sends these frames by `eth0` over and over, so many per second, until the returned value is dropped.
+    pub fn flood(&self, frames: Vec<Vec<u8>>, per_second: u32) -> Flood {
+        Flood::start(&self.place, "eth0", frames, per_second)
     }
 
     /// The wire of `eth0`: crafted frames out, all frames in.

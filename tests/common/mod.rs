@@ -16,6 +16,7 @@
 //! | an instance: ping, curl, dig, addresses | `guest.rs` |
 //! | cloud-init, stage by stage | `cloud.rs` |
 //! | DHCP clients, and what they got | `client.rs`, `lease.rs` |
+//! | somebody with a packet generator | `flood.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
 //! | what runs on a host, and whether it still does | `process.rs` |
@@ -41,6 +42,7 @@ mod client;
 mod cloud;
 mod daemon;
 mod dhcp;
+mod flood;
 mod flow;
 mod guest;
 mod holder;
@@ -60,6 +62,7 @@ pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
 pub use daemon::Daemon;
 pub use dhcp::{Dhcp, discover};
+pub use flood::Flood;
 pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::{Host, WARREN};

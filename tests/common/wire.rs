@@ -88,7 +88,7 @@ impl Wire {
 }
 
 /// Interface number and MAC of a device in this thread's namespace.
-fn link_address(device: &str) -> LinkAddr {
+pub(super) fn link_address(device: &str) -> LinkAddr {
     nix::ifaddrs::getifaddrs()
         .unwrap()
         .filter(|entry| entry.interface_name == device)

@@ -74,6 +74,10 @@ impl Inbox {
         Ok(self.heads.len() == most)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
     pub(super) fn messages(&self) -> impl Iterator<Item = Received<'_>> {
         let rooms = self.bytes.chunks_exact(self.longest.max(1));
         self.heads.iter().zip(rooms).map(|(head, room)| Received {

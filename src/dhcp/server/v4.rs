@@ -11,9 +11,10 @@ use crate::dhcp::leases::{Lease, Leases};
 use crate::dhcp::link::{CLIENT_PORT, SERVER_PORT};
 use crate::dhcp::reply::{Delivery, Kind, Reply};
 use crate::dhcp::request::{Arrived, Malformed, Request};
-use crate::dhcp::v4::{Answer, answer};
+use crate::dhcp::v4::{Answer, answer, find};
 use crate::dhcp::v6::Neighbour;
-use crate::model::{DevName, NetworkId};
+use crate::model::{DevName, MacAddr, NetworkId};
+use crate::pace::Who;
 use crate::plan::scope::DhcpScope;
 
 #[derive(Debug)]
@@ -50,6 +51,8 @@ impl Version for V4 {
     type Leases = Leases;
     type Counted = Counted;
     type Malformed = Malformed;
+    type Request<'a> = Request<'a>;
+    type Name = MacAddr;
 
     fn ground(scope: &DhcpScope) -> Ground<'_> {
         Ground {
@@ -75,14 +78,7 @@ impl Version for V4 {
         leases.trim(scope);
     }
 
-    fn answer(
-        scope: &DhcpScope,
-        received: Received<'_>,
-        _: Neighbour,
-        leases: &mut Leases,
-        counted: &mut Counted,
-        now: Instant,
-    ) -> Result<Said, Malformed> {
+    fn decode(received: Received<'_>) -> Result<Request<'_>, Malformed> {
         let message = received.message.ok_or(Malformed::Length)?;
         let arrived = match received.from.unicast {
             true => Arrived::Unicast,
@@ -92,8 +88,25 @@ impl Version for V4 {
             IpAddr::V4(ip) => ip,
             IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
         };
-        let request = Request::decode(message, arrived, source)?;
-        let (count, said) = match answer(scope, &request, leases, now) {
+        Request::decode(message, arrived, source)
+    }
+
+    fn who(scope: &DhcpScope, request: &Request<'_>) -> Who<MacAddr> {
+        match find(scope, request) {
+            Some(client) => Who::Known(client.mac),
+            None => Who::Other(request.mac()),
+        }
+    }
+
+    fn answer(
+        scope: &DhcpScope,
+        request: &Request<'_>,
+        _: Neighbour,
+        leases: &mut Leases,
+        counted: &mut Counted,
+        now: Instant,
+    ) -> Said {
+        let (count, said) = match answer(scope, request, leases, now) {
             Answer::Elsewhere => (&mut counted.elsewhere, Said::Nothing),
             Answer::Stranger => (&mut counted.strangers, Said::Nothing),
             Answer::Silence => (&mut counted.silent, Said::Nothing),
@@ -108,7 +121,7 @@ impl Version for V4 {
             }
         };
         *count += 1;
-        Ok(said)
+        said
     }
 }
 

@@ -10,9 +10,10 @@ use super::version::{Ground, Outgoing, Ports, Received, Said, Version, Way};
 use crate::dhcp::leases::Lease;
 use crate::dhcp::v6::{
     Answer, Arrived, CLIENT_PORT, Delivery, Kind, Leases, Malformed, Neighbour, Reply, Request,
-    SERVER_PORT, answer,
+    SERVER_PORT, answer, sender,
 };
 use crate::model::{DevName, NetworkId};
+use crate::pace::Who;
 use crate::plan::scope::Dhcp6Scope;
 
 #[derive(Debug)]
@@ -54,6 +55,8 @@ impl Version for V6 {
     type Leases = Leases;
     type Counted = Counted;
     type Malformed = Malformed;
+    type Request<'a> = Request<'a>;
+    type Name = Ipv6Addr;
 
     fn ground(scope: &Dhcp6Scope) -> Ground<'_> {
         Ground {
@@ -83,14 +86,7 @@ impl Version for V6 {
         counted.unresolved += 1;
     }
 
-    fn answer(
-        scope: &Dhcp6Scope,
-        received: Received<'_>,
-        neighbour: Neighbour,
-        leases: &mut Leases,
-        counted: &mut Counted,
-        now: Instant,
-    ) -> Result<Said, Malformed> {
+    fn decode(received: Received<'_>) -> Result<Request<'_>, Malformed> {
         let message = received.message.ok_or(Malformed::Length)?;
         let arrived = match received.from.unicast {
             true => Arrived::Unicast,
@@ -100,9 +96,23 @@ impl Version for V6 {
             SocketAddr::V6(source) => source,
             SocketAddr::V4(_) => SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0),
         };
-        let request = Request::decode(message, arrived, source)?;
-        let (count, said) = match answer(scope, &request, neighbour, leases, now) {
-            Answer::Ask(address) => return Ok(Said::Ask(address)),
+        Request::decode(message, arrived, source)
+    }
+
+    fn who(scope: &Dhcp6Scope, request: &Request<'_>) -> Who<Ipv6Addr> {
+        sender(scope, request)
+    }
+
+    fn answer(
+        scope: &Dhcp6Scope,
+        request: &Request<'_>,
+        neighbour: Neighbour,
+        leases: &mut Leases,
+        counted: &mut Counted,
+        now: Instant,
+    ) -> Said {
+        let (count, said) = match answer(scope, request, neighbour, leases, now) {
+            Answer::Ask(address) => return Said::Ask(address),
             Answer::Elsewhere => (&mut counted.elsewhere, Said::Nothing),
             Answer::Forged => (&mut counted.forged, Said::Nothing),
             Answer::Nobody => (&mut counted.unresolved, Said::Nothing),
@@ -117,7 +127,7 @@ impl Version for V6 {
             }
         };
         *count += 1;
-        Ok(said)
+        said
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the two versions of DHCP differ in, as far as the server's loop is concerned.
 
 use std::fmt::{Debug, Display};
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use super::Error;
 use crate::dhcp::leases::Lease;
 use crate::dhcp::v6::Neighbour;
 use crate::model::{DevName, MacAddr, NetworkId};
+use crate::pace::Who;
 
 /// One version. Each has a file of its own beside this one.
 pub trait Version: Debug + Sized + 'static {
@@ -27,6 +29,9 @@ pub trait Version: Debug + Sized + 'static {
     /// What its answers are counted as.
     type Counted: Debug + Clone + Copy + Default + Serialize + Send;
     type Malformed: Display;
+    type Request<'a>;
+    /// What clients are told apart by.
+    type Name: Debug + Display + Copy + Eq + Hash + Send;
 
     fn ground(scope: &Self::Scope) -> Ground<'_>;
     /// Why its server did not start.
@@ -37,15 +42,18 @@ pub trait Version: Debug + Sized + 'static {
     fn trim(leases: &mut Self::Leases, scope: &Self::Scope);
     /// Counts a message that was dropped, since too many wait for the kernel to say who sent them.
     fn crowded(_: &mut Self::Counted) {}
-    /// Reads one message, answers it, and counts the answer. Pure but for `leases`, whose time is `now`.
+    fn decode(received: Received<'_>) -> Result<Self::Request<'_>, Self::Malformed>;
+    /// Whose budget a request is of.
+    fn who(scope: &Self::Scope, request: &Self::Request<'_>) -> Who<Self::Name>;
+    /// Answers, and counts the answer. Pure but for `leases`, whose time is `now`.
     fn answer(
         scope: &Self::Scope,
-        received: Received<'_>,
+        request: &Self::Request<'_>,
         neighbour: Neighbour,
         leases: &mut Self::Leases,
         counted: &mut Self::Counted,
         now: Instant,
-    ) -> Result<Said, Self::Malformed>;
+    ) -> Said;
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -28,6 +28,7 @@ pub(super) use reply::{CLIENT_PORT, SERVER_PORT};
 pub use reply::{Delivery, Kind, Reply};
 pub use request::{Arrived, Ask, Malformed, Request};
 pub use who::Neighbour;
+pub(super) use who::sender;
 
 pub type Server = super::server::Server<super::server::v6::V6>;
 

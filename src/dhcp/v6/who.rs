@@ -15,6 +15,7 @@ use std::net::Ipv6Addr;
 use super::codes;
 use super::request::Request;
 use crate::model::MacAddr;
+use crate::pace::Who;
 use crate::plan::scope::{Dhcp6Client, Dhcp6Scope};
 
 /// What the kernel said about who has the source address.
@@ -67,6 +68,24 @@ pub(super) fn find<'a>(
         .and_then(|id| scope.by_client_id.get(id));
     let found = by_id.or_else(|| scope.clients.get(&mac?));
     found.map(AsRef::as_ref)
+}
+
+/// Whose budget a message is of. Nobody is asked for that: who has a link-local address of its own making is one of the
+/// others, unless its DUID is a port's.
+pub(in crate::dhcp) fn sender(scope: &Dhcp6Scope, request: &Request<'_>) -> Who<Ipv6Addr> {
+    let mac = match origin(request, Neighbour::Unasked) {
+        Origin::Mac(mac) => Some(mac),
+        Origin::Ask(_) | Origin::Unknown => None,
+    };
+    match find(scope, request, mac) {
+        Some(client) => Who::Known(client.mac.link_local()),
+        None => Who::Other(
+            request
+                .relays
+                .last()
+                .map_or(*request.source.ip(), |relay| relay.peer),
+        ),
+    }
 }
 
 /// A tenant's machine that poses as a relay would be told what is others' (Neutron lets it send from port 547). What it

@@ -238,6 +238,7 @@ async fn serve() {
         domain: Some("lan".to_owned()),
         domain_search: true,
         options: [].into(),
+        tags: [].into(),
         broadcast_reply: false,
         subnets: vec![subnet],
         clients: (0..CLIENTS).map(client).collect(),

@@ -168,6 +168,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         forwarders,
         domain_forwarders,
         dhcp_options,
+        dhcp_tags,
     } = dnsmasq::told(reader);
     let lease: i64 = reader.number(LEASE);
     if (0..SHORTEST_LEASE).contains(&lease) {
@@ -198,6 +199,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         every_address: reader.bool(default("dnsmasq_enable_addr6_list")),
         domain_search: false,
         dhcp_options,
+        dhcp_tags,
         forwarders,
         domain_forwarders,
         host_resolvers,

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Addresses come from the model, so there is no allocator and no lease file. `v4` decides who is answered, `options`
-//! what a reply carries, `reply` how it is written, `link` which way it takes; `server` is the loop around the sockets.
+//! what a reply carries (and `tags` which of several), `reply` how it is written, `link` which way it takes; `server` is the
+//! loop around the sockets.
 //! Which addresses and options a network has is decided in `plan::dhcp`, and what an extra option's text means in
 //! `model::dhcp_option`. `v6` is the same for IPv6; the loop is the same one.
 
@@ -13,9 +14,11 @@ mod codes;
 mod leases;
 mod link;
 mod options;
+mod options_in;
 mod reply;
 mod request;
 mod server;
+mod tags;
 mod v4;
 pub mod v6;
 

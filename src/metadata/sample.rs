@@ -145,6 +145,7 @@ fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
         mtu: 1450,
         external: false,
         dns_domain: String::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets,
         non_local_subnets: Vec::new(),

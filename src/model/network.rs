@@ -9,7 +9,7 @@ use imbl::OrdMap;
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::{DevName, NetworkId, Port, PortId, ProjectId, SegmentId, SubnetId};
+use super::{DevName, DhcpOption, NetworkId, Port, PortId, ProjectId, SegmentId, SubnetId};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
@@ -22,6 +22,9 @@ pub struct Network {
     pub external: bool,
     /// Without trailing dot; empty: bare names only.
     pub dns_domain: String,
+    /// What clients on it are told besides, where their ports do not say it. Of DHCPv4.
+    #[serde(default)]
+    pub dhcp_options: Vec<DhcpOption>,
     pub attachment: Attachment,
     pub subnets: Vec<Subnet>,
     /// Of a routed network: subnets on segments that this host has no part in. They are served to relays.
@@ -173,6 +176,7 @@ impl Network {
             mtu,
             external,
             dns_domain,
+            dhcp_options,
             attachment,
             subnets,
             non_local_subnets,
@@ -187,6 +191,7 @@ impl Network {
             && *mtu == other.mtu
             && *external == other.external
             && *dns_domain == other.dns_domain
+            && *dhcp_options == other.dhcp_options
             && *attachment == other.attachment
             && *subnets == other.subnets
             && *non_local_subnets == other.non_local_subnets

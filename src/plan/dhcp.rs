@@ -9,7 +9,9 @@ use netns::Spec;
 use netns::spec::{Link, Route};
 
 use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
-use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside};
+use super::{
+    CommonOption, OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside,
+};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, SubnetId};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -85,7 +87,8 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         domain: (!network.dns_domain.is_empty()).then(|| network.dns_domain.clone()),
         domain_search: settings.domain_search,
-        options: settings.dhcp_options.as_slice().into(),
+        options: common_options(network, settings),
+        tags: settings.dhcp_tags.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         subnets,
         clients: Claims::default(),
@@ -93,6 +96,15 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
     };
     network.ports.values().for_each(|port| scope.join(port));
     Some(scope)
+}
+
+/// Those of all networks, then those of this one, which count more.
+fn common_options(network: &Network, settings: &Settings) -> Arc<[CommonOption]> {
+    let own = network.dhcp_options.iter().map(|option| CommonOption {
+        option: option.clone(),
+        forced: false,
+    });
+    settings.dhcp_options.iter().cloned().chain(own).collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;

@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use super::CommonOption;
 pub use super::claims::Claims;
 use crate::model::{
-    DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
+    DevName, DhcpOption, DhcpTag, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
 };
 
 /// What a namespace serves.
@@ -41,6 +41,8 @@ pub struct DhcpScope {
     pub domain_search: bool,
     /// What a port and its subnet do not say themselves; all of version 4.
     pub options: Arc<[CommonOption]>,
+    /// What clients are told apart by, in order.
+    pub tags: Arc<[DhcpTag]>,
     /// Every reply as broadcast, asked for or not.
     pub broadcast_reply: bool,
     pub subnets: Vec<DhcpSubnet>,

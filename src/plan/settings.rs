@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DhcpOption, Protocol};
+use crate::model::{DhcpOption, DhcpTag, Protocol};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -24,6 +24,9 @@ pub struct Settings {
     /// What every client is told besides (`dnsmasq_config_file`). Of several with one code the last counts.
     #[serde(default)]
     pub dhcp_options: Vec<CommonOption>,
+    /// Tags that clients have, and by which options are chosen, in order (`dnsmasq_config_file`).
+    #[serde(default)]
+    pub dhcp_tags: Vec<DhcpTag>,
     /// Resolvers that are asked from inside each network's namespace, for subnets without forwarders of their own
     /// (`dnsmasq_dns_servers`).
     #[serde(default)]
@@ -110,6 +113,7 @@ impl Default for Settings {
             every_address: true,
             domain_search: true,
             dhcp_options: Vec::new(),
+            dhcp_tags: Vec::new(),
             forwarders: Vec::new(),
             domain_forwarders: Vec::new(),
             host_resolvers: Vec::new(),

@@ -11,6 +11,7 @@ use super::check::{Check, open_regular};
 use super::file::{self, all};
 use super::mistake::{Code, Notes, Span};
 use super::read::At;
+use super::tags::tags;
 use super::words::Source;
 use crate::plan::Settings;
 
@@ -94,6 +95,7 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         renewal,
         rebinding,
         broadcast_reply: flag(&file.dhcp_broadcast, default.broadcast_reply),
+        dhcp_tags: tags(file, notes),
         host_resolvers: resolvers(file).unwrap_or_default(),
         authoritative_dns: flag(&file.dns_authoritative, default.authoritative_dns),
         joined_names: flag(&file.dns_joined, default.joined_names),

@@ -10,7 +10,7 @@ use super::file::{self, all};
 use super::ids;
 use super::mistake::{Code, Span};
 use super::words::Kind;
-use crate::model::{DeviceOwner, MacAddr, Network, NetworkId, Port, ProjectId};
+use crate::model::{DeviceOwner, DhcpOption, MacAddr, Network, NetworkId, Port, ProjectId};
 
 /// Bytes; what Ethernet has, and what is left of it inside VXLAN over IPv4.
 const MTU: u32 = 1500;
@@ -60,6 +60,7 @@ impl Check<'_, '_> {
             mtu: file.mtu.as_ref().map_or(mtu, |mtu| mtu.value.0),
             external,
             dns_domain: domain.unwrap_or_else(|| self.domain.clone()),
+            dhcp_options: self.network_options(file),
             attachment,
             subnets: Vec::new(),
             non_local_subnets: Vec::new(),
@@ -81,6 +82,26 @@ impl Check<'_, '_> {
         }
         self.overlapping_subnets(index);
         self.dhcp_port(index, &dhcp);
+    }
+
+    /// What all clients on the network are told: options of DHCPv4 that say nothing of who somebody is.
+    fn network_options(&mut self, file: &file::Network) -> Vec<DhcpOption> {
+        let Some(options) = &file.dhcp_options else {
+            return Vec::new();
+        };
+        let (at, options) = (options.at, &options.value);
+        if options.client_id.is_some() {
+            let why = "`client-id` says who a single machine is";
+            let fix = "say it in the `dhcp_options` of the instance's port";
+            self.mistake(Code::Misplaced, at, &file.object, why, fix);
+        }
+        if options.sent.iter().any(|option| option.ip_version == 6) {
+            let why = "options of DHCPv6 are told to single ports only";
+            let fix = "say them in the `dhcp_options` of the instances' ports";
+            self.mistake(Code::Misplaced, at, &file.object, why, fix);
+        }
+        self.tags_of_options(options, &file.object);
+        options.sent.clone()
     }
 
     pub(super) fn name_taken(

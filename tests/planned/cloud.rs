@@ -154,6 +154,7 @@ fn network(n: u128) -> Network {
         mtu: 1500,
         external: false,
         dns_domain: String::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: DevName::new(format!("br{n}")).unwrap(),
         },

@@ -57,6 +57,7 @@ fn network() -> Network {
         mtu: 1450,
         external: false,
         dns_domain: String::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets: vec![Subnet {
             id: SUBNET,

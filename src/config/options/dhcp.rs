@@ -20,7 +20,7 @@ options! {
     "dhcp_rebinding_time",              Int(0, LONG),       "0",                DHCP,   H, "T2 in seconds; 0 is 7/8 of the lease";
     "dhcp_broadcast_reply",             Bool,               "false",            DHCP,   H, "every DHCP reply as broadcast";
     "dhcp_confs",                       Text,               "$state_path/dhcp", DHCP,   I, "nothing is written there: leases come from the ports";
-    "dnsmasq_config_file",              Text,               "",                 DHCP,   H, "of its lines `server=`, `dhcp-option=`, `dhcp-option-force=` and `dhcp-boot=` are honoured; `log-` and others of dnsmasq's own running are ignored; names that are no port's are warned about; each other line is refused with its number";
+    "dnsmasq_config_file",              Text,               "",                 DHCP,   H, "of its lines `server=`, `dhcp-option=`, `dhcp-option-force=`, `dhcp-boot=`, `dhcp-match=`, `dhcp-vendorclass=`, `dhcp-userclass=`, `dhcp-mac=` and `tag-if=` are honoured; `log-` and others of dnsmasq's own running are ignored; names that are no port's are warned about; each other line is refused with its number";
     "dnsmasq_dns_servers" old "dnsmasq_dns_server", List,   "",                 DHCP,   H, "resolvers to forward to, as `IP` or `IP#PORT`; `/DOMAIN/IP` is asked for that domain's names only";
     "dnsmasq_local_resolv",             Bool,               "false",            DHCP,   H, "forward to the host's resolvers where dnsmasq_dns_servers names none";
     "dnsmasq_base_log_dir",             Text,               "-",                DHCP,   WarnedUnless(&[""]), "there are no log files per network", "`warren show network` tells what DHCP and DNS did; RUST_LOG=warren=debug says more";

@@ -46,6 +46,7 @@ fn read(dict: Dict<'_>, naming: &Naming, remarks: &mut Remarks) -> Read<Network>
         mtu: mtu(dict)?,
         external: false,
         dns_domain: naming.dns_domain().to_owned(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets: dict.list("subnets", SUBNETS, |value| subnet(value, remarks))?,
         non_local_subnets: dict

@@ -68,6 +68,7 @@ fn network(ports: impl IntoIterator<Item = Port>) -> Network {
         mtu: 1500,
         external: false,
         dns_domain: String::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets: vec![subnet(10, true), subnet(11, false)],
         non_local_subnets: Vec::new(),

@@ -96,6 +96,7 @@ pub(super) fn blue() -> Network {
         mtu: 1450,
         external: false,
         dns_domain: "blue.test".into(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: dev("brq-blue"),
         },

@@ -26,6 +26,7 @@ fn network() -> Network {
         mtu: 1500,
         external: false,
         dns_domain: "test".into(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: DevName::new("br0").unwrap(),
         },

@@ -239,6 +239,7 @@ async fn serve() {
         domain: Some("lan".to_owned()),
         search: vec!["lan".to_owned()],
         options: [].into(),
+        tags: [].into(),
         broadcast_reply: false,
         only_v6: false,
         subnets: vec![subnet],

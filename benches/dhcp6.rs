@@ -367,6 +367,7 @@ async fn serve() {
         network: NetworkId(Uuid::from_u128(1)),
         device: DevName::new("br0").unwrap(),
         mac: SERVER_MAC,
+        options: Arc::default(),
         lease: 86400,
         mtu: Some(1450),
         search: vec!["lan".to_owned()],

@@ -170,6 +170,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         forwarders,
         domain_forwarders,
         dhcp_options,
+        dhcp_tags,
         cache,
         text,
         ..
@@ -203,6 +204,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         every_address: reader.bool(default("dnsmasq_enable_addr6_list")),
         domain_search: false,
         dhcp_options,
+        dhcp_tags,
         forwarders,
         domain_forwarders,
         host_resolvers,

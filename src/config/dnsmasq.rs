@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::problem::{Code, Place, Problem, Severity, quoted};
 use super::reader::{Reader, default};
-use crate::model::DhcpOption;
+use crate::model::{DhcpOption, DhcpTag, When};
 use crate::plan::{CommonOption, NoRebind, TextRecord, dns_cache};
 
 const SERVERS: (&str, &str) = default("dnsmasq_dns_servers");
@@ -81,6 +81,8 @@ const NAMES: &[&str] = &[
 const KNOWN: &[(&str, &str)] = &[
     ("dhcp-match", "set:ipxe,175"),
     ("dhcp-userclass", "set:ipxe6,iPXE"),
+    // Who is no port of the network is never answered.
+    ("dhcp-ignore", "tag:!known"),
 ];
 
 /// Options that are told for each subnet, or each client; a line for all has no say there.
@@ -99,6 +101,8 @@ pub(super) struct Told {
     /// And where those of certain domains.
     pub(super) domain_forwarders: Vec<(String, SocketAddr)>,
     pub(super) dhcp_options: Vec<CommonOption>,
+    /// What clients are told apart by; those that depend on others come last, as in dnsmasq.
+    pub(super) dhcp_tags: Vec<DhcpTag>,
     /// So many of their answers are kept.
     pub(super) cache: usize,
     stop_rebind: bool,
@@ -112,6 +116,7 @@ impl Default for Told {
             forwarders: Vec::new(),
             domain_forwarders: Vec::new(),
             dhcp_options: Vec::new(),
+            dhcp_tags: Vec::new(),
             cache: dns_cache(),
             stop_rebind: false,
             rebind: NoRebind::default(),
@@ -147,6 +152,8 @@ pub(super) fn told(reader: &mut Reader) -> Told {
             );
         }
     }
+    told.dhcp_tags
+        .sort_by_key(|tag| matches!(tag.when, When::Tagged(_)));
     let mut seen = BTreeSet::new();
     told.forwarders.retain(|address| seen.insert(*address));
     told
@@ -226,6 +233,19 @@ impl Told {
             )),
             _ if name.starts_with("log-") || NO_EFFECT.contains(&name) => Some(Remark::NO_EFFECT),
             _ if KNOWN.contains(&(name, value)) => Some(Remark::NO_EFFECT),
+            "pxe-service" | "pxe-prompt" | "dhcp-option-pxe" | "dhcp-pxe-vendor" => {
+                Some(Remark::refused(
+                    "no boot menus are shown",
+                    "leave it out, and let the file that machines boot (dhcp-boot) show its own",
+                ))
+            }
+            _ if name == "enable-tftp" || name.starts_with("tftp-") => Some(Remark::refused(
+                "no files are served",
+                "leave it out, and name a TFTP server: dhcp-option=option:server-ip-address,IP",
+            )),
+            "dhcp-match" | "dhcp-vendorclass" | "dhcp-userclass" | "dhcp-mac" | "tag-if" => {
+                self.tags(name, value)
+            }
             _ => Some(Remark::refused(
                 "there is no dnsmasq, and this line is not understood",
                 "leave it out; options for single instances can be their ports' extra_dhcp_opts",
@@ -233,14 +253,42 @@ impl Told {
         }
     }
 
+    /// What clients with a tag have in common.
+    fn tags(&mut self, name: &str, value: &str) -> Option<Remark> {
+        if value.contains(",option6:") || value.contains(",enterprise:") {
+            return Some(Remark::warning(
+                "DHCPv6 clients are told apart by the tag ipxe6 alone",
+                "leave it out",
+            ));
+        }
+        let one = |tag| vec![tag];
+        let tags = match name {
+            "dhcp-match" => DhcpTag::parse_match(value).map(one),
+            "dhcp-vendorclass" => DhcpTag::parse_vendor_class(value).map(one),
+            "dhcp-userclass" => DhcpTag::parse_user_class(value).map(one),
+            "dhcp-mac" => DhcpTag::parse_mac(value).map(one),
+            _ => DhcpTag::parse_if(value),
+        };
+        match tags {
+            Ok(tags) => {
+                self.dhcp_tags.extend(tags);
+                None
+            }
+            Err(why) => Some(Remark::refused(
+                format!("{}: {why}", quoted(value)),
+                "correct the line, or leave it out",
+            )),
+        }
+    }
+
     /// `[tag:TAG,][option:]NAME,VALUE` or `[tag:TAG,]option6:NAME,VALUE`, as dnsmasq's `dhcp-option`.
     fn option(&mut self, text: &str, forced: bool) -> Option<Remark> {
-        let (tags, rest) = tags(text);
+        let (tags, rest) = prefixes(text);
         let (name, value) = rest.split_once(',').unwrap_or((rest, ""));
-        if value
-            .split(',')
-            .any(|part| OWN_ADDRESSES.contains(&part.trim()))
-        {
+        // To dnsmasq it is the address that it answers from, but not inside of a vendor's options.
+        let is_inner = tags.contains("vendor:") || tags.contains("encap:");
+        let mut parts = value.split(',');
+        if !is_inner && parts.any(|part| OWN_ADDRESSES.contains(&part.trim())) {
             return Some(Remark::refused(
                 "0.0.0.0 and the like in place of our own address are not understood",
                 "leave it out, or write the address",
@@ -268,7 +316,7 @@ impl Told {
         } else {
             OF_SUBNETS6
         };
-        let remark = match (option.ip_version, option.code) {
+        let remark = match (option.ip_version, option.outer_code()) {
             (4, MTU) => Some(Remark::warning(
                 "told to every client, whatever its network's own `mtu` is",
                 "leave it out, and set the networks' mtu, or global_physnet_mtu at the server",
@@ -285,17 +333,24 @@ impl Told {
         remark
     }
 
-    /// `[tag:TAG,]FILE[,SERVER[,ADDRESS]]`: three options at once.
+    /// `[tag:TAG,]FILE[,SERVER[,ADDRESS]]`: three options at once. What a line leaves out, no other says in its place.
     fn boot(&mut self, text: &str) -> Option<Remark> {
-        let (tags, rest) = tags(text);
+        let (tags, rest) = prefixes(text);
         let names = ["bootfile-name", "tftp-server", "server-ip-address"];
         let values = rest.splitn(names.len(), ',').map(str::trim);
-        let told = names
-            .iter()
-            .zip(values)
-            .filter(|(_, value)| !value.is_empty());
-        told.map(|(name, value)| self.option(&format!("{tags}{name},{value}"), false))
-            .fold(None, Option::or)
+        let values = values.chain(std::iter::repeat(""));
+        let told = names.iter().zip(values).map(|(name, value)| {
+            if value.is_empty() {
+                let blank = DhcpOption::blank_v4(&format!("{tags}{name}"));
+                let forced = false;
+                let blank = blank.map(|option| CommonOption { option, forced });
+                // What is wrong with the tags is said of the value that is there.
+                self.dhcp_options.extend(blank);
+                return None;
+            }
+            self.option(&format!("{tags}{name},{value}"), false)
+        });
+        told.fold(None, Option::or)
     }
 }
 
@@ -318,10 +373,11 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some((ip.parse::<IpAddr>().ok()?, port).into())
 }
 
-/// `tag:a,tag:!b,REST`: the tags with their commas, and the rest.
-fn tags(text: &str) -> (&str, &str) {
+/// `tag:a,vendor:b,REST`: what stands in front, with its commas, and the rest.
+fn prefixes(text: &str) -> (&str, &str) {
+    const KINDS: [&str; 4] = ["tag:", "vendor:", "encap:", "vi-encap:"];
     let mut end = 0;
-    while text[end..].starts_with("tag:")
+    while KINDS.iter().any(|kind| text[end..].starts_with(kind))
         && let Some(comma) = text[end..].find(',')
     {
         end += comma + 1;
@@ -429,7 +485,18 @@ mod tests {
             ("dhcp-option=42,0.0.0.0", "", "Refused"),
             ("dhcp-option=option:router,10.0.0.1", "", "Warning"),
             ("dhcp-option=option:no-such,1", "", "Refused"),
-            ("dhcp-option=vendor:PXEClient,1,0.0.0.0", "", "Refused"),
+            (
+                "dhcp-option=vendor:PXEClient,1,0.0.0.0",
+                "43/1 00000000",
+                "",
+            ),
+            (
+                "dhcp-option=tag:efi,encap:175,190,2b",
+                "175/190[tag:efi] 02",
+                "",
+            ),
+            ("dhcp-option=vendor:,6,2b", "", "Refused"),
+            ("dhcp-option=vi-encap:343,1,x", "", "Refused"),
             ("dhcp-option=option6:dns-server,[::]", "", "Refused"),
             (
                 "dhcp-option=option6:dns-server,[2001:db8::53]",
@@ -452,9 +519,30 @@ mod tests {
                 "67[tag:!ipxe] 756e64696f6e6c792e6b707865, 66[tag:!ipxe] 626f6f74, 255[tag:!ipxe] c0000209",
                 "",
             ),
-            ("dhcp-boot=pxelinux.0", "67 7078656c696e75782e30", ""),
+            (
+                "dhcp-boot=pxelinux.0",
+                "67 7078656c696e75782e30, 66 , 255 ",
+                "",
+            ),
             ("dhcp-match=set:ipxe,175", "", "Ignored"),
-            ("dhcp-match=set:efi,option:client-arch,7", "", "Refused"),
+            ("pxe-service=x86PC,\"Install\",pxelinux", "", "Refused"),
+            ("tftp-root=/srv/tftp", "", "Refused"),
+            ("dhcp-ignore=tag:!known", "", "Ignored"),
+            ("dhcp-ignore=tag:efi", "", "Refused"),
+            ("dhcp-match=set:efi,option:client-arch,7", "efi", ""),
+            ("dhcp-match=set:efi,option:client-arch,x86", "", "Refused"),
+            ("dhcp-match=set:efi6,option6:61,7", "", "Warning"),
+            ("dhcp-vendorclass=set:http,HTTPClient", "http", ""),
+            (
+                "dhcp-vendorclass=set:http,enterprise:343,HTTPClient",
+                "",
+                "Warning",
+            ),
+            ("dhcp-userclass=set:ipxe6,iPXE", "", "Ignored"),
+            ("dhcp-userclass=set:lab,lab", "lab", ""),
+            ("dhcp-mac=set:qemu,52:54:00:*:*:*", "qemu", ""),
+            ("tag-if=set:both,set:all,tag:a,tag:!b", "both, all", ""),
+            ("tag-if=tag:a", "", "Refused"),
             ("address=/intranet/192.0.2.5", "", "Warning"),
             ("domain=example.org", "", "Refused"),
             ("conf-dir=/etc/dnsmasq.d", "", "Refused"),
@@ -473,12 +561,15 @@ mod tests {
                     let tags: String = option.tags.iter().map(|tag| format!("[{tag}]")).collect();
                     let forced = if *forced { "!" } else { "" };
                     let version = if option.ip_version == 6 { "v6" } else { "" };
+                    let outer = option.within.as_ref().map(|_| option.outer_code());
+                    let outer = outer.map_or(String::new(), |outer| format!("{outer}/"));
                     format!(
-                        "{}{forced}{version}{tags} {}",
+                        "{outer}{}{forced}{version}{tags} {}",
                         option.code,
                         hex::encode(&option.value)
                     )
                 });
+            let shown = shown.chain(told.dhcp_tags.iter().map(|tag| tag.name.clone()));
             assert_eq!(shown.collect::<Vec<_>>().join(", "), options, "{line}");
         }
     }

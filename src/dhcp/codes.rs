@@ -1,5 +1,6 @@
 //! The option codes that the server itself knows (RFC 2132 unless said otherwise).
 
+pub(super) const PAD: u8 = 0;
 pub(super) const SUBNET_MASK: u8 = 1;
 pub(super) const ROUTER: u8 = 3;
 pub(super) const DNS_SERVERS: u8 = 6;
@@ -8,6 +9,7 @@ pub(super) const DOMAIN_NAME: u8 = 15;
 pub(super) const MTU: u8 = 26;
 pub(super) const BROADCAST: u8 = 28;
 pub(super) const NTP_SERVERS: u8 = 42;
+pub(super) const VENDOR_OPTIONS: u8 = 43;
 pub(super) const REQUESTED_ADDRESS: u8 = 50;
 pub(super) const LEASE_TIME: u8 = 51;
 pub(super) const OVERLOAD: u8 = 52;
@@ -18,6 +20,7 @@ pub(super) const MESSAGE: u8 = 56;
 pub(super) const MAX_MESSAGE_SIZE: u8 = 57;
 pub(super) const RENEWAL_TIME: u8 = 58;
 pub(super) const REBINDING_TIME: u8 = 59;
+pub(super) const VENDOR_CLASS: u8 = 60;
 pub(super) const CLIENT_ID: u8 = 61;
 pub(super) const SERVER_NAME: u8 = 66;
 pub(super) const BOOT_FILE: u8 = 67;

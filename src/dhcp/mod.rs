@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Addresses come from the model, so there is no allocator and no lease file. `v4` decides who is answered, `options`
-//! what a reply carries, `only_v6` what is said where there is no IPv4, `reply` how it is written, `link` which way it
-//! takes; `server` is the loop around the sockets.
+//! what a reply carries (and `tags` which of several), `only_v6` what is said where there is no IPv4, `reply` how it is written,
+//! `link` which way it takes; `server` is the loop around the sockets.
 //! Which addresses and options a network has is decided in `plan::dhcp`, and what an extra option's text means in
 //! `model::dhcp_option`. `v6` is the same for IPv6; the loop is the same one.
 
@@ -15,9 +15,11 @@ mod leases;
 mod link;
 mod only_v6;
 mod options;
+mod options_in;
 mod reply;
 mod request;
 mod server;
+mod tags;
 mod v4;
 pub mod v6;
 

@@ -1,21 +1,26 @@
 //! Which options a reply carries, and what is in them: the port's own first, else the subnet's or the network's, else everybody's.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::codes;
 use super::reply::Writer;
 use super::request::Request;
-use crate::model::{DhcpOption, Ipv4Net};
+use super::tags::tags;
+use crate::model::{DhcpOption, Ipv4Net, Within};
+use crate::plan::CommonOption;
 use crate::plan::scope::{DhcpClient, DhcpScope, DhcpSubnet};
 
 /// Where a reply's options come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Options<'a> {
-    pub(super) scope: &'a DhcpScope,
-    pub(super) subnet: &'a DhcpSubnet,
+    scope: &'a DhcpScope,
+    subnet: &'a DhcpSubnet,
     /// `None`: somebody unknown, who gets what everybody gets.
-    pub(super) client: Option<&'a DhcpClient>,
-    pub(super) request: &'a Request<'a>,
+    client: Option<&'a DhcpClient>,
+    request: &'a Request<'a>,
+    /// What the client has.
+    tags: Vec<&'a str>,
 }
 
 /// Written from the network and its subnets, for who asks or says nothing of what it wants. Ascending.
@@ -32,13 +37,31 @@ const OF_THE_NETWORK: [u8; 10] = [
     codes::CLASSLESS_ROUTES_MS,
 ];
 
+/// What a UEFI that boots over HTTP says of itself, and wants to be told (UEFI 2.10 section 24.7.3.1).
+const HTTP_CLIENT: &[u8] = b"HTTPClient";
+
 /// A lease is at least so long, whatever the client wishes: dnsmasq's least.
 const SHORTEST_LEASE: u32 = 120;
 
 /// For ever (RFC 2131 section 3.3).
 const INFINITE: u32 = u32::MAX;
 
-impl Options<'_> {
+impl<'a> Options<'a> {
+    pub(super) fn new(
+        scope: &'a DhcpScope,
+        subnet: &'a DhcpSubnet,
+        client: Option<&'a DhcpClient>,
+        request: &'a Request<'a>,
+    ) -> Self {
+        Self {
+            scope,
+            subnet,
+            client,
+            request,
+            tags: tags(&scope.tags, request, client.is_some()),
+        }
+    }
+
     /// The lease that is given, and when it is to be renewed and rebound.
     pub(super) fn times(&self, out: &mut Writer<'_>, wish: Option<u32>) {
         let lease = self
@@ -51,8 +74,7 @@ impl Options<'_> {
         }
         let set = |code, of_network: Option<u32>| {
             let given = self
-                .of_port(code)
-                .or_else(|| self.of_all(code))
+                .given(code)
                 .and_then(|value| value.try_into().ok())
                 .map(u32::from_be_bytes);
             given
@@ -71,8 +93,7 @@ impl Options<'_> {
     /// `siaddr`: where a boot file is.
     pub(super) fn siaddr(&self, own: Ipv4Addr) -> Ipv4Addr {
         let given = self
-            .of_port(codes::SERVER_IP_ADDRESS)
-            .or_else(|| self.of_all(codes::SERVER_IP_ADDRESS))
+            .given(codes::SERVER_IP_ADDRESS)
             .and_then(|value| <[u8; 4]>::try_from(value).ok());
         given.map_or(own, Ipv4Addr::from)
     }
@@ -89,21 +110,20 @@ impl Options<'_> {
             let mut done = [false; 256];
             done[usize::from(codes::MTU)] = true;
             let forced = self.scope.options.iter().filter(|common| common.forced);
-            let forced = forced.filter_map(|common| u8::try_from(common.option.code).ok());
-            for code in list.iter().copied().chain(forced) {
+            let forced = forced.filter_map(|common| u8::try_from(common.option.outer_code()).ok());
+            let class = self.owes_class(list).then_some(codes::VENDOR_CLASS);
+            for code in list.iter().copied().chain(forced).chain(class) {
                 if !std::mem::replace(&mut done[usize::from(code)], true) {
                     self.put(code, out);
                 }
             }
             return;
         }
-        let of_port = self.client.map_or(&[][..], |client| &client.options);
-        let common = self.scope.options.iter().map(|common| &common.option);
-        let given = of_port
-            .iter()
-            .chain(common)
-            .filter_map(|option| u8::try_from(option.code).ok());
-        let mut codes: Vec<u8> = OF_THE_NETWORK.into_iter().chain(given).collect();
+        let given = self
+            .all()
+            .filter_map(|option| u8::try_from(option.outer_code()).ok());
+        let own = OF_THE_NETWORK.into_iter().chain([codes::VENDOR_CLASS]);
+        let mut codes: Vec<u8> = own.chain(given).collect();
         codes.sort_unstable();
         codes.dedup();
         let boot = [codes::MTU, codes::SERVER_NAME, codes::BOOT_FILE];
@@ -113,20 +133,23 @@ impl Options<'_> {
             .for_each(|code| self.put(*code, out));
     }
 
-    /// Boot file and server go into their fields, unless they are asked for as options (dnsmasq: `do_options`).
+    /// Boot file and server go into their fields, unless they are asked for as options or forced to be such (dnsmasq:
+    /// `do_options`).
     fn boot(&self, list: Option<&[u8]>, out: &mut Writer<'_>) {
         let listed = |code| list.is_some_and(|list| list.contains(&code));
-        let given = |code| self.of_port(code).or_else(|| self.of_all(code));
-        let for_field = |code| given(code).filter(|_| !listed(code));
+        let forced = |code| {
+            self.of_port(code).is_none() && self.common(code).is_some_and(|common| common.forced)
+        };
+        let for_field = |code| self.given(code).filter(|_| !listed(code) && !forced(code));
         if let Some(name) = for_field(codes::BOOT_FILE)
             && !out.file(name)
         {
-            out.bytes(codes::BOOT_FILE, name);
+            terminated(codes::BOOT_FILE, name, out);
         }
         if let Some(name) = for_field(codes::SERVER_NAME)
             && !out.sname(name)
         {
-            out.bytes(codes::SERVER_NAME, name);
+            terminated(codes::SERVER_NAME, name, out);
         }
     }
 
@@ -135,16 +158,18 @@ impl Options<'_> {
         if is_the_protocols(code) {
             return;
         }
-        if let Some(value) = self.of_port(code) {
+        let value = match self.of_port(code) {
             // Blank means "not at all", but blank routes are sent: for them a client ignores option 3.
-            if !value.is_empty() || code == codes::CLASSLESS_ROUTES {
-                out.bytes(code, value);
+            Some([]) if code != codes::CLASSLESS_ROUTES => return,
+            None if !is_the_subnets(code) => self.of_all(code),
+            of_port => of_port,
+        };
+        match value {
+            Some(name) if matches!(code, codes::SERVER_NAME | codes::BOOT_FILE) => {
+                terminated(code, name, out);
             }
-            return;
-        }
-        match self.of_all(code) {
-            Some(value) if !is_the_subnets(code) => out.bytes(code, value),
-            _ => self.put_own(code, out),
+            Some(value) => out.bytes(code, value),
+            None => self.put_own(code, out),
         }
     }
 
@@ -180,7 +205,12 @@ impl Options<'_> {
             {
                 out.option(code, |out| routes(&subnet.classless_routes, out));
             }
-            _ => {}
+            codes::VENDOR_CLASS => {
+                if let Some(class) = self.class() {
+                    out.bytes(code, class);
+                }
+            }
+            _ => self.put_parts(code, out),
         }
     }
 
@@ -212,6 +242,56 @@ impl Options<'_> {
         });
     }
 
+    /// An option that is made of others, with an end of its own (RFC 2132 section 8.4). Of several with one code the last.
+    fn put_parts(&self, code: u8, out: &mut Writer<'_>) {
+        let parts: BTreeMap<u16, &[u8]> = self
+            .parts_of(code)
+            .map(|option| (option.code, option.value.as_slice()))
+            .collect();
+        if parts.is_empty() {
+            return;
+        }
+        out.option(code, |out| {
+            for (code, value) in parts {
+                // Checked where it was parsed: neither is more than a byte.
+                out.extend(u8::try_from(code));
+                out.extend(u8::try_from(value.len()));
+                out.extend(value);
+            }
+            out.push(codes::END);
+        });
+    }
+
+    /// The vendor class that the client waits for, where nobody said which: its own, if it is told options of that vendor
+    /// (as dnsmasq does), or if it boots over HTTP and is told from where.
+    fn class(&self) -> Option<&[u8]> {
+        let class = self.request.option(codes::VENDOR_CLASS)?;
+        if self.is_http() {
+            return Some(HTTP_CLIENT);
+        }
+        let mut told = self.parts_of(codes::VENDOR_OPTIONS);
+        told.next().map(|_| class)
+    }
+
+    /// Whether the class is told unasked.
+    fn owes_class(&self, list: &[u8]) -> bool {
+        let told = list.contains(&codes::VENDOR_OPTIONS) && self.class().is_some();
+        told || self.is_http()
+    }
+
+    /// A client that boots over HTTP, and a place on the web for it.
+    fn is_http(&self) -> bool {
+        let class = self.request.option(codes::VENDOR_CLASS);
+        let file = || self.given(codes::BOOT_FILE).unwrap_or_default();
+        let is_web = |file: &[u8]| file.starts_with(b"http://") || file.starts_with(b"https://");
+        class.is_some_and(|class| class.starts_with(HTTP_CLIENT)) && is_web(file())
+    }
+
+    /// The port's value, else everybody's.
+    fn given(&self, code: u8) -> Option<&[u8]> {
+        self.of_port(code).or_else(|| self.of_all(code))
+    }
+
     /// The port's value: of several with one code and with tags that hold, the last.
     fn of_port(&self, code: u8) -> Option<&[u8]> {
         let options = &self.client?.options;
@@ -220,20 +300,61 @@ impl Options<'_> {
             .map(|option| option.value.as_slice())
     }
 
-    /// What holds for all clients, chosen the same way.
+    /// What holds for all clients. Blank is nothing.
     fn of_all(&self, code: u8) -> Option<&[u8]> {
-        let mut last = self.scope.options.iter().rev();
-        last.find(|common| self.fits(&common.option, code))
-            .map(|common| common.option.value.as_slice())
+        let common = self.common(code)?;
+        Some(common.option.value.as_slice()).filter(|value| !value.is_empty())
+    }
+
+    /// The last of those for clients like this one, else of those for everybody (dnsmasq: `option_filter`). A port's own
+    /// are all for one client.
+    fn common(&self, code: u8) -> Option<&CommonOption> {
+        let fitting = || {
+            let last = self.scope.options.iter().rev();
+            last.filter(move |common| self.fits(&common.option, code))
+        };
+        let tagged = fitting().find(|common| !common.option.tags.is_empty());
+        tagged.or_else(|| fitting().next())
+    }
+
+    /// All that there are, those that count more later.
+    fn all(&self) -> impl Iterator<Item = &DhcpOption> {
+        let common = self.scope.options.iter().map(|common| &common.option);
+        common.chain(self.client.map_or(&[][..], |client| &client.options))
+    }
+
+    /// The options that are this one's content.
+    fn parts_of(&self, code: u8) -> impl Iterator<Item = &DhcpOption> {
+        self.all().filter(move |option| {
+            let within = match &option.within {
+                Some(Within::Vendor(class)) => {
+                    code == codes::VENDOR_OPTIONS && self.is_of_class(class.as_bytes())
+                }
+                Some(Within::Option(outer)) => *outer == code,
+                None => false,
+            };
+            within && self.has_tags(option)
+        })
+    }
+
+    /// Whether this is a part of what the client calls itself, or of what it is called.
+    fn is_of_class(&self, part: &[u8]) -> bool {
+        let said = self.request.option(codes::VENDOR_CLASS);
+        let told = self.given(codes::VENDOR_CLASS);
+        let has = |class: &[u8]| {
+            class
+                .windows(part.len().max(1))
+                .any(|window| window == part)
+        };
+        said.is_some_and(has) || told.is_some_and(has)
     }
 
     fn fits(&self, option: &DhcpOption, code: u8) -> bool {
-        if option.code != u16::from(code) {
-            return false;
-        }
-        let is_ipxe = self.request.option(codes::IPXE).is_some();
-        let present: &[&str] = if is_ipxe { &["ipxe"] } else { &[] };
-        option.tags.iter().all(|tag| tag.holds(present))
+        option.code == u16::from(code) && option.within.is_none() && self.has_tags(option)
+    }
+
+    fn has_tags(&self, option: &DhcpOption) -> bool {
+        option.tags.iter().all(|tag| tag.holds(&self.tags))
     }
 }
 
@@ -263,6 +384,17 @@ fn is_the_protocols(code: u8) -> bool {
             | codes::SUBNET_SELECTION
             | codes::END
     )
+}
+
+/// A name for a boot ROM, of which some go on reading until there is a zero (dnsmasq's experience).
+fn terminated(code: u8, name: &[u8], out: &mut Writer<'_>) {
+    out.option(code, |out| {
+        out.extend(name);
+        // One more byte would make two pieces of it, which these understand even less.
+        if name.len() != 255 && name.last() != Some(&0) {
+            out.push(0);
+        }
+    });
 }
 
 /// A name in wire form (RFC 1035 section 3.1).

@@ -62,6 +62,10 @@ pub(super) struct Writer<'a> {
 
 /// Length of option 52.
 const OVERLOAD_LENGTH: usize = 3;
+/// What one option holds.
+const PIECE: usize = 255;
+/// Where there can be options besides, in the order of `spilled`.
+const FIELDS: [std::ops::Range<usize>; 2] = [FILE, SNAME];
 
 impl<'a> Writer<'a> {
     /// For a message of at most `limit` bytes.
@@ -104,12 +108,12 @@ impl<'a> Writer<'a> {
 
     /// Puts a boot file's name into its field. `false`: too long for it.
     pub(super) fn file(&mut self, name: &[u8]) -> bool {
-        self.field(0, FILE, name)
+        self.field(0, name)
     }
 
     /// Puts a boot server's name into its field. `false`: too long for it.
     pub(super) fn sname(&mut self, name: &[u8]) -> bool {
-        self.field(1, SNAME, name)
+        self.field(1, name)
     }
 
     pub(super) fn bytes(&mut self, code: u8, value: &[u8]) {
@@ -135,17 +139,44 @@ impl<'a> Writer<'a> {
         let start = self.message.len();
         self.message.extend([code, 0]);
         value(&mut self.message);
-        match u8::try_from(self.message.len() - start - 2) {
-            Ok(length) => self.message[start + 1] = length,
-            Err(_) => {
-                let long = self.message.split_off(start + 2);
-                self.message.truncate(start);
-                append_long(&mut self.message, code, &long);
-            }
-        }
+        let Ok(length) = u8::try_from(self.message.len() - start - 2) else {
+            let long = self.message.split_off(start + 2);
+            self.message.truncate(start);
+            self.long(code, &long);
+            return;
+        };
+        self.message[start + 1] = length;
         if self.message.len() > self.room {
             let option = self.message.split_off(start);
             self.spill(&option);
+        }
+    }
+
+    /// In pieces, wherever there is room for one, in the order in which they are put together again (RFC 3396 section 7).
+    fn long(&mut self, code: u8, value: &[u8]) {
+        let mut free = vec![self.room.saturating_sub(self.message.len())];
+        for (range, used) in FIELDS.iter().zip(self.spilled) {
+            free.push(used.map_or(0, |used| range.len().saturating_sub(used + 1)));
+        }
+        let room = free
+            .iter()
+            .map(|free| free.saturating_sub(2 * free.div_ceil(PIECE + 2)));
+        if room.sum::<usize>() < value.len() {
+            return;
+        }
+        let mut rest = value;
+        for (place, mut free) in free.into_iter().enumerate() {
+            while free > 2 && !rest.is_empty() {
+                let (piece, after) = rest.split_at(rest.len().min(free - 2).min(PIECE));
+                let mut option = Vec::with_capacity(piece.len() + 2);
+                append_long(&mut option, code, piece);
+                match place.checked_sub(1) {
+                    None => self.message.extend(&option),
+                    Some(field) => self.put_into(field, &option),
+                }
+                free -= option.len();
+                rest = after;
+            }
         }
     }
 
@@ -156,7 +187,7 @@ impl<'a> Writer<'a> {
         if overload != 0 {
             self.message.extend([codes::OVERLOAD, 1, overload]);
         }
-        for (range, used) in [FILE, SNAME].into_iter().zip(self.spilled) {
+        for (range, used) in FIELDS.into_iter().zip(self.spilled) {
             if let Some(used @ 1..) = used {
                 self.message[range.start + used] = codes::END;
             }
@@ -172,7 +203,8 @@ impl<'a> Writer<'a> {
     }
 
     /// Ends in a NUL, so it has to be one byte shorter than the field.
-    fn field(&mut self, index: usize, range: std::ops::Range<usize>, name: &[u8]) -> bool {
+    fn field(&mut self, index: usize, name: &[u8]) -> bool {
+        let range = &FIELDS[index];
         if name.len() >= range.len() || self.spilled[index].is_some_and(|used| used > 0) {
             return false;
         }
@@ -183,18 +215,20 @@ impl<'a> Writer<'a> {
 
     /// The first of the two fields that has room for the whole option, and for its own end.
     fn spill(&mut self, option: &[u8]) {
-        for (range, used) in [FILE, SNAME].into_iter().zip(&mut self.spilled) {
-            let Some(used) = used
-                .as_mut()
-                .filter(|used| **used + option.len() < range.len())
-            else {
-                continue;
-            };
-            let at = range.start + *used;
-            self.message[at..at + option.len()].copy_from_slice(option);
-            *used += option.len();
-            return;
+        let fits = |(range, used): (&std::ops::Range<usize>, &Option<usize>)| {
+            used.is_some_and(|used| used + option.len() < range.len())
+        };
+        if let Some(field) = FIELDS.iter().zip(&self.spilled).position(fits) {
+            self.put_into(field, option);
         }
+    }
+
+    /// Behind what is in the field already. There is room for it.
+    fn put_into(&mut self, field: usize, option: &[u8]) {
+        let used = self.spilled[field].get_or_insert(0);
+        let at = FIELDS[field].start + *used;
+        self.message[at..at + option.len()].copy_from_slice(option);
+        *used += option.len();
     }
 }
 
@@ -203,7 +237,7 @@ fn append_long(message: &mut Vec<u8>, code: u8, value: &[u8]) {
     if value.is_empty() {
         message.extend([code, 0]);
     }
-    for piece in value.chunks(255) {
+    for piece in value.chunks(PIECE) {
         // A chunk's length fits: it was cut so.
         message.extend([code, u8::try_from(piece.len()).unwrap_or(u8::MAX)]);
         message.extend(piece);

@@ -1,11 +1,11 @@
-//! What came in: one packet, checked so far that reading it can't go wrong. Nothing of it is copied.
+//! What came in: one packet, checked so far that reading it can't go wrong. Nothing of it is copied, unless it came in pieces.
 
 use std::net::Ipv4Addr;
 
-use dhcproto::v4::borrowed::{DhcpOption, DhcpOptionIterator};
 use dhcproto::v4::{MAGIC, MessageType};
 
 use super::codes;
+use super::options_in::OptionsIn;
 use crate::model::MacAddr;
 
 /// Up to the magic cookie and with it; what follows are options.
@@ -24,7 +24,7 @@ pub enum Arrived {
 #[derive(Debug)]
 pub struct Request<'a> {
     packet: &'a [u8],
-    options: Vec<DhcpOption<'a>>,
+    options: OptionsIn<'a>,
     /// What the client wants.
     pub ask: Ask,
     /// Sender in the IP header.
@@ -100,12 +100,15 @@ impl<'a> Request<'a> {
         if (hardware, length) != (1, 6) {
             return Err(Malformed::Hardware(hardware, length));
         }
-        if header[236..] != MAGIC {
-            return Err(Malformed::Cookie);
-        }
+        let options = match &header[236..] {
+            cookie if *cookie == MAGIC => OptionsIn::of(packet),
+            // RFC 951, from before there were options: what is unused is zero.
+            [0, 0, 0, 0] => OptionsIn::none(),
+            _ => return Err(Malformed::Cookie),
+        };
         let mut request = Self {
             packet,
-            options: options(packet),
+            options,
             ask: Ask::Bootp,
             source,
         };
@@ -154,11 +157,7 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn option(&self, code: u8) -> Option<&[u8]> {
-        let found = self
-            .options
-            .iter()
-            .find(|option| u8::from(option.code()) == code)?;
-        Some(found.data())
+        self.options.get(code)
     }
 
     pub(super) fn address(&self, code: u8) -> Option<Ipv4Addr> {
@@ -233,22 +232,6 @@ impl Ask {
             _ => return Err(Malformed::MessageType(kind)),
         })
     }
-}
-
-/// All options, also those in `file` and `sname` (option 52). One that runs over its end hides what comes after it.
-fn options(packet: &[u8]) -> Vec<DhcpOption<'_>> {
-    let mut options: Vec<_> = DhcpOptionIterator::new(&packet[HEADER..]).collect();
-    let overload = |option: &DhcpOption<'_>| {
-        (u8::from(option.code()) == codes::OVERLOAD).then(|| option.data().first().copied())
-    };
-    let overload = options.iter().find_map(overload).flatten().unwrap_or(0);
-    if overload & 1 != 0 {
-        options.extend(DhcpOptionIterator::new(&packet[FILE]));
-    }
-    if overload & 2 != 0 {
-        options.extend(DhcpOptionIterator::new(&packet[SNAME]));
-    }
-    options
 }
 
 fn address(bytes: &[u8]) -> Option<Ipv4Addr> {

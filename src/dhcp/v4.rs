@@ -314,12 +314,7 @@ impl<'a> Link<'a> {
     }
 
     fn options(&self, client: Option<&'a DhcpClient>, subnet: &'a DhcpSubnet) -> Options<'a> {
-        Options {
-            scope: self.scope,
-            subnet,
-            client,
-            request: self.request,
-        }
+        Options::new(self.scope, subnet, client, self.request)
     }
 
     /// Bytes that the message may have.

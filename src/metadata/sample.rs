@@ -148,6 +148,7 @@ fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
         external: false,
         dns_domain: String::new(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets,
         non_local_subnets: Vec::new(),

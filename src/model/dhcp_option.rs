@@ -10,12 +10,17 @@ use serde::{Deserialize, Serialize};
 mod names;
 mod value;
 
+pub(super) use names::any_v4;
+pub(super) use value::{prefix_of, sought};
+
 /// The longest name accepted, tags included, in bytes.
 const NAME_LIMIT: usize = 255;
 /// The longest text of a value accepted, in bytes. Neutron's own bound is 255.
 const TEXT_LIMIT: usize = 2048;
-/// What one DHCPv4 option holds (its length is one byte).
-const V4_LIMIT: usize = 255;
+/// What is left for one DHCPv4 option in a packet with the others. More than 255 bytes go in pieces (RFC 3396).
+const V4_LIMIT: usize = 1024;
+/// The length of an option inside of another is one byte.
+const INNER_LIMIT: usize = 253;
 /// A DHCPv6 option could be longer, but has to fit into one packet with the others.
 const V6_LIMIT: usize = 1024;
 
@@ -28,11 +33,24 @@ pub struct DhcpOption {
     pub code: u16,
     /// All must hold for the option to be sent.
     pub tags: Vec<Tag>,
-    /// Empty for code 3: do not send a router at all.
+    /// Empty: there is none (but routes, 121, of which none are told).
     pub value: Vec<u8>,
+    /// `code` is that of a part of another option's value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Within>,
 }
 
-/// `tag:ipxe,` or `tag:!ipxe,` in front of an option's name.
+/// What an option is a part of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Within {
+    /// Option 43, for clients whose vendor class (option 60) has this in it: `vendor:PXEClient,`.
+    Vendor(String),
+    /// Option of this code: `encap:175,`.
+    Option(u8),
+}
+
+/// `tag:ipxe,` or `tag:!ipxe,` in front of an option's name. Which tags a client has, [`super::DhcpTag`] says; besides, `ipxe`
+/// is who sends option 175, `known` whose port is known, `bootp` who does not know DHCP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     pub name: String,
@@ -56,6 +74,21 @@ impl DhcpOption {
         Self::parse(4, name_or_number, value)
     }
 
+    /// A DHCPv4 option that says that there is none, whatever others say.
+    pub fn blank_v4(name_or_number: &str) -> Result<Self, OptionError> {
+        let refused = |reason: String| OptionError::new(name_or_number, "", reason);
+        check_text(name_or_number, "").map_err(refused)?;
+        let Prefixes { tags, within, name } = Prefixes::of(name_or_number).map_err(refused)?;
+        let (code, _) = names::v4(name).map_err(refused)?;
+        Ok(Self {
+            ip_version: 4,
+            code: code.into(),
+            tags,
+            value: Vec::new(),
+            within,
+        })
+    }
+
     /// A DHCPv6 option by dnsmasq's name (without `option6:`) or by number, with tags in front if any.
     pub fn parse_v6(name_or_number: &str, value: &str) -> Result<Self, OptionError> {
         Self::parse(6, name_or_number, value)
@@ -64,8 +97,11 @@ impl DhcpOption {
     fn parse(ip_version: u8, full_name: &str, text: &str) -> Result<Self, OptionError> {
         let refused = |reason: String| OptionError::new(full_name, text, reason);
         check_text(full_name, text).map_err(refused)?;
-        let (tags, name) = split_tags(full_name).map_err(refused)?;
-        let (code, limit, kind) = if ip_version == 4 {
+        let Prefixes { tags, within, name } = Prefixes::of(full_name).map_err(refused)?;
+        let (code, limit, kind) = if within.is_some() {
+            let code = names::inner(name, ip_version).map_err(refused)?;
+            (u16::from(code), INNER_LIMIT, names::Kind::Free)
+        } else if ip_version == 4 {
             let (code, kind) = names::v4(name).map_err(refused)?;
             (u16::from(code), V4_LIMIT, kind)
         } else {
@@ -84,7 +120,17 @@ impl DhcpOption {
             code,
             tags,
             value,
+            within,
         })
+    }
+
+    /// The code under which it goes out: of version 4, that of the option that it is a part of.
+    pub fn outer_code(&self) -> u16 {
+        match &self.within {
+            None => self.code,
+            Some(Within::Vendor(_)) => names::VENDOR_OPTIONS.into(),
+            Some(Within::Option(code)) => (*code).into(),
+        }
     }
 }
 
@@ -99,6 +145,19 @@ pub fn parse_client_id(value: &str) -> Vec<u8> {
 }
 
 impl Tag {
+    /// `TAG` or `!TAG`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let (negated, name) = match text.strip_prefix('!') {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        is_tag(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            negated,
+        })
+    }
+
     /// Whether it holds for a client that has the `present` tags.
     pub fn holds(&self, present: &[&str]) -> bool {
         present.contains(&self.name.as_str()) != self.negated
@@ -137,33 +196,69 @@ fn check_text(name: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `tag:a,tag:!b,NAME` -> the tags, and `NAME`.
-fn split_tags(full_name: &str) -> Result<(Vec<Tag>, &str), String> {
-    let mut tags = Vec::new();
-    let mut rest = full_name;
-    while let Some(after) = rest.strip_prefix("tag:") {
-        let Some((tag, name)) = after.split_once(',') else {
-            return Err(
-                "a tag is followed by a comma and the option: tag:ipxe,bootfile-name".into(),
-            );
-        };
-        let (negated, tag) = match tag.strip_prefix('!') {
-            Some(tag) => (true, tag),
-            None => (false, tag),
-        };
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if tag.is_empty() || !tag.bytes().all(allowed) {
-            return Err(format!(
-                "{tag:?} is no tag; tags are of letters, digits, '-', '_' and '.'"
-            ));
-        }
-        tags.push(Tag {
-            name: tag.to_owned(),
-            negated,
-        });
-        rest = name;
+/// `Err` says what a tag is.
+pub(super) fn is_tag(name: &str) -> Result<(), String> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    if name.is_empty() || !name.bytes().all(allowed) {
+        return Err(format!(
+            "{name:?} is no tag; tags are of letters, digits, '-', '_' and '.'"
+        ));
     }
-    Ok((tags, rest))
+    Ok(())
+}
+
+/// `tag:a,tag:!b,vendor:c,NAME`: what stands in front of an option's name, and the name.
+struct Prefixes<'a> {
+    tags: Vec<Tag>,
+    within: Option<Within>,
+    name: &'a str,
+}
+
+impl<'a> Prefixes<'a> {
+    fn of(full_name: &'a str) -> Result<Self, String> {
+        let mut prefixes = Self {
+            tags: Vec::new(),
+            within: None,
+            name: full_name,
+        };
+        while let Some((kind, _)) = prefixes.name.split_once(':')
+            && matches!(kind, "tag" | "vendor" | "encap" | "vi-encap")
+        {
+            let Some((prefix, rest)) = prefixes.name.split_once(',') else {
+                return Err(format!(
+                    "{kind}: is followed by a comma and the option: tag:ipxe,bootfile-name"
+                ));
+            };
+            prefixes.take(kind, &prefix[kind.len() + 1..])?;
+            prefixes.name = rest;
+        }
+        Ok(prefixes)
+    }
+
+    fn take(&mut self, kind: &str, said: &str) -> Result<(), String> {
+        let within = match kind {
+            "tag" => {
+                self.tags.push(Tag::parse(said)?);
+                return Ok(());
+            }
+            "vendor" if said.is_empty() => {
+                return Err(
+                    "vendor: needs a part of the client's vendor class: vendor:PXEClient,6".into(),
+                );
+            }
+            "vendor" => Within::Vendor(said.to_owned()),
+            "encap" => Within::Option(names::outer(said)?),
+            _ => {
+                return Err(
+                    "vi-encap: is not served; give all of option 125 in hexadecimal".into(),
+                );
+            }
+        };
+        if self.within.replace(within).is_some() {
+            return Err("an option can be inside of one other only".into());
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! converge; a [`Report`] says what became of it. Text from outside became a type before it came here.
 
 mod dhcp_option;
+mod dhcp_tag;
 mod event;
 mod ids;
 mod instance;
@@ -13,7 +14,9 @@ mod report;
 mod router;
 mod state;
 
-pub use dhcp_option::{DhcpOption, OptionError, Tag, parse_client_id};
+pub use dhcp_option::{DhcpOption, OptionError, Tag, Within, parse_client_id};
+pub(crate) use dhcp_tag::begins;
+pub use dhcp_tag::{DhcpTag, Sought, When};
 pub use event::{Event, Target};
 pub use ids::{
     AddressScopeId, FloatingIpId, InstanceId, NetworkId, PortForwardingId, PortId, ProjectId,

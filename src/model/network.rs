@@ -9,7 +9,7 @@ use imbl::OrdMap;
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::{DevName, NetworkId, Port, PortId, ProjectId, SegmentId, SubnetId};
+use super::{DevName, DhcpOption, NetworkId, Port, PortId, ProjectId, SegmentId, SubnetId};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Network {
@@ -25,6 +25,9 @@ pub struct Network {
     /// Where names are looked for besides (option 119). As `dns_domain`, none of them empty.
     #[serde(default)]
     pub dns_search: Vec<String>,
+    /// What clients on it are told besides, where their ports do not say it. Of DHCPv4.
+    #[serde(default)]
+    pub dhcp_options: Vec<DhcpOption>,
     pub attachment: Attachment,
     pub subnets: Vec<Subnet>,
     /// Of a routed network: subnets on segments that this host has no part in. They are served to relays.
@@ -177,6 +180,7 @@ impl Network {
             external,
             dns_domain,
             dns_search,
+            dhcp_options,
             attachment,
             subnets,
             non_local_subnets,
@@ -192,6 +196,7 @@ impl Network {
             && *external == other.external
             && *dns_domain == other.dns_domain
             && *dns_search == other.dns_search
+            && *dhcp_options == other.dhcp_options
             && *attachment == other.attachment
             && *subnets == other.subnets
             && *non_local_subnets == other.non_local_subnets

@@ -9,7 +9,9 @@ use netns::Spec;
 use netns::spec::{Link, Route};
 
 use super::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
-use super::{OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside, ra};
+use super::{
+    CommonOption, OwnPort, Plan, Plugging, Settings, bridge, metadata, names, ownership_inside, ra,
+};
 use crate::model::{DevName, DeviceOwner, Network, Port, Subnet, SubnetId};
 
 /// A DHCP port and an enabled subnet make the namespace; without them only the bridge is wanted.
@@ -103,7 +105,8 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         } else {
             Vec::new()
         },
-        options: settings.dhcp_options_of(4),
+        options: common_options(network, settings),
+        tags: settings.dhcp_tags.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         only_v6: is_only_v6(network),
         subnets,
@@ -119,6 +122,15 @@ pub(super) fn search(network: &Network) -> Vec<String> {
     let own = Some(&network.dns_domain).filter(|domain| !domain.is_empty());
     let more = network.dns_search.iter().filter(|more| Some(*more) != own);
     own.into_iter().chain(more).cloned().collect()
+}
+
+/// Those of all networks, then those of this one, which count more.
+fn common_options(network: &Network, settings: &Settings) -> Arc<[CommonOption]> {
+    let own = network.dhcp_options.iter().map(|option| CommonOption {
+        option: option.clone(),
+        forced: false,
+    });
+    settings.dhcp_options_of(4).chain(own).collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;

@@ -31,7 +31,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<Dhcp6Scope> {
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         search: search(network),
         every_address: settings.every_address,
-        options: settings.dhcp_options_of(6),
+        options: settings.dhcp_options_of(6).collect(),
         subnets,
         clients: Claims::default(),
         by_client_id: Claims::default(),

@@ -10,7 +10,7 @@ use super::CommonOption;
 pub use super::claims::Claims;
 pub use super::settings::{NoRebind, TextRecord};
 use crate::model::{
-    DevName, DhcpOption, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
+    DevName, DhcpOption, DhcpTag, MacAddr, NetworkId, Port, PortId, SegmentId, SubnetId, Target,
 };
 
 /// What a namespace serves.
@@ -42,6 +42,8 @@ pub struct DhcpScope {
     pub search: Vec<String>,
     /// What a port and its subnet do not say themselves; all of version 4.
     pub options: Arc<[CommonOption]>,
+    /// What clients are told apart by, in order.
+    pub tags: Arc<[DhcpTag]>,
     /// Every reply as broadcast, asked for or not.
     pub broadcast_reply: bool,
     /// There is no IPv4 on the network, but IPv6 is: clients that can do without may be told so (RFC 8925).

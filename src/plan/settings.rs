@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DhcpOption, Protocol};
+use crate::model::{DhcpOption, DhcpTag, Protocol};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -25,6 +25,9 @@ pub struct Settings {
     /// What every client is told besides (`dnsmasq_config_file`). Of several with one code the last counts.
     #[serde(default)]
     pub dhcp_options: Vec<CommonOption>,
+    /// Tags that clients have, and by which options are chosen, in order (`dnsmasq_config_file`).
+    #[serde(default)]
+    pub dhcp_tags: Vec<DhcpTag>,
     /// Resolvers that are asked from inside each network's namespace, for subnets without forwarders of their own
     /// (`dnsmasq_dns_servers`).
     #[serde(default)]
@@ -66,11 +69,10 @@ pub struct Settings {
 
 impl Settings {
     /// What the clients of this IP version are told besides.
-    pub(super) fn dhcp_options_of(&self, ip_version: u8) -> Arc<[CommonOption]> {
+    pub(super) fn dhcp_options_of(&self, ip_version: u8) -> impl Iterator<Item = CommonOption> {
         let all = self.dhcp_options.iter();
-        all.filter(|common| common.option.ip_version == ip_version)
+        all.filter(move |common| common.option.ip_version == ip_version)
             .cloned()
-            .collect()
     }
 }
 
@@ -171,6 +173,7 @@ impl Default for Settings {
             every_address: true,
             domain_search: true,
             dhcp_options: Vec::new(),
+            dhcp_tags: Vec::new(),
             forwarders: Vec::new(),
             domain_forwarders: Vec::new(),
             host_resolvers: Vec::new(),

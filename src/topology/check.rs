@@ -47,6 +47,8 @@ pub(super) struct Check<'n, 't> {
     pub(super) given: HashMap<(SubnetRef, IpAddr), ClaimId>,
     pub(super) hostnames: HostNames,
     pub(super) macs: Macs,
+    /// Names of the tags that DHCP clients can have by the file's rules.
+    pub(super) tags: BTreeSet<String>,
     /// Files that the topology names.
     pub(super) files: BTreeSet<PathBuf>,
     /// Paths are relative to this.
@@ -84,6 +86,10 @@ pub(super) fn check(file: &file::File, dir: &Path, notes: &mut Notes<'_>) -> Top
         given: HashMap::new(),
         hostnames: HostNames::new(),
         macs: Macs::new(),
+        tags: all(&file.dhcp_tag)
+            .iter()
+            .filter_map(|tag| Some(tag.name.as_ref()?.value.clone()))
+            .collect(),
         files: BTreeSet::new(),
         dir,
         ids: HashMap::new(),

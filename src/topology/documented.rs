@@ -111,9 +111,10 @@ fn every_code_is_documented() {
 
 #[test]
 fn whole_examples_are_good() {
-    let blocks = PAGE
-        .split("```toml\n")
-        .skip(1)
+    let pages = [PAGE, include_str!("../../docs/boot.md")];
+    let blocks = pages
+        .iter()
+        .flat_map(|page| page.split("```toml\n").skip(1))
         .filter_map(|rest| rest.split("```").next());
     let mut count = 0;
     for block in blocks {
@@ -121,7 +122,7 @@ fn whole_examples_are_good() {
         assert!(checked.is_ok(), "{checked:?} in:\n{block}");
         count += 1;
     }
-    assert!(count >= 2, "the page has lost its examples");
+    assert!(count >= 3, "the pages have lost their examples");
 }
 
 /// Each example where its key belongs: of its value nothing is wrong, whatever else is missing there.

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use uuid::Uuid;
 
 use super::mistake::{Notes, Span};
-use super::options::Options;
+use super::options::{OptionName, OptionValue, Options};
 use super::read::{At, Key, Read, Reader, Value, key_name, table};
 use super::values::{Choice, Json, Number, OneOrMore, OrTable, Ports, Seconds, Texts};
 use super::words::{
@@ -34,6 +34,7 @@ table! {
         lease_renewal: Seconds,
         lease_rebinding: Seconds,
         dhcp_broadcast: bool,
+        dhcp_tag: Vec<DhcpTag>,
         snat_random_ports: bool,
         advertise_without_router: bool,
         project: Name,
@@ -42,6 +43,19 @@ table! {
         instance: Vec<Instance>,
         router: Vec<Router>,
         metadata: Metadata,
+    }
+}
+
+table! {
+    /// One of `option`, `vendor_class`, `user_class`, `mac` and `tags`.
+    DhcpTag {
+        name: String [required],
+        option: OptionName,
+        value: OptionValue,
+        vendor_class: String,
+        user_class: String,
+        mac: String,
+        tags: Vec<String>,
     }
 }
 
@@ -66,6 +80,7 @@ table! {
         bridge: DevName,
         dns_domain: Domain,
         dns_search: Vec<At<SearchDomain>>,
+        dhcp_options: Options,
         subnet: Vec<Subnet>,
     }
 }

@@ -12,6 +12,7 @@ use super::check::{Check, open_regular};
 use super::file::{self, all};
 use super::mistake::{Code, Notes, Span};
 use super::read::At;
+use super::tags::tags;
 use super::words::Source;
 use crate::plan::{NoRebind, Settings};
 
@@ -95,6 +96,7 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
         renewal,
         rebinding,
         broadcast_reply: flag(&file.dhcp_broadcast, default.broadcast_reply),
+        dhcp_tags: tags(file, notes),
         host_resolvers: resolvers(file).unwrap_or_default(),
         dns_cache: file
             .dns_cache

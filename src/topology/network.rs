@@ -11,7 +11,7 @@ use super::ids;
 use super::mistake::{Code, Span};
 use super::read::At;
 use super::words::{Kind, SearchDomain};
-use crate::model::{DeviceOwner, MacAddr, Network, NetworkId, Port, ProjectId};
+use crate::model::{DeviceOwner, DhcpOption, MacAddr, Network, NetworkId, Port, ProjectId};
 
 /// Bytes; what Ethernet has, and what is left of it inside VXLAN over IPv4.
 const MTU: u32 = 1500;
@@ -68,6 +68,7 @@ impl Check<'_, '_> {
                 Some(_) => self.search_list(&file.dns_search, object),
                 None => self.search.clone(),
             },
+            dhcp_options: self.network_options(file),
             attachment,
             subnets: Vec::new(),
             non_local_subnets: Vec::new(),
@@ -107,6 +108,26 @@ impl Check<'_, '_> {
         }
         let domains = domains.iter().take(MOST_SEARCHED);
         domains.map(|domain| domain.value.0.clone()).collect()
+    }
+
+    /// What all clients on the network are told: options of DHCPv4 that say nothing of who somebody is.
+    fn network_options(&mut self, file: &file::Network) -> Vec<DhcpOption> {
+        let Some(options) = &file.dhcp_options else {
+            return Vec::new();
+        };
+        let (at, options) = (options.at, &options.value);
+        if options.client_id.is_some() {
+            let why = "`client-id` says who a single machine is";
+            let fix = "say it in the `dhcp_options` of the instance's port";
+            self.mistake(Code::Misplaced, at, &file.object, why, fix);
+        }
+        if options.sent.iter().any(|option| option.ip_version == 6) {
+            let why = "options of DHCPv6 are told to single ports only";
+            let fix = "say them in the `dhcp_options` of the instances' ports";
+            self.mistake(Code::Misplaced, at, &file.object, why, fix);
+        }
+        self.tags_of_options(options, &file.object);
+        options.sent.clone()
     }
 
     pub(super) fn name_taken(

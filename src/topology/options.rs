@@ -1,4 +1,4 @@
-//! `dhcp_options` of a port: a table by name or number, or a list where order or version matters.
+//! `dhcp_options` of a port or a network: a table by name or number, or a list where order or version matters.
 
 use toml::de::DeValue;
 
@@ -12,6 +12,8 @@ use crate::model::{DhcpOption, parse_client_id};
 pub(super) struct Options {
     pub(super) sent: Vec<DhcpOption>,
     pub(super) client_id: Option<Vec<u8>>,
+    /// That some depend on.
+    pub(super) tags: Vec<(String, Span)>,
 }
 
 table! {
@@ -32,6 +34,18 @@ pub(super) struct OptionName(String);
 #[derive(Debug)]
 pub(super) struct OptionValue(String);
 
+impl OptionName {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl OptionValue {
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Options {
     fn take(
         &mut self,
@@ -50,7 +64,11 @@ impl Options {
             _ => DhcpOption::parse_v4(name, &value.0),
         };
         match parsed {
-            Ok(option) => self.sent.push(option),
+            Ok(option) => {
+                let tags = option.tags.iter().map(|tag| (tag.name.clone(), at));
+                self.tags.extend(tags);
+                self.sent.push(option);
+            }
             Err(error) => {
                 let why = format!("DHCP option {:?} with value {:?}", error.name, error.value);
                 reader.mistake(Code::BadValue, at, why, error.reason);
@@ -79,6 +97,8 @@ impl Read for Options {
                         options.take(name.get_ref(), &text, 4, value.span().into(), reader);
                     }
                 }
+                // A table has no order: what is for some clients counts more than what is for all.
+                options.sent.sort_by_key(|option| option.tags.len());
             }
             DeValue::Array(_) => {
                 for option in Vec::<OptionTable>::read(value, reader)? {

@@ -57,6 +57,7 @@ impl Check<'_, '_> {
             .as_ref()
             .map(|options| options.value.clone())
             .unwrap_or_default();
+        self.tags_of_options(&options, &file.object);
         let port = Port {
             id,
             name: name.to_owned(),

@@ -23,6 +23,8 @@
 //! | a topology to begin with | `topologies.rs` |
 //! | the unit files, and the daemon as they start it | `unit.rs` |
 //! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs`; neighbour discovery `icmp6.rs` |
+//! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs` |
+//! | questions to a DHCPv4 server of one's own making | `asker.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
 #![allow(
@@ -38,6 +40,7 @@
     reason = "in a test a panic is the report, and a call that reads well beats a saved copy"
 )]
 
+pub mod asker;
 mod client;
 mod cloud;
 mod daemon;

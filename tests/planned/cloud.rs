@@ -155,6 +155,7 @@ fn network(n: u128) -> Network {
         external: false,
         dns_domain: String::new(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: DevName::new(format!("br{n}")).unwrap(),
         },

@@ -58,6 +58,7 @@ fn network() -> Network {
         external: false,
         dns_domain: String::new(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets: vec![Subnet {
             id: SUBNET,

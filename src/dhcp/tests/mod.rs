@@ -17,9 +17,11 @@ use super::v4::{Answer, answer};
 use crate::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use crate::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
+mod boot;
 mod mutated;
 mod options;
 mod states;
+mod traps;
 
 /// Has 10.0.0.10.
 pub(super) const ANN: u8 = 0xa;
@@ -64,6 +66,7 @@ pub(super) fn scope() -> DhcpScope {
         domain: Some("example.org".into()),
         search: vec!["example.org".into(), "corp.example".into()],
         options: [].into(),
+        tags: [].into(),
         broadcast_reply: false,
         only_v6: false,
         subnets: vec![

@@ -461,8 +461,8 @@ fn boot_file_and_server_have_fields_of_their_own() {
             discover(ANN).list(&[66, 67]),
             "",
             "",
-            Some("pxelinux.0"),
-            Some("tftp"),
+            Some("pxelinux.0\0"),
+            Some("tftp\0"),
             "10.0.0.2",
         ),
         (
@@ -481,7 +481,7 @@ fn boot_file_and_server_have_fields_of_their_own() {
             discover(ANN).list(&[1]),
             "",
             "",
-            Some(&long),
+            Some(&format!("{long}\0")),
             None,
             "10.0.0.2",
         ),
@@ -743,27 +743,39 @@ fn room_is_used_and_kept_to() {
 
 #[test]
 fn an_option_of_more_than_255_bytes_is_split() {
-    let mut scope = scope();
-    scope.subnets[0].classless_routes = (0..40)
-        .map(|n| (format!("10.{n}.0.0/16").parse().unwrap(), ip("10.0.0.1")))
-        .collect();
-    let ask = discover(ANN).list(&[121]);
-    let reply = World::of(scope.clone())
-        .reply(&ask.clone().max_size(1400))
-        .message;
-    assert_eq!(order(&reply), [53, 54, 51, 58, 59, 26, 121, 121]);
-    let message = decode(&reply);
-    let Some(dhcproto::v4::DhcpOption::ClasslessStaticRoute(routes)) =
-        message.opts().get(OptionCode::ClasslessStaticRoute)
-    else {
-        panic!("no routes");
-    };
-    assert_eq!(routes.len(), 40);
-    assert_eq!(
-        order(&World::of(scope).reply(&ask).message),
-        [53, 54, 51, 58, 59, 26],
-        "all or nothing"
-    );
+    // So many routes of 7 bytes each, and a size: how often option 121 is where, and option 52.
+    for (routes, size, options, file, sname, overload) in [
+        (40, 1400, 2, 0, 0, None),
+        (40, 576, 2, 1, 0, Some(1)),
+        (60, 576, 2, 1, 1, Some(3)),
+        (110, 1400, 4, 0, 0, None),
+        (70, 576, 0, 0, 0, None),
+        (250, 1400, 0, 0, 0, None),
+    ] {
+        let mut scope = scope();
+        scope.subnets[0].classless_routes = (0..routes)
+            .map(|n| (format!("10.{n}.0.0/16").parse().unwrap(), ip("10.0.0.1")))
+            .collect();
+        let ask = discover(ANN).list(&[121]).max_size(size);
+        let reply = World::of(scope).reply(&ask).message;
+        let count = |bytes: &[u8]| order(bytes).iter().filter(|code| **code == 121).count();
+        let field =
+            |range: std::ops::Range<usize>| count(&[&[0; 240][..], &reply[range], &[255]].concat());
+        assert_eq!(
+            (count(&reply), field(108..236), field(44..108)),
+            (options, file, sname),
+            "{routes} in {size}"
+        );
+        assert!(reply.len() <= usize::from(size) - 28);
+        // What a client that knows RFC 3396 makes of it.
+        let mut read = reply.clone();
+        read[0] = 1;
+        let whole = super::super::options_in::OptionsIn::of(&read);
+        let bits = whole.get(52).map(|value| value[0]);
+        assert_eq!(bits, overload, "{routes} in {size}");
+        let whole = whole.get(121).map(|routes| routes.len() / 7);
+        assert_eq!(whole, (options > 0).then_some(routes), "{routes} in {size}");
+    }
 }
 
 #[test]

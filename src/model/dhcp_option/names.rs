@@ -2,7 +2,7 @@
 
 /// What a value's text means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::model) enum Kind {
     /// One IPv4 address.
     Address,
     /// IPv4 addresses.
@@ -141,6 +141,7 @@ const V4: &[(&str, u8, Kind)] = &[
 
 /// Microsoft's twin of 121 has no name in dnsmasq.
 const MICROSOFT_ROUTES: u8 = 249;
+pub(super) const VENDOR_OPTIONS: u8 = 43;
 
 const V6: &[(&str, u16, Kind)] = &[
     ("sip-server-domain", 21, Kind::Names6),
@@ -195,6 +196,46 @@ pub(super) fn v4(name: &str) -> Result<(u8, Kind), String> {
         Kind::Free
     };
     Ok((code, known.map_or(of_unknown, |(_, _, kind)| *kind)))
+}
+
+/// Any option that a client can send, by name or number.
+pub(in crate::model) fn any_v4(name: &str) -> Result<(u8, Kind), String> {
+    if let Some(number) = number(name) {
+        let number = number.and_then(|number| u8::try_from(number).ok());
+        let code = number.filter(|code| (1..255).contains(code));
+        let code = code.ok_or("DHCPv4 options of clients have numbers from 1 to 254")?;
+        let known = V4.iter().find(|(_, known, _)| *known == code);
+        return Ok((code, known.map_or(Kind::Free, |(_, _, kind)| *kind)));
+    }
+    let internal = V4_REFUSED
+        .iter()
+        .map(|(known, code, _)| (*known, *code, Kind::Free));
+    let mut all = V4.iter().copied().chain(internal);
+    let known = all.find(|(known, ..)| known.eq_ignore_ascii_case(name));
+    known
+        .map(|(_, code, kind)| (code, kind))
+        .ok_or_else(|| unknown(name, V4))
+}
+
+/// The code of an option that holds others.
+pub(super) fn outer(text: &str) -> Result<u8, String> {
+    let code = number(text)
+        .flatten()
+        .and_then(|code| u8::try_from(code).ok());
+    let code = code.filter(|code| (1..255).contains(code) && !V4_REFUSED_NUMBERS.contains(code));
+    code.ok_or_else(|| format!("encap:{text} names no option that can be sent: encap:175,190"))
+}
+
+/// The code of one inside of another.
+pub(super) fn inner(name: &str, ip_version: u8) -> Result<u8, String> {
+    if ip_version != 4 {
+        return Err("options inside of others are of DHCPv4 only".into());
+    }
+    let code = number(name)
+        .flatten()
+        .and_then(|code| u8::try_from(code).ok());
+    let code = code.filter(|code| (1..255).contains(code));
+    code.ok_or_else(|| "an option inside of another has a number, from 1 to 254".into())
 }
 
 pub(super) fn v6(name: &str) -> Result<(u16, Kind), String> {

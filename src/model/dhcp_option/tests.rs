@@ -275,7 +275,8 @@ fn v6_values_are_typed() {
 
 #[test]
 fn what_cannot_be_sent_is_refused_with_what_would_be_right() {
-    let long = "x".repeat(256);
+    let long = "x".repeat(1025);
+    let inner = "x".repeat(254);
     let enormous = "x".repeat(3000);
     let label = format!("{}.org", "x".repeat(64));
     for (what, name, value, reason) in [
@@ -365,7 +366,7 @@ fn what_cannot_be_sent_is_refused_with_what_would_be_right() {
             "longer than an option",
             "domain-name",
             &long,
-            "room for 255",
+            "room for 1024",
         ),
         (
             "longer than anything",
@@ -422,6 +423,39 @@ fn what_cannot_be_sent_is_refused_with_what_would_be_right() {
         ("tag without option", "tag:ipxe", "x", "comma"),
         ("empty tag", "tag:,67", "x", "is no tag"),
         ("strange tag", "tag:a b,67", "x", "is no tag"),
+        ("vendor without option", "vendor:PXEClient", "x", "comma"),
+        (
+            "vendor without class",
+            "vendor:,6",
+            "x",
+            "vendor:PXEClient,6",
+        ),
+        (
+            "a vendor's by name",
+            "vendor:PXEClient,mtu",
+            "8",
+            "has a number",
+        ),
+        (
+            "inside of two",
+            "vendor:a,encap:175,6",
+            "8",
+            "one other only",
+        ),
+        ("inside of nothing", "encap:x,6", "8", "encap:175,190"),
+        ("inside of the lease", "encap:51,6", "8", "encap:175,190"),
+        (
+            "vi-encap",
+            "vi-encap:343,6",
+            "8",
+            "all of option 125 in hexadecimal",
+        ),
+        (
+            "longer than what is inside",
+            "encap:175,6",
+            &inner,
+            "room for 253",
+        ),
     ] {
         let error = DhcpOption::parse_v4(name, value).expect_err(what);
         assert!(error.to_string().contains(reason), "{what}: {error}");
@@ -430,6 +464,7 @@ fn what_cannot_be_sent_is_refused_with_what_would_be_right() {
         ("protocol number", "3", "x"),
         ("v4's name", "tftp-server", "x"),
         ("v4 address", "dns-server", "192.0.2.1"),
+        ("a vendor's", "vendor:PXEClient,6", "8"),
     ] {
         DhcpOption::parse_v6(name, value).expect_err(what);
     }

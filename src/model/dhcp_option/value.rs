@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ipnet::Ipv4Net;
 
 use super::names::Kind;
+use crate::model::Sought;
 
 /// `Err` says what would be right.
 pub(super) fn encode(kind: Kind, text: &str) -> Result<Vec<u8>, String> {
@@ -59,13 +60,44 @@ pub(super) fn encode(kind: Kind, text: &str) -> Result<Vec<u8>, String> {
 
 /// `01:fa:16` -> its bytes; `None`: it isn't that.
 pub(super) fn colon_hex(text: &str) -> Option<Vec<u8>> {
-    let byte = |part: &str| {
-        let hex = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit());
-        hex.then(|| u8::from_str_radix(part, 16).ok()).flatten()
-    };
     text.contains(':')
-        .then(|| text.split(':').map(byte).collect())
+        .then(|| text.split(':').map(hex_byte).collect())
         .flatten()
+}
+
+fn hex_byte(text: &str) -> Option<u8> {
+    let hex = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    hex.then(|| u8::from_str_radix(text, 16).ok()).flatten()
+}
+
+/// `fa:16:*`: bytes, and `None` for any. `None`: it isn't that.
+pub(in crate::model) fn prefix_of(text: &str) -> Option<Vec<Option<u8>>> {
+    let parts = text.split(':').map(|part| match part {
+        "*" => Some(None),
+        part => hex_byte(part).map(Some),
+    });
+    text.contains(':').then(|| parts.collect()).flatten()
+}
+
+/// What a client's option is looked at for: blank, whether it is there at all.
+pub(in crate::model) fn sought(kind: Kind, text: &str) -> Result<Sought, String> {
+    if text.is_empty() {
+        return Ok(Sought::Anything);
+    }
+    if let Some(start) = prefix_of(text) {
+        return Ok(Sought::Start(start));
+    }
+    let bytes = encode(kind, text)?;
+    let is_text = match kind {
+        Kind::Free => bytes == unquoted(text).as_bytes(),
+        Kind::Text => true,
+        _ => false,
+    };
+    Ok(if is_text {
+        Sought::Part(bytes)
+    } else {
+        Sought::Element(bytes)
+    })
 }
 
 /// Without the quotes around it, if both are there.

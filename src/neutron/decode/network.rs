@@ -47,6 +47,7 @@ fn read(dict: Dict<'_>, naming: &Naming, remarks: &mut Remarks) -> Read<Network>
         external: false,
         dns_domain: naming.dns_domain().to_owned(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets: dict.list("subnets", SUBNETS, |value| subnet(value, remarks))?,
         non_local_subnets: dict

@@ -69,6 +69,7 @@ fn network(ports: impl IntoIterator<Item = Port>) -> Network {
         external: false,
         dns_domain: String::new(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Foreign,
         subnets: vec![subnet(10, true), subnet(11, false)],
         non_local_subnets: Vec::new(),

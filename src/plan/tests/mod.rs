@@ -97,6 +97,7 @@ pub(super) fn blue() -> Network {
         external: false,
         dns_domain: "blue.test".into(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: dev("brq-blue"),
         },

@@ -27,6 +27,7 @@ fn network() -> Network {
         external: false,
         dns_domain: "test".into(),
         dns_search: Vec::new(),
+        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: DevName::new("br0").unwrap(),
         },

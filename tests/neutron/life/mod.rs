@@ -6,6 +6,7 @@
     reason = "figures, for who runs this with --nocapture"
 )]
 
+mod boot;
 mod compare;
 mod dhcp;
 mod metadata;

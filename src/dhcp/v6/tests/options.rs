@@ -124,6 +124,7 @@ fn a_port_has_options_of_its_own() {
             code,
             tags: vec![],
             value: vec![9],
+            within: None,
         });
     }
     odd.scope.clients.remove(&mac(ANN), ann.port);

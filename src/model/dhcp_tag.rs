@@ -203,8 +203,8 @@ mod tests {
                 panic!("{tag:?}");
             };
             let found = |hex: &&str| sought.is_in(&hex::decode(hex).unwrap());
-            assert!(says.iter().all(|hex| found(hex)), "{text}: {sought:?}");
-            assert!(!says_not.iter().any(|hex| found(hex)), "{text}: {sought:?}");
+            assert!(says.iter().all(found), "{text}: {sought:?}");
+            assert!(!says_not.iter().any(found), "{text}: {sought:?}");
         }
     }
 

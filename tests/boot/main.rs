@@ -175,10 +175,14 @@ fn a_machine_from_before_dhcp() {
         return;
     };
     let old = rack.host.guest("old", "lan", MAC);
+    // It sends to everybody by the kernel, which wants to know where that is.
+    old.ip("route add 255.255.255.255 dev eth0");
     let client = [
         "bootpc",
         "--dev",
         "eth0",
+        // It has no address yet, and no way to hear a frame that the kernel does not want.
+        "--serverbcast",
         "--returniffail",
         "--timeoutwait",
         "10",

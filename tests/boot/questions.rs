@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::common::Guest;
-use crate::common::asker::{Ask, Asker, Mac, bootp, discover, inform, mac, reboot, renew};
+use crate::common::asker::{Ask, Asker, Mac, bootp, discover, inform, mac, renew};
 
 /// What an operator of Neutron has in `dnsmasq_config_file`; `lan.toml` says the same.
 pub(crate) const CONFIG: &str = include_str!("dnsmasq.conf");
@@ -126,7 +126,6 @@ pub(crate) fn questions() -> Vec<(&'static str, Ask)> {
         ("Ironic's UEFI", wishing(uefi(IRON))),
         ("Ironic's UEFI, without a list", uefi(IRON)),
         ("Ironic's iPXE", wishing(ipxe(uefi(IRON)))),
-        ("Ironic's, BOOTP", bootp(IRON)),
         ("client id beside the MAC", {
             let ask = bios(ANN).option(61, &[255, 1, 2, 3, 4, 0, 3]);
             ask.list(&[1])
@@ -135,9 +134,6 @@ pub(crate) fn questions() -> Vec<(&'static str, Ask)> {
         ("two subnets, the other wished", {
             let ask = discover(TWO).address(50, "10.0.0.13");
             ask.list(&[1])
-        }),
-        ("two subnets, the other kept", {
-            reboot(TWO, "10.0.0.13").list(&[1])
         }),
         ("two subnets, by relay of the other", {
             discover(TWO).relay("10.0.0.9").list(&[1])

@@ -337,7 +337,7 @@ fn options_are_those_of_network_and_port() {
         .unwrap();
     assert_eq!(
         ipxe.option(67),
-        Some(b"http://boot/script".to_vec()),
+        Some(b"http://boot/script\0".to_vec()),
         "iPXE's own, as an option"
     );
     assert_eq!(ipxe.option(224), None, "not asked for");

@@ -94,14 +94,14 @@ fn instance(ports: Vec<(NetworkId, PortId)>) -> Instance {
         id: InstanceId(WEB.to_owned()),
         name: "web".to_owned(),
         project: ProjectId("acme".to_owned()),
-        ports,
+        ports: ports.into(),
         hostname: "web".to_owned(),
-        public_keys: vec![key("alice"), key("bob")],
-        user_data: Some(b"\x1f\x8b\x00\xff".to_vec()),
+        public_keys: [key("alice"), key("bob")].into(),
+        user_data: Some((*b"\x1f\x8b\x00\xff").into()),
         metadata: [("role".to_owned(), "front".to_owned())].into(),
         vendor_data: Some(serde_json::json!({"cloud-init": "#cloud-config\n{}"})),
-        availability_zone: "nova".to_owned(),
-        instance_type: "m1.small".to_owned(),
+        availability_zone: "nova".into(),
+        instance_type: "m1.small".into(),
     }
 }
 

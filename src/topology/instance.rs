@@ -69,10 +69,7 @@ impl Check<'_, '_> {
             .as_ref()
             .map(|metadata| metadata.value.0.clone());
         let text = |given: &Option<At<String>>, default: &str| {
-            given
-                .as_ref()
-                .map_or(default, |text| &text.value)
-                .into()
+            given.as_ref().map_or(default, |text| &text.value).into()
         };
         let instance = Instance {
             id,

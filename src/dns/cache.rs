@@ -20,14 +20,15 @@ const LONGEST_KEY: usize = 260;
 const OVERHEAD: usize = 160;
 
 /// All that makes two queries the same to a forwarder: the name in lower case, type, class, and the bits that are passed on.
-pub(super) struct Key {
+#[derive(Debug)]
+pub struct Key {
     bytes: [u8; LONGEST_KEY],
     length: usize,
 }
 
 impl Key {
     /// Of a query without fault.
-    pub(super) fn of(query: &Query<'_>) -> Self {
+    pub fn of(query: &Query<'_>) -> Self {
         let question = query.question();
         let mut bytes = [0; LONGEST_KEY];
         bytes[..question.len()].copy_from_slice(question);
@@ -40,7 +41,7 @@ impl Key {
         }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 }
@@ -83,8 +84,12 @@ impl Room {
         })
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
+    /// `instead_of` are bytes that were taken before. `false`: there is no room, and nothing has changed.
+    fn take(&self, bytes: usize, instead_of: usize) -> bool {
+        let more = |used: usize| {
+            let sum = used.checked_sub(instead_of)?.checked_add(bytes)?;
+            (sum <= self.most).then_some(sum)
+        };
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         self.used.fetch_update(set, get, more).is_ok()
     }
@@ -128,25 +133,37 @@ impl Cache {
         most: usize,
     ) {
         let mut kept = self.lock();
+        let kept = &mut *kept;
         let unfit = response.life() == 0 || response.length() > usize::from(OUR_SIZE);
         if unfit || kept.era != era {
             return;
         }
-        self.forget(&mut kept, key.as_bytes());
-        let bytes = size(key.as_bytes(), response);
-        while kept.queue.len() >= most || !self.in_all.take(bytes) {
-            if !self.drop_one(&mut kept, now) {
+        let key = key.as_bytes();
+        let bytes = size(key, response);
+        loop {
+            let old = kept.entries.get_mut(key);
+            let instead_of = old.as_ref().map_or(0, |old| size(key, &old.response));
+            let count = kept.queue.len() + usize::from(old.is_none());
+            if count <= most && self.in_all.take(bytes, instead_of) {
+                let entry = Entry {
+                    response: Arc::clone(response),
+                    heard: now,
+                    // Then it keeps its place, for to find that would be a walk through the queue.
+                    asked_again: old.is_some(),
+                };
+                if let Some(old) = old {
+                    *old = entry;
+                } else {
+                    let key: Arc<[u8]> = key.into();
+                    kept.queue.push_back(Arc::clone(&key));
+                    kept.entries.insert(key, entry);
+                }
+                return;
+            }
+            if !self.drop_one(kept, now) {
                 return;
             }
         }
-        let key: Arc<[u8]> = key.as_bytes().into();
-        kept.queue.push_back(Arc::clone(&key));
-        let entry = Entry {
-            response: Arc::clone(response),
-            heard: now,
-            asked_again: false,
-        };
-        kept.entries.insert(key, entry);
     }
 
     /// Nothing of what was heard or is being asked for holds any more.
@@ -156,13 +173,6 @@ impl Cache {
         kept.queue.clear();
         for (key, entry) in kept.entries.drain() {
             self.in_all.give_back(size(&key, &entry.response));
-        }
-    }
-
-    fn forget(&self, kept: &mut Kept, key: &[u8]) {
-        if let Some(entry) = kept.entries.remove(key) {
-            kept.queue.retain(|other| **other != *key);
-            self.in_all.give_back(size(key, &entry.response));
         }
     }
 

@@ -15,11 +15,12 @@ use super::forward::{Forwarding, Outcome};
 use super::once::Once;
 use super::places::{NoPlace, Place, Places};
 use super::query::{Carrier, Query};
+use super::rebind::rebinds;
 use super::reply::{Rcode, Reply};
 use super::shared::{Counters, Settings, Shared, Tally};
 use super::sockets::Sockets;
 use super::zone::{Verdict, answer};
-use super::{rebind, tcp, udp};
+use super::{tcp, udp};
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
 use crate::pace::{Pace, Who};
@@ -321,7 +322,7 @@ impl Serving {
         let outcome = self.forwarding.ask(query, carrier, &self.tally).await;
         if let Outcome::Answer(response) = &outcome {
             let scope = self.scope.load();
-            if rebind::is_forbidden(&scope, query, response) {
+            if rebinds(&scope, query, response) {
                 return Outcome::Rebinds;
             }
             let now = Instant::now();

@@ -76,6 +76,15 @@ struct Entry {
     asked_again: bool,
 }
 
+impl Entry {
+    /// In seconds; `None`: it is too old.
+    fn age(&self, now: Instant) -> Option<u32> {
+        let age = now.saturating_duration_since(self.heard).as_secs();
+        let age = u32::try_from(age).ok()?;
+        (age < self.response.life()).then_some(age)
+    }
+}
+
 impl Room {
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -111,9 +120,7 @@ impl Cache {
     pub(super) fn get(&self, key: &Key, now: Instant) -> Option<(Arc<Response>, u32)> {
         let mut kept = self.lock();
         let entry = kept.entries.get_mut(key.as_bytes())?;
-        let age = now.saturating_duration_since(entry.heard).as_secs();
-        let age = u32::try_from(age).ok()?;
-        (age < entry.response.life()).then_some(())?;
+        let age = entry.age(now)?;
         entry.asked_again = true;
         Some((Arc::clone(&entry.response), age))
     }
@@ -176,14 +183,26 @@ impl Cache {
         }
     }
 
+    /// What is too old goes: else a network that has fallen silent would keep room from the others.
+    pub(super) fn sweep(&self, now: Instant) {
+        let mut kept = self.lock();
+        let Kept { entries, queue, .. } = &mut *kept;
+        queue.retain(|key| {
+            let holds = entries.get(key).is_some_and(|of| of.age(now).is_some());
+            if !holds && let Some(old) = entries.remove(key) {
+                self.in_all.give_back(size(key, &old.response));
+            }
+            holds
+        });
+    }
+
     /// The oldest goes, unless it was asked for again and still holds: then it is the newest once more. `false`: none is left.
     fn drop_one(&self, kept: &mut Kept, now: Instant) -> bool {
         while let Some(key) = kept.queue.pop_front() {
             let Some(entry) = kept.entries.get_mut(&key) else {
                 continue;
             };
-            let age = now.saturating_duration_since(entry.heard).as_secs();
-            if entry.asked_again && age < entry.response.life().into() {
+            if entry.asked_again && entry.age(now).is_some() {
                 entry.asked_again = false;
                 kept.queue.push_back(key);
                 continue;

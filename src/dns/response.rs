@@ -1,6 +1,7 @@
 //! Responses of forwarders: read through once, kept without what belongs to one transport (OPT), written for each client.
 //!
-//! What they say is never changed: records and signatures go to the client as they came. Only TTLs count down.
+//! What they say is never changed: records and signatures go to the client as they came. Only TTLs count down, and that of an
+//! SOA beside nothing is as long as the nothing holds (RFC 2308 section 5).
 
 use super::name;
 use super::query::{A, AAAA, ANY, Carrier, HEADER, OPT, Query, SOA, u16_at};

@@ -37,6 +37,9 @@ pub(super) const LONGEST_QUERY: usize = 4096;
 /// How long a loop rests after an error that may repeat at once (too many open files, say).
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
+/// So often the cache is rid of what is too old.
+const SWEEP: Duration = Duration::from_secs(60);
+
 /// How long a server that was dropped may take to close its sockets.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -93,6 +96,7 @@ impl Server {
             let listener = once_free(listen).await.map_err(failed("TCP"))?;
             tasks.spawn(tcp::serve(Arc::clone(&serving), listener));
         }
+        tasks.spawn(sweep(Arc::clone(&serving)));
         Ok(Self {
             serving,
             _tasks: tasks,
@@ -111,6 +115,13 @@ impl Server {
     /// Whose queries most of the throttled were.
     pub fn loudest(&self) -> Option<IpAddr> {
         self.serving.pace().loudest()
+    }
+}
+
+async fn sweep(serving: Arc<Serving>) {
+    loop {
+        sleep(SWEEP).await;
+        serving.cache.sweep(Instant::now());
     }
 }
 

@@ -147,6 +147,14 @@ fn all_networks_share_the_room_and_give_it_back() {
         "no room, and nothing of red's"
     );
     assert_eq!(used(&blue), 3 * one);
+    put(&red, "r4", 90, now, 99);
+    let later = now + Duration::from_secs(60);
+    red.sweep(later);
+    assert_eq!(used(&blue), one, "what is too old was given back");
+    put(&blue, "b1", 60, later, 99);
+    assert_eq!(has(&blue, &["b1"], later), "b1");
+    assert_eq!(has(&red, &["r2", "r3", "r4"], later), "r4");
+    blue.clear();
     red.clear();
     assert_eq!(used(&blue), 0);
     for ttl in [60, 90] {

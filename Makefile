@@ -33,7 +33,7 @@ bench: root setup ## the figures of the README, as ratios against the peers
 
 # There is no unsafe code of ours in these, so no sanitizer. What a run finds is kept for the next in fuzz/grown, which is not
 # in the repository; what did harm goes into fuzz/corpus.
-FUZZ ?= dhcp4 dhcp6 dns http nd
+FUZZ ?= $(notdir $(wildcard fuzz/corpus/*))
 RUNS ?= 10000000
 # Millions of connections would leave millions of addresses in use.
 alone = ip link set lo up && echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets
@@ -44,7 +44,7 @@ fuzz: root toolchain machine ## the parsers that face tenants, with what libFuzz
 	cargo +nightly fuzz build --sanitizer none
 	@for target in $(FUZZ); do \
 	  mkdir -p fuzz/grown/$$target; \
-	  unshare --net sh -c '$(alone) && exec "$$@"' fuzz fuzz/target/$(HOST)/release/$$target \
+	  unshare --net sh -c '$(alone) && exec "$$@"' fuzz env WARREN_FUZZ=$$target fuzz/target/$(HOST)/release/parsers \
 	    -runs=$(RUNS) -max_len=2048 -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix=fuzz/artifacts/ \
 	    fuzz/grown/$$target fuzz/corpus/$$target; \
 	done

@@ -15,7 +15,7 @@ use super::{LAN, network};
 /// Bytes that UDP can carry in one Ethernet frame.
 const DATAGRAM: usize = 1500 - 28;
 
-pub(crate) fn dhcp4(input: &[u8]) {
+pub(super) fn dhcp4(input: &[u8]) {
     use warren::dhcp::{Answer, Arrived, Leases, Request, answer};
 
     static SCOPE: LazyLock<DhcpScope> =
@@ -42,7 +42,7 @@ pub(crate) fn dhcp4(input: &[u8]) {
     }
 }
 
-pub(crate) fn dhcp6(input: &[u8]) {
+pub(super) fn dhcp6(input: &[u8]) {
     use warren::dhcp::v6::{Answer, Arrived, Leases, Request, answer};
 
     static SCOPE: LazyLock<Dhcp6Scope> =

@@ -11,20 +11,20 @@ use warren::plan::zone;
 
 use super::{LAN, network};
 
-pub(crate) fn dns(input: &[u8]) {
-    static SCOPE: LazyLock<DnsScope> = LazyLock::new(|| DnsScope {
-        network: network().id,
-        device: DevName::new("tap0").expect("a name"),
-        listen: vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2))],
-        zones: vec![Arc::new(zone(network(), &LAN.settings))],
-        forwarders: Vec::new(),
-        domain_forwarders: Vec::new(),
-        clients: Vec::new(),
-        text: None,
-        cache: 0,
-        no_rebind: None,
-    });
+pub(super) static SCOPE: LazyLock<DnsScope> = LazyLock::new(|| DnsScope {
+    network: network().id,
+    device: DevName::new("tap0").expect("a name"),
+    listen: vec![IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2))],
+    zones: vec![Arc::new(zone(network(), &LAN.settings))],
+    forwarders: Vec::new(),
+    domain_forwarders: Vec::new(),
+    clients: Vec::new(),
+    text: None,
+    cache: 0,
+    no_rebind: Some(Arc::default()),
+});
 
+pub(super) fn dns(input: &[u8]) {
     let mut reply = Vec::new();
     for (carrier, most) in [(Carrier::Udp, 4096), (Carrier::Tcp, 65_535)] {
         if let Verdict::Reply(_) = answer(&SCOPE, input, carrier, &mut reply) {

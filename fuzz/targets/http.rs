@@ -32,7 +32,7 @@ thread_local! {
     static HOUSE: House = House::new();
 }
 
-pub(crate) fn http(input: &[u8]) {
+pub(super) fn http(input: &[u8]) {
     HOUSE.with(|house| {
         house.runtime.block_on(async {
             for to in [house.local, house.nova] {

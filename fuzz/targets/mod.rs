@@ -1,4 +1,4 @@
-//! One function per parser that faces a tenant: it feeds the parser, and looks at what comes out. Whatever goes in, nothing
+//! One function per parser that faces a tenant, or who answers in its stead: it feeds the parser, and looks at what comes out. Whatever goes in, nothing
 //! panics, and what goes out is a message that another library reads.
 //!
 //! The fuzzer calls them with what it makes up; `tests/corpus.rs` with what `corpus/` keeps.
@@ -6,6 +6,7 @@
 mod dhcp;
 mod dns;
 mod http;
+mod responses;
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -13,9 +14,17 @@ use std::sync::{Arc, LazyLock};
 use warren::model::Network;
 use warren::topology::{Loaded, load};
 
-pub(crate) use dhcp::{dhcp4, dhcp6};
-pub(crate) use dns::dns;
-pub(crate) use http::http;
+pub(crate) type Target = fn(&[u8]);
+
+/// Each by its name, which is its corpus' as well.
+pub(crate) const ALL: [(&str, Target); 6] = [
+    ("dhcp4", dhcp::dhcp4),
+    ("dhcp6", dhcp::dhcp6),
+    ("dns", dns::dns),
+    ("http", http::http),
+    ("nd", nd),
+    ("responses", responses::responses),
+];
 
 static LAN: LazyLock<Loaded> = LazyLock::new(|| {
     let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
@@ -33,7 +42,7 @@ fn network() -> &'static Arc<Network> {
 }
 
 /// Router solicitations.
-pub(crate) fn nd(input: &[u8]) {
+fn nd(input: &[u8]) {
     let Some((first, message)) = input.split_first() else {
         return;
     };

@@ -30,8 +30,8 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 
 /// Says on each device, as a router, that it has these addresses: for each one of IPv4 a request and a reply, since some
-/// neighbours believe the one form, some the other. Once; the caller repeats it, for those who were not listening. A device that fails does not
-/// keep the others from it.
+/// neighbours believe the one form, some the other. Once; the caller repeats it, for those who were not listening. A device that
+/// fails does not keep the others from it.
 pub async fn announce(
     ns: &Namespace,
     addresses: &BTreeMap<DevName, Vec<IpAddr>>,

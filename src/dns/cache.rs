@@ -20,14 +20,15 @@ const LONGEST_KEY: usize = 260;
 const OVERHEAD: usize = 160;
 
 /// All that makes two queries the same to a forwarder: the name in lower case, type, class, and the bits that are passed on.
-pub(super) struct Key {
+#[derive(Debug)]
+pub struct Key {
     bytes: [u8; LONGEST_KEY],
     length: usize,
 }
 
 impl Key {
     /// Of a query without fault.
-    pub(super) fn of(query: &Query<'_>) -> Self {
+    pub fn of(query: &Query<'_>) -> Self {
         let question = query.question();
         let mut bytes = [0; LONGEST_KEY];
         bytes[..question.len()].copy_from_slice(question);
@@ -40,7 +41,7 @@ impl Key {
         }
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 }
@@ -75,6 +76,15 @@ struct Entry {
     asked_again: bool,
 }
 
+impl Entry {
+    /// In seconds; `None`: it is too old.
+    fn age(&self, now: Instant) -> Option<u32> {
+        let age = now.saturating_duration_since(self.heard).as_secs();
+        let age = u32::try_from(age).ok()?;
+        (age < self.response.life()).then_some(age)
+    }
+}
+
 impl Room {
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -83,8 +93,12 @@ impl Room {
         })
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.most);
+    /// `instead_of` are bytes that were taken before. `false`: there is no room, and nothing has changed.
+    fn take(&self, bytes: usize, instead_of: usize) -> bool {
+        let more = |used: usize| {
+            let sum = used.checked_sub(instead_of)?.checked_add(bytes)?;
+            (sum <= self.most).then_some(sum)
+        };
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         self.used.fetch_update(set, get, more).is_ok()
     }
@@ -106,9 +120,7 @@ impl Cache {
     pub(super) fn get(&self, key: &Key, now: Instant) -> Option<(Arc<Response>, u32)> {
         let mut kept = self.lock();
         let entry = kept.entries.get_mut(key.as_bytes())?;
-        let age = now.saturating_duration_since(entry.heard).as_secs();
-        let age = u32::try_from(age).ok()?;
-        (age < entry.response.life()).then_some(())?;
+        let age = entry.age(now)?;
         entry.asked_again = true;
         Some((Arc::clone(&entry.response), age))
     }
@@ -128,25 +140,37 @@ impl Cache {
         most: usize,
     ) {
         let mut kept = self.lock();
+        let kept = &mut *kept;
         let unfit = response.life() == 0 || response.length() > usize::from(OUR_SIZE);
         if unfit || kept.era != era {
             return;
         }
-        self.forget(&mut kept, key.as_bytes());
-        let bytes = size(key.as_bytes(), response);
-        while kept.queue.len() >= most || !self.in_all.take(bytes) {
-            if !self.drop_one(&mut kept, now) {
+        let key = key.as_bytes();
+        let bytes = size(key, response);
+        loop {
+            let old = kept.entries.get_mut(key);
+            let instead_of = old.as_ref().map_or(0, |old| size(key, &old.response));
+            let count = kept.queue.len() + usize::from(old.is_none());
+            if count <= most && self.in_all.take(bytes, instead_of) {
+                let entry = Entry {
+                    response: Arc::clone(response),
+                    heard: now,
+                    // Then it keeps its place, for to find that would be a walk through the queue.
+                    asked_again: old.is_some(),
+                };
+                if let Some(old) = old {
+                    *old = entry;
+                } else {
+                    let key: Arc<[u8]> = key.into();
+                    kept.queue.push_back(Arc::clone(&key));
+                    kept.entries.insert(key, entry);
+                }
+                return;
+            }
+            if !self.drop_one(kept, now) {
                 return;
             }
         }
-        let key: Arc<[u8]> = key.as_bytes().into();
-        kept.queue.push_back(Arc::clone(&key));
-        let entry = Entry {
-            response: Arc::clone(response),
-            heard: now,
-            asked_again: false,
-        };
-        kept.entries.insert(key, entry);
     }
 
     /// Nothing of what was heard or is being asked for holds any more.
@@ -159,11 +183,17 @@ impl Cache {
         }
     }
 
-    fn forget(&self, kept: &mut Kept, key: &[u8]) {
-        if let Some(entry) = kept.entries.remove(key) {
-            kept.queue.retain(|other| **other != *key);
-            self.in_all.give_back(size(key, &entry.response));
-        }
+    /// What is too old goes: else a network that has fallen silent would keep room from the others.
+    pub(super) fn sweep(&self, now: Instant) {
+        let mut kept = self.lock();
+        let Kept { entries, queue, .. } = &mut *kept;
+        queue.retain(|key| {
+            let holds = entries.get(key).is_some_and(|of| of.age(now).is_some());
+            if !holds && let Some(old) = entries.remove(key) {
+                self.in_all.give_back(size(key, &old.response));
+            }
+            holds
+        });
     }
 
     /// The oldest goes, unless it was asked for again and still holds: then it is the newest once more. `false`: none is left.
@@ -172,8 +202,7 @@ impl Cache {
             let Some(entry) = kept.entries.get_mut(&key) else {
                 continue;
             };
-            let age = now.saturating_duration_since(entry.heard).as_secs();
-            if entry.asked_again && age < entry.response.life().into() {
+            if entry.asked_again && entry.age(now).is_some() {
                 entry.asked_again = false;
                 kept.queue.push_back(key);
                 continue;

@@ -25,9 +25,12 @@ mod tcp;
 mod udp;
 mod zone;
 
+pub use cache::Key;
 pub use query::{Carrier, Query};
+pub use rebind::rebinds;
 pub use reply::Rcode;
 pub use resolv_conf::host_resolvers;
+pub use response::{Response, is_answer_to};
 pub use server::{Error, Server};
 pub use shared::{Bound, Counters, Settings, Shared};
 pub use zone::{Verdict, answer};

@@ -8,7 +8,7 @@ use super::response::Response;
 use crate::plan::scope::{DnsScope, NoRebind};
 
 /// Whether the network is protected, and this answer has an address that the name must not have.
-pub(super) fn is_forbidden(scope: &DnsScope, query: &Query<'_>, response: &Response) -> bool {
+pub fn rebinds(scope: &DnsScope, query: &Query<'_>, response: &Response) -> bool {
     let Some(rule) = &scope.no_rebind else {
         return false;
     };

@@ -1,9 +1,10 @@
 //! Responses of forwarders: read through once, kept without what belongs to one transport (OPT), written for each client.
 //!
-//! What they say is never changed: records and signatures go to the client as they came. Only TTLs count down.
+//! What they say is never changed: records and signatures go to the client as they came. Only TTLs count down, and that of an
+//! SOA beside nothing is as long as the nothing holds (RFC 2308 section 5).
 
 use super::name;
-use super::query::{A, AAAA, Carrier, HEADER, OPT, Query, SOA, u16_at};
+use super::query::{A, AAAA, ANY, Carrier, HEADER, OPT, Query, SOA, u16_at};
 use super::reply::{OUR_SIZE, Reply, push_opt};
 
 /// Transaction signatures are the transport's too (RFC 8945).
@@ -27,7 +28,7 @@ const LONGEST_ABSENCE: u32 = 10_800;
 
 /// A whole response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Response {
+pub struct Response {
     /// Header, question and records; neither OPT nor what stood after it.
     message: Box<[u8]>,
     question_end: usize,
@@ -47,9 +48,25 @@ struct Record {
     data: std::ops::Range<usize>,
 }
 
+/// A response to this question: the same type and class, and the same name in whatever case.
+pub fn is_answer_to(message: &[u8], query: &Query<'_>) -> bool {
+    let (name, kind_and_class) = query.question().split_at(query.name().len());
+    let Some((header, rest)) = message.split_first_chunk::<HEADER>() else {
+        return false;
+    };
+    let Some((its_name, rest)) = rest.split_at_checked(name.len()) else {
+        return false;
+    };
+    header[2] & 0xf8 == 0x80
+        && header[4..6] == [0, 1]
+        && its_name.eq_ignore_ascii_case(name)
+        && rest.starts_with(kind_and_class)
+}
+
 impl Response {
-    /// Of a message whose question was ours, and ends there. `None`: its records are not whole.
-    pub(super) fn read(mut message: Vec<u8>, question_end: usize) -> Option<Self> {
+    /// Of a message that [`is_answer_to`] the query. `None`: its records are not whole.
+    pub fn read(mut message: Vec<u8>, query: &Query<'_>) -> Option<Self> {
+        let question_end = query.head().len();
         let mut response = Self {
             question_end,
             ttls: Box::default(),
@@ -58,7 +75,8 @@ impl Response {
             errors: Box::default(),
             message: Box::default(),
         };
-        let (mut at, mut ttls, mut absent) = (question_end, Vec::new(), false);
+        let (mut at, mut ttls) = (question_end, Vec::new());
+        let (mut answered, mut absent) = (false, false);
         'sections: for section in [6, 8, 10] {
             for number in 0..u16_at(&message, section)? {
                 let record = record(&message, at)?;
@@ -72,6 +90,7 @@ impl Response {
                     message[10..12].copy_from_slice(&number.to_be_bytes());
                     break 'sections;
                 }
+                answered |= section == 6 && [record.kind, ANY].contains(&query.kind());
                 let mut ttl = ttl(&message, record.ttl_at)?;
                 if record.kind == SOA && section == 8 {
                     // RFC 2308 section 5: so long there is nothing.
@@ -87,8 +106,9 @@ impl Response {
             }
         }
         message.truncate(at);
+        // An alias alone says that there is none of the type, and does not say for how long (RFC 2308 section 5).
         let says_something = match response.rcode {
-            NO_ERROR => absent || u16_at(&message, 6)? > 0,
+            NO_ERROR => absent || answered,
             NX_DOMAIN => absent,
             _ => false,
         };
@@ -121,7 +141,7 @@ impl Response {
     }
 
     /// Seconds that it may be kept; 0: not at all.
-    pub(super) fn life(&self) -> u32 {
+    pub fn life(&self) -> u32 {
         self.life
     }
 
@@ -136,7 +156,7 @@ impl Response {
     }
 
     /// The addresses that it answers with, as bytes: 4 or 16.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn addresses(&self) -> impl Iterator<Item = &[u8]> {
         let answers = usize::from(u16_at(&self.message, 6).unwrap_or(0));
         self.ttls.iter().take(answers).filter_map(|ttl_at| {
             let record = fixed_part(&self.message, usize::from(*ttl_at) - 4)?;
@@ -147,7 +167,7 @@ impl Response {
     }
 
     /// Writes the reply to `query`, which asks the same, `age` seconds after this was heard.
-    pub(super) fn answer(&self, query: &Query<'_>, carrier: Carrier, age: u32, out: &mut Vec<u8>) {
+    pub fn answer(&self, query: &Query<'_>, carrier: Carrier, age: u32, out: &mut Vec<u8>) {
         let edns = query.edns();
         let opt = edns.map_or(0, |_| 11 + self.errors.len());
         let own = match carrier {
@@ -261,8 +281,50 @@ mod tests {
         message
     }
 
+    /// The query that they answer.
+    fn asked() -> Vec<u8> {
+        let mut query = QUESTION.to_vec();
+        query[2] = 1;
+        query
+    }
+
     fn read(message: Vec<u8>) -> Option<Response> {
-        Response::read(message, QUESTION.len())
+        Response::read(message, &Query::read(&asked()).unwrap())
+    }
+
+    #[test]
+    fn only_an_answer_to_the_question_is_one() {
+        let answer = |edit: &dyn Fn(&mut Vec<u8>)| {
+            let mut answer = QUESTION.to_vec();
+            edit(&mut answer);
+            answer
+        };
+        let kind = QUESTION.len() - 3;
+        for (case, answer, want) in [
+            ("ours", answer(&|_| ()), true),
+            ("with records", answer(&|a| a.extend([0; 30])), true),
+            ("in another case", answer(&|a| a[13] = b'W'), true),
+            ("a query", answer(&|a| a[2] &= 0x7f), false),
+            ("another opcode", answer(&|a| a[2] |= 0x08), false),
+            ("no question", answer(&|a| a[5] = 0), false),
+            ("two questions", answer(&|a| a[5] = 2), false),
+            ("another name", answer(&|a| a[13] = b'v'), false),
+            ("another type", answer(&|a| a[kind] = 2), false),
+            ("another class", answer(&|a| a[kind + 2] = 3), false),
+            ("cut short", answer(&|a| a.truncate(20)), false),
+            ("cut in the header", answer(&|a| a.truncate(5)), false),
+            ("nothing", Vec::new(), false),
+        ] {
+            let asked = asked();
+            let query = Query::read(&asked).unwrap();
+            assert_eq!(is_answer_to(&answer, &query), want, "{case}");
+        }
+        // Type 65 is an `A`.
+        let mut asked = asked();
+        asked[kind] = b'A';
+        let other = [&QUESTION[..kind], b"a", &QUESTION[kind + 1..]].concat();
+        let query = Query::read(&asked).unwrap();
+        assert!(!is_answer_to(&other, &query), "a type in another case");
     }
 
     #[test]
@@ -295,6 +357,16 @@ mod tests {
                 30,
             ),
             ("no such type", message(0, [&[], &[soa(600, 90)], &[]]), 90),
+            (
+                "an alias, and nothing of where it leads",
+                message(0, [&[record(5, 30, b"\0")], &[], &[]]),
+                0,
+            ),
+            (
+                "an alias, and where it leads",
+                message(0, [&[record(5, 30, b"\0"), a(60)], &[], &[]]),
+                30,
+            ),
             ("who knows why", message(3, [&[], &[], &[]]), 0),
             (
                 "a referral",
@@ -376,8 +448,7 @@ mod tests {
             response.answer(&Query::read(query).unwrap(), carrier, 0, &mut out);
             (out.len(), out[2] & 2)
         };
-        let mut query = QUESTION.to_vec();
-        query[2] = 1;
+        let mut query = asked();
         assert_eq!(size(&query, Carrier::Udp), (QUESTION.len(), 2));
         assert_eq!(size(&query, Carrier::Tcp), (QUESTION.len() + 640, 0));
         query[11] = 1;
@@ -397,8 +468,7 @@ mod tests {
                 &[a, opt(0, b"\0\x0f\0\x02\0\x09")],
             ],
         );
-        let mut query = QUESTION.to_vec();
-        query[2] = 1;
+        let mut query = asked();
         query[11] = 1;
         query.extend(opt(0, b""));
         let query = Query::read(&query).unwrap();
@@ -419,7 +489,7 @@ mod tests {
             whole += 1;
             for carrier in [Carrier::Udp, Carrier::Tcp] {
                 response.answer(&query, carrier, 61, &mut out);
-                assert!(Response::read(out.clone(), QUESTION.len()).is_some());
+                assert!(Response::read(out.clone(), &query).is_some());
             }
             assert!(
                 response

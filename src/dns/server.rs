@@ -15,11 +15,12 @@ use super::forward::{Forwarding, Outcome};
 use super::once::Once;
 use super::places::{NoPlace, Place, Places};
 use super::query::{Carrier, Query};
+use super::rebind::rebinds;
 use super::reply::{Rcode, Reply};
 use super::shared::{Counters, Settings, Shared, Tally};
 use super::sockets::Sockets;
 use super::zone::{Verdict, answer};
-use super::{rebind, tcp, udp};
+use super::{tcp, udp};
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
 use crate::pace::{Pace, Who};
@@ -35,6 +36,9 @@ pub(super) const LONGEST_QUERY: usize = 4096;
 
 /// How long a loop rests after an error that may repeat at once (too many open files, say).
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// So often the cache is rid of what is too old.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// How long a server that was dropped may take to close its sockets.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -92,6 +96,7 @@ impl Server {
             let listener = once_free(listen).await.map_err(failed("TCP"))?;
             tasks.spawn(tcp::serve(Arc::clone(&serving), listener));
         }
+        tasks.spawn(sweep(Arc::clone(&serving)));
         Ok(Self {
             serving,
             _tasks: tasks,
@@ -110,6 +115,13 @@ impl Server {
     /// Whose queries most of the throttled were.
     pub fn loudest(&self) -> Option<IpAddr> {
         self.serving.pace().loudest()
+    }
+}
+
+async fn sweep(serving: Arc<Serving>) {
+    loop {
+        sleep(SWEEP).await;
+        serving.cache.sweep(Instant::now());
     }
 }
 
@@ -321,7 +333,7 @@ impl Serving {
         let outcome = self.forwarding.ask(query, carrier, &self.tally).await;
         if let Outcome::Answer(response) = &outcome {
             let scope = self.scope.load();
-            if rebind::is_forbidden(&scope, query, response) {
+            if rebinds(&scope, query, response) {
                 return Outcome::Rebinds;
             }
             let now = Instant::now();

@@ -1,6 +1,5 @@
 //! One request of a guest, from its head to its answer.
 
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -77,7 +76,7 @@ impl House {
     /// A machine's address, as far as can be told at once.
     pub(super) fn knows(&self, origin: Origin) -> bool {
         who(&self.scope.load(), origin).is_some()
-            || self.learned.knows(origin.address)
+            || self.learned.knows(origin)
             || self.regulars.knows(origin.address)
     }
 
@@ -119,7 +118,7 @@ async fn try_answer(
     let origin = seat.origin();
     let source = origin.address;
     if let Some(rate) = &house.rate
-        && rate.exceeds(source, std::time::Instant::now())
+        && rate.exceeds(origin, std::time::Instant::now())
     {
         return Err(StatusCode::TOO_MANY_REQUESTS);
     }
@@ -154,7 +153,7 @@ async fn try_answer(
     }
     let permit = begin(seat, pulse).await?;
     let learned = match lookup {
-        Some(lookup) => Some(learn(house, lookup, &scope, source, pulse).await?),
+        Some(lookup) => Some(learn(house, lookup, &scope, origin, pulse).await?),
         None => None,
     };
     let Some(asker) = known.or_else(|| learned.as_ref().map(Asker::of)) else {
@@ -178,7 +177,7 @@ async fn try_answer(
             if response.status() == StatusCode::NOT_FOUND
                 && let (Some(lookup), Some(learned)) = (lookup, &learned)
             {
-                let other = house.learned.who_else(lookup, &scope, source, learned);
+                let other = house.learned.who_else(lookup, &scope, origin, learned);
                 if let Ok(Some(other)) = pulse.in_time(pin!(other)).await {
                     order.asker = Asker::of(&other);
                     response = nova.fetch(&order, pulse, due).await;
@@ -195,10 +194,10 @@ async fn learn(
     house: &House,
     lookup: &lookup::Source,
     scope: &MetadataScope,
-    source: IpAddr,
+    origin: Origin,
     pulse: &Pulse,
 ) -> Result<Found, StatusCode> {
-    let question = pin!(house.learned.who(lookup, scope, source));
+    let question = pin!(house.learned.who(lookup, scope, origin));
     let learned = pulse.in_time(question).await;
     let learned = learned.unwrap_or(Err(StatusCode::GATEWAY_TIMEOUT));
     if learned == Err(StatusCode::NOT_FOUND) {

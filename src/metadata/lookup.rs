@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::slice;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use tracing::warn;
 
 use super::Window;
 use super::rate::Counts;
+use super::route::Origin;
 use crate::chain;
 use crate::complaint::Complaint;
 use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
@@ -74,7 +76,7 @@ pub(super) struct Learned {
 
 #[derive(Debug)]
 struct Told {
-    by_address: HashMap<IpAddr, Arc<OnceCell<Heard>>>,
+    by_origin: HashMap<Origin, Arc<OnceCell<Heard>>>,
     questions: Counts<()>,
 }
 
@@ -150,7 +152,7 @@ impl Learned {
     pub(super) fn new() -> Self {
         Self {
             told: Mutex::new(Told {
-                by_address: HashMap::new(),
+                by_origin: HashMap::new(),
                 questions: Counts::new(QUESTIONS),
             }),
         }
@@ -159,13 +161,13 @@ impl Learned {
     /// Other networks have other guests.
     pub(super) fn forget(&self) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.by_address.clear();
+        told.by_origin.clear();
     }
 
-    /// A machine was found at this address not long ago.
-    pub(super) fn knows(&self, address: IpAddr) -> bool {
+    /// A machine was found there not long ago.
+    pub(super) fn knows(&self, origin: Origin) -> bool {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = told.by_address.get(&address).and_then(|cell| cell.get());
+        let heard = told.by_origin.get(&origin).and_then(|cell| cell.get());
         heard.is_some_and(|heard| {
             matches!(heard.answer, Ok(Some(_))) && heard.is_good(Instant::now())
         })
@@ -176,11 +178,11 @@ impl Learned {
         &self,
         source: &Source,
         scope: &MetadataScope,
-        address: IpAddr,
+        origin: Origin,
     ) -> Result<Found, StatusCode> {
         let now = Instant::now();
-        let cell = self.cell(address, now, |heard| heard.is_good(now));
-        self.hear(cell?, source, scope, address).await
+        let cell = self.cell(origin, now, |heard| heard.is_good(now));
+        self.hear(cell?, source, scope, origin).await
     }
 
     /// The same after Nova did not know that machine: `None` where the answer is too young to be doubted, or the same.
@@ -188,25 +190,25 @@ impl Learned {
         &self,
         source: &Source,
         scope: &MetadataScope,
-        address: IpAddr,
+        origin: Origin,
         known: &Found,
     ) -> Option<Found> {
         let now = Instant::now();
         let is_young = |heard: &Heard| now.saturating_duration_since(heard.at) < DOUBTED;
-        let cell = self.cell(address, now, is_young).ok()?;
-        let found = self.hear(cell, source, scope, address).await.ok()?;
+        let cell = self.cell(origin, now, is_young).ok()?;
+        let found = self.hear(cell, source, scope, origin).await.ok()?;
         (found != *known).then_some(found)
     }
 
     /// Of a question that is under way or was answered, while that is good; else a new one.
     fn cell(
         &self,
-        address: IpAddr,
+        origin: Origin,
         now: Instant,
         is_good: impl Fn(&Heard) -> bool,
     ) -> Result<Arc<OnceCell<Heard>>, StatusCode> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cell) = told.by_address.get(&address)
+        if let Some(cell) = told.by_origin.get(&origin)
             && cell.get().is_none_or(is_good)
         {
             return Ok(Arc::clone(cell));
@@ -215,12 +217,12 @@ impl Learned {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         // A question whose guests have all gone is nobody's any more.
-        told.by_address.retain(|_, cell| match cell.get() {
+        told.by_origin.retain(|_, cell| match cell.get() {
             Some(heard) => heard.is_good(now),
             None => Arc::strong_count(cell) > 1,
         });
         let cell = Arc::default();
-        told.by_address.insert(address, Arc::clone(&cell));
+        told.by_origin.insert(origin, Arc::clone(&cell));
         Ok(cell)
     }
 
@@ -229,11 +231,14 @@ impl Learned {
         cell: Arc<OnceCell<Heard>>,
         source: &Source,
         scope: &MetadataScope,
-        address: IpAddr,
+        origin: Origin,
     ) -> Result<Found, StatusCode> {
-        let heard = cell
-            .get_or_init(|| source.ask(&scope.networks, address))
-            .await;
+        let networks = match &origin.network {
+            Some(network) => slice::from_ref(network),
+            None => &scope.networks,
+        };
+        let heard = cell.get_or_init(|| source.ask(networks, origin.address));
+        let heard = heard.await;
         let found = heard.answer.clone()?;
         found.ok_or(StatusCode::NOT_FOUND)
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::route::Origin;
 use super::{RateLimit, Window};
 
 /// Guests that are told apart in one namespace and window; those beyond count as one. haproxy's table has the same size.
@@ -17,7 +18,7 @@ const TOLD_APART: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Rate {
     limit: RateLimit,
-    counts: Mutex<[Counts<Option<IpAddr>>; 2]>,
+    counts: Mutex<[Counts<Option<Origin>>; 2]>,
 }
 
 /// Counts of one window, by whom.
@@ -39,8 +40,8 @@ impl Rate {
     }
 
     /// Counts a request, and says whether it is one too many.
-    pub(super) fn exceeds(&self, source: IpAddr, now: Instant) -> bool {
-        let limited = match source {
+    pub(super) fn exceeds(&self, origin: Origin, now: Instant) -> bool {
+        let limited = match origin.address {
             IpAddr::V4(_) => self.limit.v4,
             IpAddr::V6(_) => self.limit.v6,
         };
@@ -52,8 +53,8 @@ impl Rate {
         let exceeded = counts.each_mut().map(|counts| {
             counts.turn(now);
             let has_room = counts.now.len() < TOLD_APART;
-            let told_apart = has_room || counts.now.contains_key(&Some(source));
-            counts.exceeds(told_apart.then_some(source), now)
+            let told_apart = has_room || counts.now.contains_key(&Some(origin));
+            counts.exceeds(told_apart.then_some(origin), now)
         });
         exceeded.contains(&true)
     }
@@ -120,8 +121,8 @@ mod tests {
         })
     }
 
-    fn guest(number: u32) -> IpAddr {
-        std::net::Ipv4Addr::from(0x0a00_0000 + number).into()
+    fn guest(number: u32) -> Origin {
+        Origin::new(std::net::Ipv4Addr::from(0x0a00_0000 + number).into(), None)
     }
 
     #[test]
@@ -157,7 +158,8 @@ mod tests {
             "burst"
         );
         assert!(!ask(2, 0), "another guest");
-        assert!(!rate.exceeds([0u16; 8].into(), start), "another family");
+        let other = Origin::new([0u16; 8].into(), None);
+        assert!(!rate.exceeds(other, start), "another family");
         for second in 2..99 {
             ask(1, second * 1000);
         }

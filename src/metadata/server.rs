@@ -25,7 +25,6 @@ use super::rate::Rate;
 use super::route::Origin;
 use super::{Counters, Error, Limits, Shared};
 use crate::complaint::Complaint;
-use crate::model::NetworkId;
 use crate::plan::scope::MetadataScope;
 
 /// After a mistake of the guest its rest is read for so long and so far: else the kernel would drop our answer with it.
@@ -139,7 +138,10 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
         };
         // Those that have ended are cleared away here: waking us at each one's end would cost more.
         while connections.try_join_next().is_some() {}
-        let origin = Origin::new(from.ip(), network(&stream, from, &house));
+        let Some(origin) = origin(&stream, from, &house) else {
+            house.tally.unknown.up();
+            continue;
+        };
         let known = house.knows(origin);
         let (paced, rest) = door.knock(origin, known, Instant::now());
         if !paced {
@@ -157,17 +159,18 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
     }
 }
 
-/// The network that a link-local address is of, where the namespace has several.
-fn network(stream: &TcpStream, from: SocketAddr, house: &House) -> Option<NetworkId> {
-    let SocketAddr::V6(from) = from else {
-        return None;
-    };
+/// With the network that a link-local address is of, where the namespace has several. `None`: it is of none of them, and so
+/// may be that of a machine on any.
+fn origin(stream: &TcpStream, from: SocketAddr, house: &House) -> Option<Origin> {
     let scope = house.scope.load();
-    if scope.links.is_empty() || !from.ip().is_unicast_link_local() {
-        return None;
-    }
-    let device = netns::socket::device_of(stream, from.scope_id());
-    scope.links.get(&device.ok()?).copied()
+    let network = match from {
+        SocketAddr::V6(from) if from.ip().is_unicast_link_local() && !scope.links.is_empty() => {
+            let device = netns::socket::device_of(stream, from.scope_id());
+            Some(*scope.links.get(&device.ok()?)?)
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+    };
+    Some(Origin::new(from.ip(), network))
 }
 
 /// Errors of `accept` pass: they are of one connection, or of a full table (accept(2), "Error handling").

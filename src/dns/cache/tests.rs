@@ -25,10 +25,10 @@ fn key(name: &str) -> Key {
 /// One address, good for `ttl` seconds.
 fn response(name: &str, ttl: u8) -> Arc<Response> {
     let mut message = query(name);
-    let end = message.len();
+    let asked = message.clone();
     message[2..8].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1]);
     message.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, ttl, 0, 4, 9, 9, 9, 9]);
-    Arc::new(Response::read(message, end).unwrap())
+    Arc::new(Response::read(message, &Query::read(&asked).unwrap()).unwrap())
 }
 
 fn put(cache: &Cache, name: &str, ttl: u8, now: Instant, most: usize) {
@@ -147,10 +147,21 @@ fn all_networks_share_the_room_and_give_it_back() {
         "no room, and nothing of red's"
     );
     assert_eq!(used(&blue), 3 * one);
+    put(&red, "r4", 90, now, 99);
+    let later = now + Duration::from_secs(60);
+    red.sweep(later);
+    assert_eq!(used(&blue), one, "what is too old was given back");
+    put(&blue, "b1", 60, later, 99);
+    assert_eq!(has(&blue, &["b1"], later), "b1");
+    assert_eq!(has(&red, &["r2", "r3", "r4"], later), "r4");
+    blue.clear();
     red.clear();
     assert_eq!(used(&blue), 0);
-    put(&blue, "b1", 60, now, 99);
-    assert_eq!(has(&blue, &["b1"], now), "b1");
+    for ttl in [60, 90] {
+        put(&blue, "b1", ttl, now, 99);
+        assert_eq!(has(&blue, &["b1"], now), "b1");
+        assert_eq!(used(&blue), one);
+    }
     drop(blue);
     assert_eq!(used(&red), 0);
 }

@@ -403,20 +403,37 @@ fn names_of_elsewhere_do_not_lead_inside() {
 #[test]
 fn who_guesses_at_a_port_is_left_there() {
     sandboxed("who_guesses_at_a_port_is_left_there", async {
-        let stub = Stub::at("127.0.0.1", |query| {
+        let forged = |query: &[u8]| {
             let mut forged = record(query, 66);
             forged[1] ^= 1;
             let mut said = vec![forged; 30];
             said.push(record(query, 1));
             said
+        };
+        let first = std::sync::atomic::AtomicBool::new(true);
+        let once = Stub::at("127.0.0.1", move |query| {
+            if first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                forged(query)
+            } else {
+                vec![record(query, 1)]
+            }
         })
         .await;
+        let always = Stub::at("127.0.0.1", forged).await;
         let good = Stub::at("127.0.0.1", |query| vec![record(query, 2)]).await;
-        let ground = Ground::new(&[stub.from(Side::Host), good.from(Side::Host)]).await;
-        let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
-        let reply = asker.ask(&question(3, "example.org")).await.unwrap();
-        assert!(reply.ends_with(&[192, 0, 2, 2]), "{reply:x?}");
-        assert_eq!(ground.server.counters().spoofed, 16);
+        let [once_, always_, good_] = [&once, &always, &good].map(|stub| stub.from(Side::Host));
+        for (case, forwarders, want, spoofed) in [
+            ("from another port", vec![once_], 1, 16),
+            ("and at last somebody else", vec![always_, good_], 2, 48),
+        ] {
+            let ground = Ground::new(&forwarders).await;
+            let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
+            let reply = asker.ask(&question(3, "example.org")).await.unwrap();
+            assert!(reply.ends_with(&[192, 0, 2, want]), "{case}: {reply:x?}");
+            assert_eq!(ground.server.counters().spoofed, spoofed, "{case}");
+        }
+        let ports: Vec<_> = once.heard().iter().map(|(_, from)| from.port()).collect();
+        assert!(ports.len() == 2 && ports[0] != ports[1], "{ports:?}");
     });
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::super::lookup::{Learned, Source};
+use super::super::route::Origin;
 use super::super::{Answer as Said, Found, Lookup, Networks};
 use super::nova::{Stub, status};
 use super::*;
@@ -93,6 +95,45 @@ fn only_the_unknown_are_asked_for_and_once() {
         assert_eq!(warren.get(LATE, "/").await.body, sample::WEB.as_bytes());
         assert_eq!(server.asked(), 2);
     });
+}
+
+/// A server of two networks, each with a machine of the same MAC.
+struct Twins;
+
+impl Lookup for Twins {
+    fn networks(&self, _router: RouterId) -> Networks<'_> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn who<'a>(&'a self, networks: &'a [NetworkId], _address: IpAddr) -> Said<'a> {
+        Box::pin(async move {
+            Ok(match networks {
+                [network] => Some(Found {
+                    instance: InstanceId(network.to_string()),
+                    project: ProjectId("acme".to_owned()),
+                }),
+                _ => None,
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_learned_of_a_link_holds_on_that_link() {
+    let networks = [1, 2].map(|number| NetworkId(uuid::Uuid::from_u128(number)));
+    let residents = [1, 2].map(|network| sample::residents(network, &[]));
+    let scope = sample::scope(residents.to_vec());
+    let (learned, source) = (Learned::new(), Source::new(Arc::new(Twins)));
+    let address = "fe80::f816:3eff:fe00:5".parse().unwrap();
+    for network in networks.into_iter().chain(networks) {
+        let origin = Origin::new(address, Some(network));
+        let found = learned.who(&source, &scope, origin).await.unwrap();
+        assert_eq!(found.instance.0, network.to_string());
+        assert!(learned.knows(origin));
+    }
+    let nowhere = Origin::new(address, None);
+    assert!(!learned.knows(nowhere));
+    assert!(learned.who(&source, &scope, nowhere).await.is_err());
 }
 
 #[test]

@@ -120,6 +120,11 @@ impl DhcpTag {
         Self::new(name, When::Tagged(tags?))
     }
 
+    /// Those that depend on others come last, whatever the order in which they were said (dnsmasq: `run_tag_if`).
+    pub fn order(tags: &mut [Self]) {
+        tags.sort_by_key(|tag| matches!(tag.when, When::Tagged(_)));
+    }
+
     fn of_class(name: &str, code: u8, class: &str) -> Result<Self, String> {
         if class.is_empty() {
             return Err("a class is a text that is a part of what the client says".into());

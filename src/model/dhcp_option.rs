@@ -12,7 +12,7 @@ mod value;
 
 pub(super) use names::any_v4;
 pub(crate) use names::is_of_subnets;
-pub(super) use value::{prefix_of, sought};
+pub(super) use value::{prefix_of, sought, unquoted};
 
 /// The longest name accepted, tags included, in bytes.
 const NAME_LIMIT: usize = 255;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const TOLD_APART: usize = 4096;
 /// Room is made so often at most: it takes a look at all.
 const CLEARING: Duration = Duration::from_secs(1);
+/// So long newcomers are not served after replies did not get away: longer than what is in their way lasts, by far.
+const DISTRUST: Duration = Duration::from_secs(60);
 /// Names that are counted to find the loudest. Who sends more than a ninth of what is dropped is among them.
 const SUSPECTS: usize = 8;
 
@@ -75,6 +77,8 @@ pub struct Pace<K> {
     clients: HashMap<K, Bucket>,
     /// When those were looked for last.
     cleared: Instant,
+    /// Until then newcomers are not served.
+    distrusted: Option<Instant>,
     throttled: u64,
     /// How often each was dropped, at least (Misra and Gries).
     suspects: Vec<(K, u64)>,
@@ -94,6 +98,7 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             others: Bucket::full(budgets.others, now),
             clients: HashMap::new(),
             cleared: now,
+            distrusted: None,
             budgets,
             throttled: 0,
             suspects: Vec::new(),
@@ -115,6 +120,7 @@ impl<K: Copy + Eq + Hash> Pace<K> {
     pub fn admits(&mut self, who: Who<K>, now: Instant) -> bool {
         let (key, admitted) = match who {
             Who::Known(key) => (key, self.take_own(key, now)),
+            Who::Newcomer(key) if self.distrusted.is_some_and(|until| now < until) => (key, false),
             Who::Newcomer(key) if self.clients.contains_key(&key) => (key, self.take_own(key, now)),
             Who::Newcomer(key) => {
                 let admitted = self.others.take(self.budgets.others, now);
@@ -130,6 +136,12 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             self.suspect(key);
         }
         admitted
+    }
+
+    /// Replies do not get away: they wait for neighbours that there are not, and those of all clients wait behind them.
+    /// Newcomers are not served for some time.
+    pub fn jammed(&mut self, now: Instant) {
+        self.distrusted = Some(now + DISTRUST);
     }
 
     /// Messages that were read and dropped.
@@ -308,6 +320,11 @@ mod tests {
             let now = start + Duration::from_millis(millis);
             assert_eq!(pace.admits(who, now), want, "{name}");
         }
+        let now = start + Duration::from_secs(10);
+        pace.jammed(now);
+        assert!(!pace.admits(Who::Newcomer(2), now), "may be made up");
+        assert!(pace.admits(Who::Known(5), now), "is not");
+        assert!(pace.admits(Who::Newcomer(2), now + DISTRUST));
     }
 
     #[test]

@@ -228,6 +228,11 @@ impl Serving {
         admitted
     }
 
+    /// A reply found the socket full: of others to addresses that nobody has, for which the kernel looks for seconds.
+    pub(super) fn jammed(&self) {
+        self.pace().jammed(Instant::now().into_std());
+    }
+
     /// Held for a moment. Whoever panicked under it left whole values.
     fn pace(&self) -> MutexGuard<'_, Pace<IpAddr>> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)

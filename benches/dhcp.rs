@@ -221,10 +221,9 @@ async fn serve() {
         let client = DhcpClient {
             port: PortId(Uuid::from_u128(number.into())),
             mac: mac(number),
-            addresses: vec![(0, address(number))],
-            hostname: Some(name(number)),
-            fqdn: Some(format!("{}.lan", name(number))),
-            options: Vec::new(),
+            addresses: [(0, address(number))].into(),
+            fqdn: Some(format!("{}.lan", name(number)).into()),
+            options: [].into(),
         };
         (client.mac, client.port, Arc::new(client))
     };

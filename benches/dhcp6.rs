@@ -354,7 +354,7 @@ async fn serve() {
             port: PortId(Uuid::from_u128(number.into())),
             mac: mac(number),
             addresses: vec![(0, address(number))],
-            fqdn: Some(format!("{}.lan", name(number))),
+            fqdn: Some(format!("{}.lan", name(number)).into()),
             options: Vec::new(),
         };
         (client.mac, client.port, Arc::new(client))

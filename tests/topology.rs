@@ -170,7 +170,7 @@ fn the_demo() {
     );
     let port = state.port(blue1.ports[0].0, blue1.ports[0].1).unwrap();
     assert_eq!(port.mac.to_string(), "fa:16:3e:00:01:11");
-    assert_eq!(port.dns[0].fqdn, "blue1.demo.warren");
+    assert_eq!(&*port.dns[0].fqdn, "blue1.demo.warren");
     assert_eq!(port.instance.as_ref(), Some(&blue1.id));
 }
 

@@ -76,19 +76,20 @@ pub(crate) async fn inside(topology: &str) {
         .await;
     let renamed = |port: &mut Port| {
         for name in &mut port.dns {
-            name.hostname.insert_str(0, "re-");
-            name.fqdn.insert_str(0, "re-");
+            for name in [&mut name.hostname, &mut name.fqdn] {
+                *name = format!("re-{name}").into();
+            }
         }
     };
     let is_renamed = |port: &Port, offer: &Message| {
-        let name = DhcpOption::Hostname(port.dns[0].hostname.clone());
+        let name = DhcpOption::Hostname(port.dns[0].hostname.to_string());
         offer.opts().get(OptionCode::Hostname) == Some(&name)
     };
     change
         .of_each("renamed", &mut ports, renamed, is_renamed)
         .await;
     let with_options = |port: &mut Port| {
-        port.extra_dhcp_opts = vec![model::DhcpOption::parse_v4("mtu", "1234").unwrap()];
+        port.extra_dhcp_opts = [model::DhcpOption::parse_v4("mtu", "1234").unwrap()].into();
     };
     let has_options = |_: &Port, offer: &Message| {
         let mtu = DhcpOption::InterfaceMtu(1234);
@@ -160,8 +161,8 @@ fn another(template: &Port, number: u16) -> Port {
     port.id = PortId(Uuid::from_u128(number.into()));
     port.mac = cloud::mac(number);
     for name in &mut port.dns {
-        name.hostname = format!("more{number}");
-        name.fqdn = format!("more{number}.warren.internal");
+        name.hostname = format!("more{number}").into();
+        name.fqdn = format!("more{number}.warren.internal").into();
     }
     at(&mut port, [10, 64, high, low].into());
     port

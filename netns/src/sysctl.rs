@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -14,6 +14,9 @@ use crate::error::Mistake;
 use crate::names::DevName;
 
 const ROOT: &str = "/proc/sys";
+
+/// Bytes; the kernel prints no setting longer than a page.
+const LONGEST: u64 = 4096;
 
 /// Only what belongs to the namespace, and no way out of the directory.
 pub(crate) fn check(key: &str) -> Result<(), Mistake> {
@@ -67,7 +70,12 @@ impl Settings {
         let mut values = BTreeMap::new();
         for key in keys {
             let value = match self.open(key, OFlag::O_RDONLY) {
-                Ok(file) => SysctlSeen::Is(normal(&io::read_to_string(file)?)),
+                Ok(file) => {
+                    let mut text = String::new();
+                    // Bounded, the size of the file (which says nothing here) is not asked for first.
+                    file.take(LONGEST).read_to_string(&mut text)?;
+                    SysctlSeen::Is(normal(&text))
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let part = DISPENSABLE
                         .iter()

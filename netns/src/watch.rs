@@ -2,7 +2,8 @@
 //!
 //! Devices, addresses, routes, rules and nftables tell by netlink, which needs two sockets born in each namespace. Most
 //! settings below /proc/sys tell nobody (inotify sees writers of the same proc mount only), so they are read once a
-//! second, through files that were opened inside: a microsecond each. That a namespace itself is gone, also with its
+//! second, through files that were opened inside: a microsecond each. What is only a default for devices to come
+//! is left to the regular look. That a namespace itself is gone, also with its
 //! file left behind, shows in the table of mounts. All of it is awaited by tasks; there is no thread.
 //!
 //! Neighbours are not watched: on a busy router they come and go all the time, also by the will of its guests.
@@ -73,6 +74,7 @@ struct News {
 /// A setting, open in its namespace, and what it was when it was last read; `None`: gone, with its device.
 #[derive(Debug)]
 struct Setting {
+    key: String,
     file: File,
     value: Option<Vec<u8>>,
 }
@@ -153,13 +155,21 @@ impl Watcher {
     /// Watches the settings that `spec` names, too. Settings of devices can be watched when the device is there: call it
     /// after each time that `spec` was applied. A namespace that is not watched is left alone.
     pub async fn watch_settings(&self, ns: &Namespace, spec: &Spec) -> Result<(), Error> {
-        let keys: Vec<String> = spec.sysctls.keys().cloned().collect();
-        // All of them each time: a file that went with its device is another when it comes back.
+        let keys = spec.sysctls.keys().filter(|key| !is_default(key));
+        let keys: Vec<String> = keys.cloned().collect();
+        let watched = |watched: &Watched| watched.inode == ns.inode() && watched.reads(&keys);
+        if lock(&self.watched).get(ns.place()).is_some_and(watched) {
+            return Ok(());
+        }
+        // All of them: a file that went with its device is another when it comes back.
         let inside = ns.clone();
         let settings = ns.enter(move || {
             let mut settings = inside.settings();
-            let open = keys.iter().filter_map(|key| settings.file(key).ok());
-            Ok(open.map(Setting::read_first).collect())
+            let open = keys.into_iter().filter_map(|key| {
+                let file = settings.file(&key).ok()?;
+                Some(Setting::read_first(key, file))
+            });
+            Ok(open.collect())
         });
         let settings = settings.await?;
         if let Some(watched) = lock(&self.watched).get_mut(ns.place())
@@ -173,6 +183,14 @@ impl Watcher {
     /// Stops watching, also one that no longer exists.
     pub fn unwatch(&self, place: &Place) {
         lock(&self.watched).remove(place);
+    }
+}
+
+impl Watched {
+    /// Exactly these settings, and none has gone with its device.
+    fn reads(&self, keys: &[String]) -> bool {
+        let reads = self.settings.iter().map(Setting::living);
+        reads.eq(keys.iter().map(Some))
     }
 }
 
@@ -276,9 +294,14 @@ async fn watch_settings(watched: Arc<Mutex<BTreeMap<Place, Watched>>>, news: Arc
 }
 
 impl Setting {
-    fn read_first(file: File) -> Self {
+    fn read_first(key: String, file: File) -> Self {
         let value = read(&file);
-        Self { file, value }
+        Self { key, file, value }
+    }
+
+    /// Its key; `None`: its device was gone when it was last read.
+    fn living(&self) -> Option<&String> {
+        self.value.as_ref().map(|_| &self.key)
     }
 
     fn changed(&mut self) -> Option<()> {
@@ -287,6 +310,11 @@ impl Setting {
         self.value = now;
         changed.then_some(())
     }
+}
+
+/// Of devices to come: those that are there have a value of their own.
+fn is_default(key: &str) -> bool {
+    key.contains("/conf/default/")
 }
 
 fn read(file: &File) -> Option<Vec<u8>> {

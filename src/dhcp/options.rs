@@ -188,7 +188,7 @@ impl<'a> Options<'a> {
                 }
             }
             codes::HOST_NAME => {
-                if let Some(name) = self.client.and_then(|client| client.hostname.as_deref()) {
+                if let Some(name) = self.client.and_then(|client| client.hostname()) {
                     out.bytes(code, name.as_bytes());
                 }
             }

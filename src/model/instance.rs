@@ -13,19 +13,19 @@ pub struct Instance {
     pub name: String,
     pub project: ProjectId,
     /// Its ports, in the order of its devices.
-    pub ports: Vec<(NetworkId, PortId)>,
+    pub ports: Box<[(NetworkId, PortId)]>,
     /// Without domain.
     pub hostname: String,
-    pub public_keys: Vec<PublicKey>,
+    pub public_keys: Box<[PublicKey]>,
     /// Raw bytes, served unchanged; `None`: 404.
-    pub user_data: Option<Vec<u8>>,
+    pub user_data: Option<Box<[u8]>>,
     /// `meta` of `meta_data.json`.
     pub metadata: BTreeMap<String, String>,
     /// The `vendor_data.json` document.
     pub vendor_data: Option<serde_json::Value>,
-    pub availability_zone: String,
+    pub availability_zone: Box<str>,
     /// Flavor name, EC2's `instance-type`.
-    pub instance_type: String,
+    pub instance_type: Box<str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,13 @@
 //! Ports: who has which addresses on a network.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{DhcpOption, InstanceId, MacAddr, NetworkId, PortId, ProjectId, SubnetId};
 
+/// There can be very many: what it holds has no room to grow, and what is served of it is shared with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     pub id: PortId,
@@ -14,14 +16,14 @@ pub struct Port {
     pub project: ProjectId,
     pub mac: MacAddr,
     pub admin_state_up: bool,
-    pub fixed_ips: Vec<FixedIp>,
+    pub fixed_ips: Box<[FixedIp]>,
     pub owner: DeviceOwner,
     /// Neutron's `device_id` for a machine's port.
     pub instance: Option<InstanceId>,
-    pub extra_dhcp_opts: Vec<DhcpOption>,
+    pub extra_dhcp_opts: Box<[DhcpOption]>,
     /// Client id (option 61 as on the wire) that takes the place of the MAC in finding this port.
     pub client_id: Option<Vec<u8>>,
-    pub dns: Vec<DnsAssignment>,
+    pub dns: Box<[DnsAssignment]>,
     /// Neutron's `device_id` where the owner is no machine: the router's id, or what names an agent's DHCP port.
     #[serde(default)]
     pub device: String,
@@ -72,6 +74,6 @@ pub enum DeviceOwner {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DnsAssignment {
     pub ip: IpAddr,
-    pub hostname: String,
-    pub fqdn: String,
+    pub hostname: Arc<str>,
+    pub fqdn: Arc<str>,
 }

@@ -337,7 +337,7 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
     }
     let index =
         |fixed: &crate::model::FixedIp| subnets.iter().position(|subnet| subnet.id == fixed.subnet);
-    let addresses: Vec<_> = port
+    let addresses: Box<[_]> = port
         .fixed_ips
         .iter()
         .filter_map(|fixed| Some((index(fixed)?, v4(Some(fixed.ip))?)))
@@ -347,9 +347,7 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
     let client = DhcpClient {
         port: port.id,
         mac: port.mac,
-        // What dnsmasq makes of the name in its host file.
-        hostname: name.and_then(|name| Some(name.fqdn.split('.').next()?.to_owned())),
-        fqdn: name.map(|name| name.fqdn.clone()),
+        fqdn: name.map(|name| Arc::clone(&name.fqdn)),
         options: port
             .extra_dhcp_opts
             .iter()

@@ -99,7 +99,7 @@ impl Dhcp6Scope {
         Some(Dhcp6Client {
             port: port.id,
             mac: port.mac,
-            fqdn: name.map(|name| name.fqdn.clone()),
+            fqdn: name.map(|name| Arc::clone(&name.fqdn)),
             options: options
                 .filter(|option| option.ip_version == 6)
                 .cloned()

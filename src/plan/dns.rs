@@ -25,20 +25,19 @@ impl Zone {
             return;
         }
         for DnsAssignment { ip, hostname, fqdn } in &port.dns {
-            let full: Arc<str> = fqdn.as_str().into();
-            self.names.insert(Arc::clone(&full), port.id, *ip);
+            self.names.insert(Arc::clone(fqdn), port.id, *ip);
             if hostname != fqdn {
-                self.names.insert(hostname.as_str().into(), port.id, *ip);
+                self.names.insert(Arc::clone(hostname), port.id, *ip);
             }
-            self.pointers.insert(*ip, port.id, full);
+            self.pointers.insert(*ip, port.id, Arc::clone(fqdn));
         }
     }
 
     /// As if this port, which has joined, never had.
     pub fn leave(&mut self, port: &Port) {
         for DnsAssignment { ip, hostname, fqdn } in &port.dns {
-            self.names.remove(fqdn.as_str(), port.id);
-            self.names.remove(hostname.as_str(), port.id);
+            self.names.remove(&**fqdn, port.id);
+            self.names.remove(&**hostname, port.id);
             self.pointers.remove(ip, port.id);
         }
     }

@@ -73,12 +73,17 @@ pub struct DhcpClient {
     pub port: PortId,
     pub mac: MacAddr,
     /// (index into [`DhcpScope::subnets`], address). Of those on one link the last wins.
-    pub addresses: Vec<(usize, Ipv4Addr)>,
-    /// Option 12: without domain.
-    pub hostname: Option<String>,
-    pub fqdn: Option<String>,
+    pub addresses: Box<[(usize, Ipv4Addr)]>,
+    pub fqdn: Option<Arc<str>>,
     /// Version 4 only, in the port's order.
-    pub options: Vec<DhcpOption>,
+    pub options: Box<[DhcpOption]>,
+}
+
+impl DhcpClient {
+    /// Option 12: without domain. What dnsmasq makes of the name in its host file.
+    pub fn hostname(&self) -> Option<&str> {
+        self.fqdn.as_deref()?.split('.').next()
+    }
 }
 
 /// What DHCPv6 knows of one network.
@@ -127,7 +132,7 @@ pub struct Dhcp6Client {
     pub mac: MacAddr,
     /// (index into [`Dhcp6Scope::subnets`], address), also of subnets that are not stateful.
     pub addresses: Vec<(usize, Ipv6Addr)>,
-    pub fqdn: Option<String>,
+    pub fqdn: Option<Arc<str>>,
     /// Version 6 only, in the port's order.
     pub options: Vec<DhcpOption>,
 }

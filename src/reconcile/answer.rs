@@ -255,7 +255,7 @@ impl Reconciler {
                 .and_then(|network| network.bridge().cloned()),
             mac: port.mac,
             addresses: port.fixed_ips.iter().map(|fixed| fixed.ip).collect(),
-            names: port.dns.iter().map(|name| name.fqdn.clone()).collect(),
+            names: port.dns.iter().map(|name| name.fqdn.to_string()).collect(),
         }
     }
 }

@@ -54,7 +54,7 @@ fn network(draft: &Draft, network: &NetworkDraft, chosen: &Chosen) -> Network {
 }
 
 fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen) -> Port {
-    let fixed_ips: Vec<FixedIp> = port
+    let fixed_ips: Box<[FixedIp]> = port
         .claims
         .iter()
         .map(|claim| FixedIp {
@@ -65,11 +65,11 @@ fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen
     let domain = &network.network.dns_domain;
     let named = fixed_ips.iter().map(|fixed| {
         let by_address = || format!("host-{}", fixed.ip).replace(['.', ':'], "-");
-        let hostname = port.hostname.clone().unwrap_or_else(by_address);
+        let hostname: Arc<str> = port.hostname.clone().unwrap_or_else(by_address).into();
         let fqdn = if domain.is_empty() {
-            hostname.clone()
+            Arc::clone(&hostname)
         } else {
-            format!("{hostname}.{domain}")
+            format!("{hostname}.{domain}").into()
         };
         DnsAssignment {
             ip: fixed.ip,
@@ -82,7 +82,7 @@ fn port(draft: &Draft, network: &NetworkDraft, port: &PortDraft, chosen: &Chosen
             named.collect()
         }
         DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service | DeviceOwner::Other => {
-            Vec::new()
+            Box::default()
         }
     };
     Port {

@@ -69,10 +69,7 @@ impl Check<'_, '_> {
             .as_ref()
             .map(|metadata| metadata.value.0.clone());
         let text = |given: &Option<At<String>>, default: &str| {
-            given
-                .as_ref()
-                .map_or(default, |text| &text.value)
-                .to_owned()
+            given.as_ref().map_or(default, |text| &text.value).into()
         };
         let instance = Instance {
             id,
@@ -80,8 +77,8 @@ impl Check<'_, '_> {
             project,
             ports: ports.iter().map(|port| self.port_id(*port)).collect(),
             hostname,
-            public_keys: self.public_keys(file),
-            user_data: self.user_data(file),
+            public_keys: self.public_keys(file).into(),
+            user_data: self.user_data(file).map(Into::into),
             metadata: metadata.unwrap_or_default(),
             vendor_data: self.vendor_data(file),
             availability_zone: text(&file.availability_zone, AVAILABILITY_ZONE),

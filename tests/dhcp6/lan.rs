@@ -23,7 +23,7 @@ pub(crate) const SELF: u8 = 0x99;
 /// Has nothing.
 pub(crate) const STRANGER: u8 = 0xe;
 /// Has 2001:db8:1::77, and is always answered: whoever was not answered before it, is not.
-const PROBE: u8 = 0x77;
+pub(super) const PROBE: u8 = 0x77;
 
 /// With DHCPv6 of all kinds.
 pub(crate) const TOPOLOGY: &str = include_str!("lan.toml");

@@ -12,7 +12,7 @@ mod message;
 
 use std::time::Duration;
 
-use lan::{ANN, LES, Lan, OPA, SELF, STRANGER, mac};
+use lan::{ANN, LES, Lan, OPA, PROBE, SELF, STRANGER, mac};
 use message::{
     CONFIRM, DECLINE, INFORMATION, REBIND, RELEASE, RENEW, REQUEST, SOLICIT, Says, option, server,
     value,
@@ -20,8 +20,8 @@ use message::{
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Broken messages in all; after each batch the daemon must answer a whole one.
-const BATCHES: u64 = 1000;
+/// Broken messages in all; after each batch the daemon must answer a whole one, and nobody may ask for more than 500 at once.
+const BATCHES: u64 = 200;
 const BATCH: u64 = 100;
 
 /// No MAC can be read from it; the tester has it.
@@ -390,9 +390,9 @@ fn broken_messages_do_no_harm() {
         }
         let alive = lan
             .link
-            .said(&Says::new(ANN, RENEW).to(&us).na(&["2001:db8:1::a"]));
+            .said(&Says::new(PROBE, RENEW).to(&us).na(&["2001:db8:1::77"]));
         assert!(
-            alive.starts_with("reply na[2001:db8:1::a]"),
+            alive.starts_with("reply na[2001:db8:1::77]"),
             "batch {batch}: {alive}"
         );
     }

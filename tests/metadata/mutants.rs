@@ -80,7 +80,7 @@ fn send_all(guest: &Guest, requests: Vec<Vec<u8>>) -> usize {
     })
 }
 
-/// 10,000 requests that were made wrong. After each batch the daemon answers, and Nova has heard nothing but our words.
+/// 1,200 requests that were made wrong: more connections a guest may not make at once. After each batch the daemon answers, and Nova has heard nothing but our words.
 #[test]
 fn no_request_brings_it_down() {
     let Some(host) = Host::new("mutants") else {
@@ -92,7 +92,7 @@ fn no_request_brings_it_down() {
     let mut random = StdRng::seed_from_u64(2);
     let (mut heard, mut refused) = (0, 0);
     for batch in 0..20 {
-        let requests: Vec<Vec<u8>> = (0..500).map(|_| mutated(&mut random)).collect();
+        let requests: Vec<Vec<u8>> = (0..60).map(|_| mutated(&mut random)).collect();
         refused += send_all(&bad, requests);
         for seen in nova.take() {
             assert!(is_signed(&seen), "{seen:?}");
@@ -119,7 +119,7 @@ fn no_request_brings_it_down() {
         nova.take();
     }
     assert!(
-        heard > 1000 && refused > 1000,
+        heard > 100 && refused > 100,
         "the mutants are too wild or too tame: {heard} heard, {refused} refused"
     );
 }

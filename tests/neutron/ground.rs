@@ -114,7 +114,11 @@ fn a_broker_can_be_broken_in_every_way() {
     assert!(greeted(plain));
     assert!(broker.authority().starts_with("-----BEGIN CERTIFICATE"));
     let tls = "openssl s_client -quiet -verify_return_error -CAfile /run/broker/ca.pem -verify_ip 127.0.0.1 -connect 127.0.0.1:5671";
-    assert!(greeted(tls), "{}", place.sh(&format!("true | {tls}")));
+    assert!(
+        wait_until(PATIENCE, || greeted(tls)),
+        "{}",
+        place.sh(&format!("true | {tls}"))
+    );
 
     broker.freeze();
     assert!(!greeted(plain), "a frozen broker answers");

@@ -36,15 +36,16 @@ fn network() -> Network {
         project: ProjectId("p".into()),
         mac: DHCP_MAC.parse().unwrap(),
         admin_state_up: true,
-        fixed_ips: vec![FixedIp {
+        fixed_ips: [FixedIp {
             subnet: SUBNET,
             ip: "10.0.0.2".parse().unwrap(),
-        }],
+        }]
+        .into(),
         owner: DeviceOwner::Dhcp,
         instance: None,
-        extra_dhcp_opts: Vec::new(),
+        extra_dhcp_opts: Box::default(),
         client_id: None,
-        dns: Vec::new(),
+        dns: Box::default(),
         device: String::new(),
         host: String::new(),
         revision: 0,

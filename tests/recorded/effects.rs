@@ -422,7 +422,7 @@ fn of_network(network: &Network, effect: &Value) -> BTreeSet<String> {
         lines.insert(format!(
             "hostname {} {}",
             client.mac,
-            client.hostname.as_deref().unwrap()
+            client.hostname().unwrap()
         ));
         let options = client.options.iter();
         lines.extend(options.map(|option| format!("port {} {}", client.port, shown(option))));

@@ -45,7 +45,6 @@ pub(super) fn ip(text: &str) -> Ipv4Addr {
 /// Two subnets on the link (we are .2 in each), one behind a relay.
 pub(super) fn scope() -> DhcpScope {
     let ann = DhcpClient {
-        hostname: Some("ann".into()),
         fqdn: Some("ann.example.org".into()),
         ..client(ANN, &[(0, "10.0.0.10")])
     };
@@ -114,9 +113,8 @@ fn client(last: u8, addresses: &[(usize, &str)]) -> DhcpClient {
             .iter()
             .map(|(subnet, of)| (*subnet, ip(of)))
             .collect(),
-        hostname: None,
         fqdn: None,
-        options: vec![],
+        options: [].into(),
     }
 }
 

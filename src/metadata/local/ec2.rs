@@ -98,7 +98,7 @@ fn meta_data(version: &str, view: View<'_>) -> Directory {
         all.put("public-ipv4", floating_address(view).unwrap_or_default());
     }
     if since("2007-08-29") {
-        all.put("instance-type", instance.instance_type.as_str());
+        all.put("instance-type", &*instance.instance_type);
     }
     if since("2007-12-15") {
         // No ephemeral disk and no swap: cloud-init would mount a partition that happens to have their name.
@@ -109,7 +109,7 @@ fn meta_data(version: &str, view: View<'_>) -> Directory {
     }
     if since("2008-02-01") {
         let mut placement = Directory::default();
-        placement.put("availability-zone", instance.availability_zone.as_str());
+        placement.put("availability-zone", &*instance.availability_zone);
         all.put_directory("placement", placement);
     }
     if since("2008-09-01") {

@@ -215,7 +215,7 @@ fn a_machine_that_was_told_little() {
         .get_mut(&id)
         .map(std::sync::Arc::make_mut)
         .unwrap();
-    bare.public_keys.clear();
+    bare.public_keys = Box::default();
     bare.metadata.clear();
     bare.user_data = None;
     bare.vendor_data = None;

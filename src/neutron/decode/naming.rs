@@ -1,6 +1,7 @@
 //! What this agent is called, and what that makes of the names in its messages.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -57,11 +58,11 @@ impl Naming {
 
     /// The name of an address that nobody named (`dhcp.py: _get_dns_assignment`).
     pub(super) fn unnamed(&self, ip: IpAddr) -> DnsAssignment {
-        let hostname = format!("host-{ip}").replace(['.', ':'], "-");
+        let hostname: Arc<str> = format!("host-{ip}").replace(['.', ':'], "-").into();
         let fqdn = if self.dns_domain.is_empty() {
-            hostname.clone()
+            Arc::clone(&hostname)
         } else {
-            format!("{hostname}.{}", self.dns_domain)
+            format!("{hostname}.{}", self.dns_domain).into()
         };
         DnsAssignment { ip, hostname, fqdn }
     }

@@ -51,7 +51,7 @@ fn read(dict: Dict<'_>, naming: &Naming, remarks: &mut Remarks) -> Read<Port> {
     );
     let device = dict.optional("device_id", text(NAME))?.unwrap_or_default();
     let of_machine = owner == DeviceOwner::Machine;
-    let fixed_ips = dict.list("fixed_ips", FIXED_IPS, fixed_ip)?;
+    let fixed_ips: Box<[_]> = dict.list("fixed_ips", FIXED_IPS, fixed_ip)?.into();
     let options = options(dict, &fixed_ips, remarks)?;
     Ok(Port {
         id: PortId(dict.required("id", uuid)?),
@@ -62,7 +62,7 @@ fn read(dict: Dict<'_>, naming: &Naming, remarks: &mut Remarks) -> Read<Port> {
         admin_state_up: dict.optional("admin_state_up", flag)?.unwrap_or(true),
         owner,
         instance: (of_machine && !device.is_empty()).then(|| InstanceId(device.to_owned())),
-        extra_dhcp_opts: options.sent,
+        extra_dhcp_opts: options.sent.into(),
         client_id: options.client_id,
         dns: names(dict, owner, &fixed_ips, naming, remarks)?,
         fixed_ips,
@@ -106,9 +106,11 @@ fn names(
     fixed_ips: &[FixedIp],
     naming: &Naming,
     remarks: &mut Remarks,
-) -> Read<Vec<DnsAssignment>> {
+) -> Read<Box<[DnsAssignment]>> {
     match owner {
-        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => return Ok(Vec::new()),
+        DeviceOwner::Dhcp | DeviceOwner::FloatingIp | DeviceOwner::Service => {
+            return Ok(Box::default());
+        }
         DeviceOwner::Machine
         | DeviceOwner::RouterInterface
         | DeviceOwner::RouterGateway
@@ -118,8 +120,8 @@ fn names(
         let dict = Dict::of(value)?;
         Ok(DnsAssignment {
             ip: dict.required("ip_address", ip)?,
-            hostname: dict.required("hostname", dns_name)?,
-            fqdn: dict.required("fqdn", dns_name)?,
+            hostname: dict.required("hostname", dns_name)?.into(),
+            fqdn: dict.required("fqdn", dns_name)?.into(),
         })
     })?;
     let mut by_address: std::collections::BTreeMap<IpAddr, DnsAssignment> =

@@ -25,18 +25,19 @@ fn port(n: u128, address: &str, revision: u64) -> Port {
         project: ProjectId("p".into()),
         mac: MacAddr([2, 0, 0, 0, 0, 1]),
         admin_state_up: true,
-        fixed_ips: vec![FixedIp {
+        fixed_ips: [FixedIp {
             subnet: SubnetId(id(10)),
             ip: address.parse().expect("an address of the table"),
-        }],
+        }]
+        .into(),
         owner: DeviceOwner::Machine,
         instance: None,
         device: String::new(),
         host: String::new(),
         revision,
-        extra_dhcp_opts: Vec::new(),
+        extra_dhcp_opts: Box::default(),
         client_id: None,
-        dns: Vec::new(),
+        dns: Box::default(),
     }
 }
 

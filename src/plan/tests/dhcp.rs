@@ -221,7 +221,7 @@ fn subnets_of_elsewhere_are_served_to_relays() {
         "no metadata from here"
     );
     assert_eq!(
-        scope.clients.get(&far.mac).unwrap().addresses,
+        *scope.clients.get(&far.mac).unwrap().addresses,
         [(1, "10.0.9.8".parse().unwrap())]
     );
 }
@@ -239,21 +239,18 @@ fn whom_dhcp_and_dns_know() {
     ] {
         let mut network = blue();
         let mut other = (*port(9, BLUE, owner, &[(11, "10.0.0.9")])).clone();
-        other.dns = vec![DnsAssignment {
+        other.dns = [DnsAssignment {
             ip: ip("10.0.0.9"),
             hostname: "x.y".into(),
             fqdn: "x.y.blue.test".into(),
-        }];
+        }]
+        .into();
         let other = Arc::new(other);
         network.ports.insert(other.id, Arc::clone(&other));
         let served = serve(&network, &Settings::default());
         let client = served.dhcp.unwrap().clients.get(&other.mac).cloned();
-        let hostname = client.and_then(|client| client.hostname.clone());
-        assert_eq!(
-            hostname.as_deref(),
-            known.then_some("x"),
-            "{owner:?}: the first label"
-        );
+        let hostname = client.as_ref().and_then(|client| client.hostname());
+        assert_eq!(hostname, known.then_some("x"), "{owner:?}: the first label");
         let zone = Arc::clone(&served.dns.unwrap().zones[0]);
         assert_eq!(
             zone.names.get("x.y.blue.test").is_some(),
@@ -521,7 +518,7 @@ fn the_machine_is_known_by_mac_name_and_address() {
         .get(&MacAddr([0xfa, 0x16, 0x3e, 0, 0, 7]))
         .unwrap();
     assert_eq!(
-        (client.hostname.as_deref(), client.addresses.as_slice()),
+        (client.hostname(), &*client.addresses),
         (Some("vm"), &[(0, "10.0.0.7".parse().unwrap())][..])
     );
     let zone = Arc::clone(&served.dns.unwrap().zones[0]);

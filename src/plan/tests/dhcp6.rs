@@ -27,14 +27,16 @@ fn blue6(change: impl FnOnce(&mut Network)) -> Network {
         hostname: "vm".into(),
         fqdn: fqdn.into(),
     };
-    vm.dns = vec![
+    vm.dns = [
         name("four.test", "10.0.0.7"),
         name("vm.blue.test", "2001:db8:1::77"),
-    ];
-    vm.extra_dhcp_opts = vec![
+    ]
+    .into();
+    vm.extra_dhcp_opts = [
         DhcpOption::parse_v4("mtu", "1400").unwrap(),
         DhcpOption::parse_v6("dns-server", "2001:db8::99").unwrap(),
-    ];
+    ]
+    .into();
     network.ports.insert(vm.id, Arc::new(vm));
     change(&mut network);
     network

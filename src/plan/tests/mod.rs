@@ -70,9 +70,9 @@ pub(super) fn port(
         fixed_ips: addresses.iter().map(fixed).collect(),
         owner,
         instance: None,
-        extra_dhcp_opts: Vec::new(),
+        extra_dhcp_opts: Box::default(),
         client_id: None,
-        dns: Vec::new(),
+        dns: Box::default(),
         device: String::new(),
         host: String::new(),
         revision: 0,
@@ -82,11 +82,12 @@ pub(super) fn port(
 /// `blue`: DHCP at 10.0.0.2, a machine `vm` at 10.0.0.7, no router yet.
 pub(super) fn blue() -> Network {
     let mut vm = (*port(7, BLUE, DeviceOwner::Machine, &[(11, "10.0.0.7")])).clone();
-    vm.dns = vec![DnsAssignment {
+    vm.dns = [DnsAssignment {
         ip: ip("10.0.0.7"),
         hostname: "vm".into(),
         fqdn: "vm.blue.test".into(),
-    }];
+    }]
+    .into();
     let vm = Arc::new(vm);
     Network {
         id: BLUE,

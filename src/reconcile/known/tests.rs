@@ -69,22 +69,24 @@ fn port(id: u128, number: u8, owner: DeviceOwner) -> Port {
         project: ProjectId("p".into()),
         mac: MacAddr([2, 0, 0, 0, 0, number]),
         admin_state_up: true,
-        fixed_ips: vec![
+        fixed_ips: [
             FixedIp { subnet: SUBNET, ip },
             FixedIp {
                 subnet: SUBNET6,
                 ip: [0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()].into(),
             },
-        ],
+        ]
+        .into(),
         owner,
         instance: None,
-        extra_dhcp_opts: Vec::new(),
+        extra_dhcp_opts: Box::default(),
         client_id: None,
-        dns: vec![DnsAssignment {
+        dns: [DnsAssignment {
             ip,
-            hostname: format!("vm{number}"),
-            fqdn: format!("vm{number}.test"),
-        }],
+            hostname: format!("vm{number}").into(),
+            fqdn: format!("vm{number}.test").into(),
+        }]
+        .into(),
         device: String::new(),
         host: String::new(),
         revision: 0,
@@ -107,8 +109,8 @@ fn some_port(random: &mut StdRng, number: u8) -> Port {
         2 => port.fixed_ips = other.fixed_ips,
         3 => port.dns = other.dns,
         4 => port.client_id = Some(vec![1, random.random_range(0..3)]),
-        5 => port.fixed_ips.clear(),
-        6 => port.dns.clear(),
+        5 => port.fixed_ips = Box::default(),
+        6 => port.dns = Box::default(),
         _ => {}
     }
     port
@@ -125,7 +127,7 @@ fn another_version(random: &mut StdRng, port: &Port) -> Port {
         2 => port.dns = other.dns,
         3 => port.client_id = Some(vec![1, number]),
         4 => port.client_id = None,
-        5 => port.extra_dhcp_opts = vec![DhcpOption::parse_v4("mtu", "1400").unwrap()],
+        5 => port.extra_dhcp_opts = [DhcpOption::parse_v4("mtu", "1400").unwrap()].into(),
         _ => port.name = "renamed".into(),
     }
     port

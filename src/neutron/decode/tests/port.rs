@@ -243,7 +243,7 @@ fn names() {
     let port = super::super::port(&dict, &Naming::new("net1", ""))
         .unwrap()
         .value;
-    assert_eq!(port.dns[0].fqdn, "host-2001-db8--1", "no domain");
+    assert_eq!(&*port.dns[0].fqdn, "host-2001-db8--1", "no domain");
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn options() {
         ),
     ] {
         let port = decoded("/extra_dhcp_opts", Some(value));
-        assert_eq!(port.value.extra_dhcp_opts, sent, "{name}");
+        assert_eq!(*port.value.extra_dhcp_opts, sent, "{name}");
         assert_eq!(port.value.client_id, client_id, "{name}");
         assert_eq!(lines(&port.remarks), remarks, "{name}");
     }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | each client that is known | is read, and dropped |
 //! | all others together | the same: who makes up names has no more for it |
+//! | each newcomer, once the others' bucket had a token for it | as with a client |
 //! | the network | is not read: the server leaves its socket alone until there are tokens, and what has no room there the kernel drops, for next to nothing |
 //!
 //! So the others on a network are served while one floods it, as long as all of it can be read.
@@ -13,11 +14,13 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// So many clients have a bucket of their own at once; those beyond share the one of the others. A network that has more
-/// of them busy within a moment is beyond what this host can do for it anyway.
+/// With so many buckets, those that are full again are thrown away, and newcomers get none. Clients always do: there are no
+/// more of them than a network has ports.
 const TOLD_APART: usize = 4096;
-/// Room is made for others so often at most: it takes a look at all.
+/// Room is made so often at most: it takes a look at all.
 const CLEARING: Duration = Duration::from_secs(1);
+/// So long newcomers are not served after replies did not get away: longer than what is in their way lasts, by far.
+const DISTRUST: Duration = Duration::from_secs(60);
 /// Names that are counted to find the loudest. Who sends more than a ninth of what is dropped is among them.
 const SUSPECTS: usize = 8;
 
@@ -34,7 +37,7 @@ pub struct Rate {
 pub struct Budgets {
     /// Messages of each client that is known.
     pub client: Rate,
-    /// Of all others together.
+    /// Of all others together, and of all newcomers for their first.
     pub others: Rate,
     /// Of all, known or not, answered or not.
     pub network: Rate,
@@ -59,6 +62,8 @@ impl Budgets {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who<K> {
     Known(K),
+    /// Whoever has a name that may be made up, and is served nevertheless: one token of the others' for each name.
+    Newcomer(K),
     Other(K),
 }
 
@@ -72,6 +77,8 @@ pub struct Pace<K> {
     clients: HashMap<K, Bucket>,
     /// When those were looked for last.
     cleared: Instant,
+    /// Until then newcomers are not served.
+    distrusted: Option<Instant>,
     throttled: u64,
     /// How often each was dropped, at least (Misra and Gries).
     suspects: Vec<(K, u64)>,
@@ -91,6 +98,7 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             others: Bucket::full(budgets.others, now),
             clients: HashMap::new(),
             cleared: now,
+            distrusted: None,
             budgets,
             throttled: 0,
             suspects: Vec::new(),
@@ -110,20 +118,30 @@ impl<K: Copy + Eq + Hash> Pace<K> {
 
     /// Whether a message that was read is to be answered.
     pub fn admits(&mut self, who: Who<K>, now: Instant) -> bool {
-        let (bucket, rate, key) = match who {
-            Who::Known(key) if self.tells_apart(key, now) => {
-                let rate = self.budgets.client;
-                let full = || Bucket::full(rate, now);
-                (self.clients.entry(key).or_insert_with(full), rate, key)
+        let (key, admitted) = match who {
+            Who::Known(key) => (key, self.take_own(key, now)),
+            Who::Newcomer(key) if self.distrusted.is_some_and(|until| now < until) => (key, false),
+            Who::Newcomer(key) if self.clients.contains_key(&key) => (key, self.take_own(key, now)),
+            Who::Newcomer(key) => {
+                let admitted = self.others.take(self.budgets.others, now);
+                if admitted && self.has_room(now) {
+                    self.take_own(key, now);
+                }
+                (key, admitted)
             }
-            Who::Known(key) | Who::Other(key) => (&mut self.others, self.budgets.others, key),
+            Who::Other(key) => (key, self.others.take(self.budgets.others, now)),
         };
-        let admitted = bucket.take(rate, now);
         if !admitted {
             self.throttled += 1;
             self.suspect(key);
         }
         admitted
+    }
+
+    /// Replies do not get away: they wait for neighbours that there are not, and those of all clients wait behind them.
+    /// Newcomers are not served for some time.
+    pub fn jammed(&mut self, now: Instant) {
+        self.distrusted = Some(now + DISTRUST);
     }
 
     /// Messages that were read and dropped.
@@ -137,20 +155,28 @@ impl<K: Copy + Eq + Hash> Pace<K> {
         (times.saturating_mul(2 * SUSPECTS as u64) > self.throttled).then_some(*who)
     }
 
-    fn tells_apart(&mut self, key: K, now: Instant) -> bool {
-        if self.clients.len() < TOLD_APART || self.clients.contains_key(&key) {
-            return true;
-        }
-        if now.saturating_duration_since(self.cleared) < CLEARING {
-            return false;
-        }
-        self.cleared = now;
-        // Who has been silent for a while has a full bucket, as anybody new.
+    fn take_own(&mut self, key: K, now: Instant) -> bool {
         let rate = self.budgets.client;
-        self.clients.retain(|_, bucket| {
-            bucket.fill(rate, now);
-            bucket.tokens < f64::from(rate.at_once)
-        });
+        if !self.clients.contains_key(&key) {
+            self.has_room(now);
+        }
+        let own = self.clients.entry(key);
+        let own = own.or_insert_with(|| Bucket::full(rate, now));
+        own.take(rate, now)
+    }
+
+    /// Makes room, if it is time for that.
+    fn has_room(&mut self, now: Instant) -> bool {
+        let due = now.saturating_duration_since(self.cleared) >= CLEARING;
+        if self.clients.len() >= TOLD_APART && due {
+            self.cleared = now;
+            // Who has been silent for a while has a full bucket, as anybody new.
+            let rate = self.budgets.client;
+            self.clients.retain(|_, bucket| {
+                bucket.fill(rate, now);
+                bucket.tokens < f64::from(rate.at_once)
+            });
+        }
         self.clients.len() < TOLD_APART
     }
 
@@ -276,16 +302,53 @@ mod tests {
     }
 
     #[test]
-    fn memory_has_an_end() {
+    fn a_newcomer_costs_the_others_one_token_and_then_has_its_own() {
         let start = Instant::now();
         let mut pace = Pace::new(budgets(), start);
+        for (name, who, millis, want) in [
+            ("the others' first", Who::Newcomer(1), 0, true),
+            ("its own second", Who::Newcomer(1), 0, true),
+            ("its own third", Who::Newcomer(1), 0, true),
+            ("past its bucket", Who::Newcomer(1), 0, false),
+            ("the others' second", Who::Newcomer(2), 0, true),
+            ("the others have no more", Who::Newcomer(3), 0, false),
+            ("nor for strangers", Who::Other(4), 0, false),
+            ("who is here stays", Who::Newcomer(2), 0, true),
+            ("which is nothing to a client", Who::Known(5), 0, true),
+            ("a token of the others", Who::Newcomer(3), 500, true),
+        ] {
+            let now = start + Duration::from_millis(millis);
+            assert_eq!(pace.admits(who, now), want, "{name}");
+        }
+        let now = start + Duration::from_secs(10);
+        pace.jammed(now);
+        assert!(!pace.admits(Who::Newcomer(2), now), "may be made up");
+        assert!(pace.admits(Who::Known(5), now), "is not");
+        assert!(pace.admits(Who::Newcomer(2), now + DISTRUST));
+    }
+
+    #[test]
+    fn memory_has_an_end() {
+        let start = Instant::now();
+        let others = Rate {
+            per_second: 1000,
+            at_once: 1_000_000,
+        };
+        let mut pace = Pace::new(
+            Budgets {
+                others,
+                ..budgets()
+            },
+            start,
+        );
         for number in 0..100_000 {
-            pace.admits(Who::Known(number), start);
+            assert!(pace.admits(Who::Newcomer(number), start));
         }
         assert_eq!(pace.clients.len(), TOLD_APART);
-        assert!(!pace.admits(Who::Known(100_001), start), "as one of many");
+        assert!(pace.admits(Who::Known(100_001), start));
+        assert_eq!(pace.clients.len(), TOLD_APART + 1, "a client has its own");
         let later = start + Duration::from_secs(1);
-        assert!(pace.admits(Who::Known(100_002), later));
+        assert!(pace.admits(Who::Newcomer(100_002), later));
         assert_eq!(pace.clients.len(), 1, "the silent are forgotten");
         assert!(pace.suspects.len() <= SUSPECTS);
     }

@@ -530,6 +530,12 @@ fn words() {
                 &["DHCPv6", "single ports"],
             ),
             (
+                "a router for everybody",
+                "[[network]]\nname = \"x\"\ndhcp_options = ‸{ router = \"10.0.0.1\" }\n",
+                Code::Misplaced,
+                &["option 3", "`gateway`"],
+            ),
+            (
                 "an option inside of none",
                 "[[network]]\nname = \"x\"\ndhcp_options = { \"vendor:PXEClient,menu\" = ‸\"x\" }\n",
                 Code::BadValue,

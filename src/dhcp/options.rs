@@ -7,7 +7,7 @@ use super::codes;
 use super::reply::Writer;
 use super::request::Request;
 use super::tags::tags;
-use crate::model::{DhcpOption, Ipv4Net, Within};
+use crate::model::{DhcpOption, Ipv4Net, Within, is_of_subnets};
 use crate::plan::CommonOption;
 use crate::plan::scope::{DhcpClient, DhcpScope, DhcpSubnet};
 
@@ -161,7 +161,7 @@ impl<'a> Options<'a> {
         let value = match self.of_port(code) {
             // Blank means "not at all", but blank routes are sent: for them a client ignores option 3.
             Some([]) if code != codes::CLASSLESS_ROUTES => return,
-            None if !is_the_subnets(code) => self.of_all(code),
+            None if !is_of_subnets(4, code.into()) => self.of_all(code),
             of_port => of_port,
         };
         match value {
@@ -356,20 +356,6 @@ impl<'a> Options<'a> {
     fn has_tags(&self, option: &DhcpOption) -> bool {
         option.tags.iter().all(|tag| tag.holds(&self.tags))
     }
-}
-
-/// Neutron tells it, or that there is none, with each subnet (`dhcp.py: _generate_opts_per_subnet`).
-fn is_the_subnets(code: u8) -> bool {
-    matches!(
-        code,
-        codes::SUBNET_MASK
-            | codes::ROUTER
-            | codes::DNS_SERVERS
-            | codes::HOST_NAME
-            | codes::BROADCAST
-            | codes::CLASSLESS_ROUTES
-            | codes::CLASSLESS_ROUTES_MS
-    )
 }
 
 /// Written elsewhere, if at all: never because a client lists it, nor because a port has it.

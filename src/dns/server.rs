@@ -217,17 +217,32 @@ impl Serving {
     /// Whether this client has not had its share; counts it if it has.
     fn admits(&self, client: IpAddr) -> bool {
         let now = Instant::now().into_std();
+        let scope = self.scope.load();
+        let is_a_ports = scope
+            .zones
+            .iter()
+            .any(|zone| zone.pointers.get(&client).is_some());
+        let who = if is_a_ports {
+            Who::Known(client)
+        } else {
+            Who::Newcomer(client)
+        };
         let mut pace = self.pace();
-        let admitted = pace.admits(Who::Known(client), now);
+        let admitted = pace.admits(who, now);
         if !admitted {
             self.tally.throttled.add();
             if let Some(times) = self.throttling.due(now) {
-                let network = self.scope.load().network;
+                let network = scope.network;
                 let loudest = pace.loudest().map(|client| client.to_string());
                 tracing::warn!(%network, loudest, times, "dropped DNS queries of who sent more than its share");
             }
         }
         admitted
+    }
+
+    /// A reply found the socket full: of others to addresses that nobody has, for which the kernel looks for seconds.
+    pub(super) fn jammed(&self) {
+        self.pace().jammed(Instant::now().into_std());
     }
 
     /// Held for a moment. Whoever panicked under it left whole values.

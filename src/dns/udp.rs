@@ -104,7 +104,10 @@ async fn ask(
 
 /// A socket whose buffer is full is not waited for: the client asks again.
 fn send(serving: &Serving, socket: &UdpSocket, reply: &[u8], client: SocketAddr) {
-    if socket.try_send_to(reply, client).is_err() {
+    if let Err(error) = socket.try_send_to(reply, client) {
         serving.tally.unsent.add();
+        if error.kind() == io::ErrorKind::WouldBlock {
+            serving.jammed();
+        }
     }
 }

@@ -11,7 +11,8 @@ mod names;
 mod value;
 
 pub(super) use names::any_v4;
-pub(super) use value::{prefix_of, sought};
+pub(crate) use names::is_of_subnets;
+pub(super) use value::{prefix_of, sought, unquoted};
 
 /// The longest name accepted, tags included, in bytes.
 const NAME_LIMIT: usize = 255;
@@ -131,6 +132,11 @@ impl DhcpOption {
             Some(Within::Vendor(_)) => names::VENDOR_OPTIONS.into(),
             Some(Within::Option(code)) => (*code).into(),
         }
+    }
+
+    /// Told for each subnet or each port, or that there is none: what is for all has no say there.
+    pub fn is_of_subnets(&self) -> bool {
+        names::is_of_subnets(self.ip_version, self.outer_code())
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Tag;
-use super::dhcp_option::{any_v4, is_tag, prefix_of, sought};
+use super::dhcp_option::{any_v4, is_tag, prefix_of, sought, unquoted};
 
 /// A client has the tag `name` if `when` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,13 +59,13 @@ impl DhcpTag {
     /// `set:TAG,TEXT` (`dhcp-vendorclass`).
     pub fn parse_vendor_class(text: &str) -> Result<Self, String> {
         let (name, class) = set(text)?;
-        Self::of_class(name, VENDOR_CLASS, class)
+        Self::of_class(name, VENDOR_CLASS, unquoted(class))
     }
 
     /// `set:TAG,TEXT` (`dhcp-userclass`).
     pub fn parse_user_class(text: &str) -> Result<Self, String> {
         let (name, class) = set(text)?;
-        Self::of_class(name, USER_CLASS, class)
+        Self::of_class(name, USER_CLASS, unquoted(class))
     }
 
     /// By a part of option 60.
@@ -118,6 +118,11 @@ impl DhcpTag {
     ) -> Result<Self, String> {
         let tags: Result<Vec<Tag>, String> = tags.into_iter().map(Tag::parse).collect();
         Self::new(name, When::Tagged(tags?))
+    }
+
+    /// Those that depend on others come last, whatever the order in which they were said (dnsmasq: `run_tag_if`).
+    pub fn order(tags: &mut [Self]) {
+        tags.sort_by_key(|tag| matches!(tag.when, When::Tagged(_)));
     }
 
     fn of_class(name: &str, code: u8, class: &str) -> Result<Self, String> {
@@ -205,6 +210,21 @@ mod tests {
             let found = |hex: &&str| sought.is_in(&hex::decode(hex).unwrap());
             assert!(says.iter().all(found), "{text}: {sought:?}");
             assert!(!says_not.iter().any(found), "{text}: {sought:?}");
+        }
+    }
+
+    #[test]
+    fn a_class_may_stand_in_quotes() {
+        for (class, want) in [("HTTPClient", &b"HTTPClient"[..]), ("\"a, b\"", b"a, b")] {
+            for tag in [
+                DhcpTag::parse_vendor_class(&format!("set:x,{class}")),
+                DhcpTag::parse_user_class(&format!("set:x,{class}")),
+            ] {
+                let When::Says { sought, .. } = tag.unwrap().when else {
+                    panic!("{class}");
+                };
+                assert_eq!(sought, Sought::Part(want.to_vec()), "{class}");
+            }
         }
     }
 

@@ -14,6 +14,7 @@ mod report;
 mod router;
 mod state;
 
+pub(crate) use dhcp_option::is_of_subnets;
 pub use dhcp_option::{DhcpOption, OptionError, Tag, Within, parse_client_id};
 pub(crate) use dhcp_tag::begins;
 pub use dhcp_tag::{DhcpTag, Sought, When};

@@ -256,7 +256,7 @@ impl Serving {
         let alone = !source.is_unspecified();
         let now = Instant::now();
         // Machines without an address yet are many, and only hasten what everyone hears.
-        if alone && !book.pace.admits(Who::Known(source), now) {
+        if alone && !book.pace.admits(Who::Newcomer(source), now) {
             book.counters.throttled += 1;
             return;
         }

@@ -126,6 +126,15 @@ impl Check<'_, '_> {
             let fix = "say them in the `dhcp_options` of the instances' ports";
             self.mistake(Code::Misplaced, at, &file.object, why, fix);
         }
+        let v4 = options.sent.iter().filter(|option| option.ip_version == 4);
+        for option in v4.filter(|option| option.is_of_subnets()) {
+            let code = option.outer_code();
+            let why = format!(
+                "option {code} is told for each subnet or port, and never as the network's"
+            );
+            let fix = "say it with the subnets (`gateway`, `dns_servers`, `host_routes`) or in the `dhcp_options` of ports";
+            self.mistake(Code::Misplaced, at, &file.object, why, fix);
+        }
         self.tags_of_options(options, &file.object);
         options.sent.clone()
     }

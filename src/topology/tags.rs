@@ -16,7 +16,7 @@ pub(super) fn tags(file: &file::File, notes: &mut Notes<'_>) -> Vec<DhcpTag> {
         .iter()
         .filter_map(|tag| self::tag(tag, notes))
         .collect();
-    tags.sort_by_key(|tag| matches!(tag.when, crate::model::When::Tagged(_)));
+    DhcpTag::order(&mut tags);
     tags
 }
 

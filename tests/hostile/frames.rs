@@ -50,6 +50,21 @@ pub fn queries(from: (MacAddr, Ipv4Addr), to: (MacAddr, Ipv4Addr), name: &str) -
     (0..MANY).map(of).collect()
 }
 
+/// The same, each from another address of 10.1.0.0/16 that nobody has.
+pub fn queries_of_many(from: MacAddr, to: (MacAddr, Ipv4Addr), name: &str) -> Vec<Vec<u8>> {
+    let of = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        udp_frame(&Udp {
+            to_mac: to.0.0,
+            from_mac: from.0,
+            from: SocketAddrV4::new(Ipv4Addr::new(10, 1, 16 + high, low), 1024),
+            to: SocketAddrV4::new(to.1, 53),
+            payload: query(number, name),
+        })
+    };
+    (0..MANY).map(of).collect()
+}
+
 /// SYNs, each of another connection.
 pub fn syns(from: (MacAddr, Ipv4Addr), to: (MacAddr, Ipv4Addr), port: u16) -> Vec<Vec<u8>> {
     let of = |number: u16| {

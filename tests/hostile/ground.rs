@@ -21,7 +21,7 @@ metadata = { source = "file" }
 name = "loud"
 bridge = "br-loud"
 [[network.subnet]]
-cidr = "10.1.0.0/24"
+cidr = "10.1.0.0/16"
 dhcp_address = "10.1.0.2"
 [[network.subnet]]
 cidr = "fd00:1::/64"
@@ -154,6 +154,16 @@ impl Ground {
         let ports = network["ports"].as_array().unwrap();
         let own = ports.iter().find(|port| port["owner"] == "dhcp").unwrap();
         own["mac"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Entries of all namespaces in the host's table of IPv4 neighbours.
+    pub fn neighbours(&self) -> usize {
+        let namespaces = self.host.namespaces();
+        let of = |namespace: &String| {
+            let shown = self.host.run_in(namespace, &["ip", "-4", "neigh", "show"]);
+            shown.ok().lines().count()
+        };
+        namespaces.iter().map(of).sum()
     }
 
     pub fn counters(&self, kind: &str, name: &str, service: &str) -> serde_json::Value {

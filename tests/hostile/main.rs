@@ -99,6 +99,26 @@ fn queries() {
     assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
 }
 
+/// Each answer to an address that nobody has is an entry in the one table that all networks of the host share.
+#[test]
+fn queries_of_made_up_addresses() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut ground) = Ground::new("") else {
+        return;
+    };
+    let server = (ground.server_mac(), SERVER);
+    let queries = frames::queries_of_many(BAD, server, "good.test");
+    let sent = flooded(&mut ground, queries, Party::dns);
+    let entries = ground.neighbours();
+    println!("{entries} neighbours");
+    assert!(entries < 500, "{entries} neighbours");
+    let counters = ground.counters("network", "loud", "dns");
+    assert!(
+        counters["throttled"].as_u64().unwrap() > sent / 10,
+        "{counters}"
+    );
+}
+
 #[test]
 fn router_solicitations() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -146,31 +146,32 @@ impl Options<'_> {
 
     /// The port's value: of several with one code and with tags that hold, the last.
     fn of_port(&self, code: u16) -> Option<&[u8]> {
-        let options = self.client.map(|client| client.options.as_slice())?;
-        self.last(code, options.iter().rev())
+        let mut last = self.client?.options.iter().rev();
+        let option = last.find(|option| self.fits(option, code))?;
+        Some(&option.value)
     }
 
-    /// The same of those that all networks have.
+    /// Of those that all networks have: the last for clients like this one, else for everybody (dnsmasq: `option_filter`).
     fn common(&self, code: u16) -> Option<&[u8]> {
-        let options = self.scope.options.iter().rev();
-        self.last(code, options.map(|common| &common.option))
+        let fitting = || {
+            let last = self.scope.options.iter().rev();
+            let last = last.map(|common| &common.option);
+            last.filter(move |option| self.fits(option, code))
+        };
+        let tagged = fitting().find(|option| !option.tags.is_empty());
+        let option = tagged.or_else(|| fitting().next())?;
+        Some(&option.value)
     }
 
-    /// The first that fits.
-    fn last<'o>(
-        &self,
-        code: u16,
-        mut backwards: impl Iterator<Item = &'o DhcpOption>,
-    ) -> Option<&'o [u8]> {
-        let fits = |option: &&DhcpOption| {
-            let present: &[&str] = if !option.tags.is_empty() && self.is_ipxe() {
-                &["ipxe6"]
-            } else {
-                &[]
-            };
-            option.code == code && option.tags.iter().all(|tag| tag.holds(present))
-        };
-        Some(backwards.find(fits)?.value.as_slice())
+    fn fits(&self, option: &DhcpOption, code: u16) -> bool {
+        option.code == code && option.tags.iter().all(|tag| tag.holds(&self.tags()))
+    }
+
+    /// Those that a client has without being told; rules for others are of DHCPv4.
+    fn tags(&self) -> Vec<&'static str> {
+        let known = self.client.map(|_| "known");
+        let ipxe = self.is_ipxe().then_some("ipxe6");
+        known.into_iter().chain(ipxe).collect()
     }
 
     /// As Neutron has dnsmasq look for it: `--dhcp-userclass=set:ipxe6,iPXE`.

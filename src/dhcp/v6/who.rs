@@ -70,21 +70,19 @@ pub(super) fn find<'a>(
     found.map(AsRef::as_ref)
 }
 
-/// Whose budget a message is of. Nobody is asked for that: who has a link-local address of its own making is one of the
-/// others, unless its DUID is a port's.
+/// Whose budget a message is of. Nobody is asked for that: a link-local address of its owner's own making may be that of a
+/// port, whose machine would else share with all strangers when a whole network boots.
 pub(in crate::dhcp) fn sender(scope: &Dhcp6Scope, request: &Request<'_>) -> Who<Ipv6Addr> {
-    let mac = match origin(request, Neighbour::Unasked) {
+    let origin = origin(request, Neighbour::Unasked);
+    let mac = match origin {
         Origin::Mac(mac) => Some(mac),
         Origin::Ask(_) | Origin::Unknown => None,
     };
-    match find(scope, request, mac) {
-        Some(client) => Who::Known(client.mac.link_local()),
-        None => Who::Other(
-            request
-                .relays
-                .last()
-                .map_or(*request.source.ip(), |relay| relay.peer),
-        ),
+    let relayed = request.relays.last().map(|relay| relay.peer);
+    match (find(scope, request, mac), origin) {
+        (Some(client), _) => Who::Known(client.mac.link_local()),
+        (None, Origin::Ask(source)) => Who::Newcomer(source),
+        (None, _) => Who::Other(relayed.unwrap_or(*request.source.ip())),
     }
 }
 

@@ -358,7 +358,7 @@ fn an_answer_is_kept_for_its_time_and_for_its_network() {
 #[test]
 fn the_same_question_of_many_is_asked_once() {
     sandboxed("the_same_question_of_many_is_asked_once", async {
-        let stub = Stub::slow("127.0.0.1", Duration::from_millis(100)).await;
+        let stub = Stub::slow("127.0.0.1", Duration::from_millis(300)).await;
         let ground = Ground::new(&[stub.from(Side::Host)]).await;
         let server = "10.0.0.2:53".parse().unwrap();
         let mut askers = Vec::new();

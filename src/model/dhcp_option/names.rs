@@ -198,6 +198,14 @@ pub(super) fn v4(name: &str) -> Result<(u8, Kind), String> {
     Ok((code, known.map_or(of_unknown, |(_, _, kind)| *kind)))
 }
 
+/// Neutron tells these with each subnet (`dhcp.py: _generate_opts_per_subnet`), and the host name with each port.
+pub(crate) fn is_of_subnets(ip_version: u8, code: u16) -> bool {
+    match ip_version {
+        4 => matches!(code, 1 | 3 | 6 | 12 | 28 | 121 | 249),
+        _ => code == 23,
+    }
+}
+
 /// Any option that a client can send, by name or number.
 pub(in crate::model) fn any_v4(name: &str) -> Result<(u8, Kind), String> {
     if let Some(number) = number(name) {

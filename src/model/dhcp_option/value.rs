@@ -101,7 +101,7 @@ pub(in crate::model) fn sought(kind: Kind, text: &str) -> Result<Sought, String>
 }
 
 /// Without the quotes around it, if both are there.
-pub(super) fn unquoted(text: &str) -> &str {
+pub(in crate::model) fn unquoted(text: &str) -> &str {
     text.strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
         .unwrap_or(text)

@@ -259,6 +259,9 @@ fn what_holds_for_all_comes_after_the_ports_and_the_subnets_own() {
         common("tag:ipxe6,59", "script", false),
         common("tag:!ipxe6,59", "loader", false),
         common("200", "7", true),
+        common("tag:ipxe6,201", "1", false),
+        common("201", "2", false),
+        common("tag:known,202", "3", false),
     ];
     let with = |world: World| {
         World::of(Dhcp6Scope {
@@ -291,6 +294,15 @@ fn what_holds_for_all_comes_after_the_ports_and_the_subnets_own() {
             59,
             Some(b"script"),
         ),
+        (
+            "of a tag, before what is for everybody",
+            solicit(BOB).raw(15, b"\0\x04iPXE"),
+            201,
+            Some(&[1]),
+        ),
+        ("for everybody", solicit(BOB), 201, Some(&[2])),
+        ("for whose port is known", solicit(BOB), 202, Some(&[3])),
+        ("and nobody else", solicit(STRANGER), 202, None),
         ("the subnet's own", solicit(BOB), 31, Some(&subnets)),
     ] {
         let reply = world.reply(&ask);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dhcp::LeaseState;
+use crate::pace::Who;
 
 #[test]
 fn every_message_gets_its_answer() {
@@ -522,4 +523,41 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
     let gone = world.scope.clients.get(&mac(ANN)).unwrap().port;
     world.scope.clients.remove(&mac(ANN), gone);
     assert_eq!(states(&world).len(), 3);
+}
+
+#[test]
+fn a_whole_network_with_addresses_of_its_own_making_is_not_one_stranger() {
+    let scope = scope();
+    let unknown = |of: &str| Who::Newcomer(ip(of));
+    for (name, says, want) in [
+        (
+            "a port",
+            says(ANN, SOLICIT),
+            Who::Known(mac(ANN).link_local()),
+        ),
+        (
+            "perhaps one",
+            says(ANN, SOLICIT).from("fe80::1"),
+            unknown("fe80::1"),
+        ),
+        (
+            "perhaps another",
+            says(BOB, SOLICIT).from("fe80::2"),
+            unknown("fe80::2"),
+        ),
+        (
+            "a port by its DUID",
+            says(IDA, SOLICIT).duid(IDAS).from("fe80::3"),
+            Who::Known(mac(IDA).link_local()),
+        ),
+        (
+            "none",
+            says(STRANGER, SOLICIT),
+            Who::Other(mac(STRANGER).link_local()),
+        ),
+    ] {
+        let packet = says.packet();
+        let request = Request::decode(&packet, says.arrived, says.source).unwrap();
+        assert_eq!(sender(&scope, &request), want, "{name}");
+    }
 }

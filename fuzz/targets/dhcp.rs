@@ -66,11 +66,28 @@ pub(super) fn dhcp6(input: &[u8]) {
             let Answer::Reply(reply) = said else {
                 continue;
             };
-            let mut decoder = Decoder::new(&reply.message);
-            match reply.message[0] {
-                13 => _ = v6::RelayMessage::decode(&mut decoder).expect("a relay's message"),
-                _ => _ = v6::Message::decode(&mut decoder).expect("a message"),
-            }
+            let message = from_relays(&reply.message);
+            v6::Message::decode(&mut Decoder::new(message)).expect("a message");
         }
     }
+}
+
+/// What the innermost relay passes on. dhcproto would read that, too, as a relay's message.
+fn from_relays(mut message: &[u8]) -> &[u8] {
+    const RELAY_REPLY: u8 = 13;
+    const RELAY_HEADER: usize = 34;
+    const RELAYED: [u8; 2] = [0, 9];
+    while message[0] == RELAY_REPLY {
+        let mut options = &message[RELAY_HEADER..];
+        message = loop {
+            let (head, rest) = options.split_at(4);
+            let length = u16::from_be_bytes([head[2], head[3]]);
+            let (value, rest) = rest.split_at(length.into());
+            if head[..2] == RELAYED {
+                break value;
+            }
+            options = rest;
+        };
+    }
+    message
 }

@@ -70,11 +70,11 @@ const FIELDS: [std::ops::Range<usize>; 2] = [FILE, SNAME];
 impl<'a> Writer<'a> {
     /// For a message of at most `limit` bytes.
     pub(super) fn new(request: &'a Request<'_>, header: Header, limit: usize) -> Self {
+        // No relay adds more than one option holds: what is longer was made up, and would leave no room for the answer.
         let relay = request.option(codes::RELAY_AGENT);
-        // Kept back for what comes last: 52, 82 (in pieces if long) and the end.
-        let of_relay = relay.map_or(0, |value| {
-            value.len() + 2 * value.len().div_ceil(255).max(1)
-        });
+        let relay = relay.filter(|value| value.len() <= PIECE);
+        // Kept back for what comes last: 52, 82 and the end.
+        let of_relay = relay.map_or(0, |value| 2 + value.len());
         let room = limit.saturating_sub(OVERLOAD_LENGTH + of_relay + 1);
         let mut message = Vec::with_capacity(limit);
         message.extend([2, 1, 6, 0]);

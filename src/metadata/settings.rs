@@ -102,8 +102,8 @@ pub struct Window {
 /// cloud-init makes some dozens within some seconds.
 const CONNECTS: Budgets = Budgets {
     client: Rate {
-        per_second: 100,
-        at_once: 1000,
+        per_second: 500,
+        at_once: 2000,
     },
     others: Rate {
         per_second: 100,

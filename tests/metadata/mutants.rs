@@ -80,7 +80,8 @@ fn send_all(guest: &Guest, requests: Vec<Vec<u8>>) -> usize {
     })
 }
 
-/// 1,200 requests that were made wrong: more connections a guest may not make at once. After each batch the daemon answers, and Nova has heard nothing but our words.
+/// 1,200 requests that were made wrong, no more than a guest may make at once. After each batch the daemon answers, and Nova
+/// has heard nothing but our words.
 #[test]
 fn no_request_brings_it_down() {
     let Some(host) = Host::new("mutants") else {

@@ -3,10 +3,10 @@
 //! `cargo bench --bench neutron [-- NETWORKS]` (routers are half as many). Each start is one on a fresh node of the same name;
 //! the objects were made through the REST API while no agent ran. CPU time is that of all that a node runs, with the
 //! children that have ended; those who ask are not in it, nor the server and the broker, but for metadata requests: each of
-//! them the reference passes on to the server, so there the control plane counts on both sides, and what all of them use while nobody asks does not. These
-//! requests are what cloud-init asks while instances boot, many of them, one after the other. Memory is proportional (PSS).
-//! What the machine did beside is printed, for wall times suffer from it. A figure that can't be got is told of, and the
-//! others are printed.
+//! them the reference passes on to the server, so there the control plane counts on both sides, and what all of them use
+//! while nobody asks does not. These requests are what cloud-init asks while instances boot, many of them, one after the
+//! other. Memory is proportional (PSS). What the machine did beside is printed, for wall times suffer from it. A figure that
+//! can't be got is told of, and the others are printed.
 //!
 //! | figure | open |
 //! |---|---|

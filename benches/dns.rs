@@ -20,7 +20,7 @@ use warren::dns::{Server, Shared};
 use warren::model::{DevName, NetworkId, PortId};
 use warren::plan::scope::{DnsScope, Forwarder, Side, Zone};
 
-use common::{Guest, Host, PATIENCE, Running, wait_for};
+use common::{Dnsmasq, Guest, Host, PATIENCE, Running, wait_for};
 
 /// The CPU that all share.
 const CPU: &str = "0";
@@ -118,48 +118,28 @@ fn measure() {
     }
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line.
 fn start_dnsmasq(host: &Host) -> Running {
-    let place = host.place();
-    let mut hosts = String::new();
+    let mut names = String::new();
     for number in 0..NAMES {
         let (name, bare, address) = (name(number), bare(number), address(number));
-        writeln!(hosts, "{address} {name} {bare}").unwrap();
+        writeln!(names, "{address} {name} {bare}").unwrap();
     }
-    place.write("/run/dnsmasq/addn", &hosts);
-    for empty in ["hosts", "opts"] {
-        place.write(&format!("/run/dnsmasq/{empty}"), "");
-    }
-    let listen = format!("--listen-address={DNSMASQ}");
-    let server = format!("--server={}#{}", RESOLVER.ip(), RESOLVER.port());
-    let mut running = host.spawn(&[
-        "taskset",
-        "-c",
-        CPU,
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/dnsmasq/pid",
-        "--dhcp-hostsfile=/run/dnsmasq/hosts",
-        "--addn-hosts=/run/dnsmasq/addn",
-        "--dhcp-optsfile=/run/dnsmasq/opts",
-        "--dhcp-leasefile=/run/dnsmasq/leases",
-        "--dhcp-match=set:ipxe,175",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--local-service",
-        "--bind-dynamic",
+    let served = Dnsmasq {
+        names: &names,
+        ..Dnsmasq::default()
+    };
+    let network = [
         "--dhcp-range=set:subnet-1,10.0.0.0,static,255.255.0.0,86400s",
         "--dhcp-option-force=option:mtu,1450",
         "--dhcp-lease-max=65536",
-        "--conf-file=/dev/null",
         "--domain=lan",
-        &server,
-        &listen,
-    ]);
-    running.says("read /run/dnsmasq/addn");
+        &format!("--server={}#{}", RESOLVER.ip(), RESOLVER.port()),
+        &format!("--listen-address={DNSMASQ}"),
+    ];
+    let command = served.command(&host.place(), "-", &network);
+    let own_cpu = ["taskset", "-c", CPU].map(str::to_owned);
+    let mut running = host.spawn(&[&own_cpu[..], &command].concat());
+    running.says("read /run/dnsmasq");
     running
 }
 

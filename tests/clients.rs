@@ -8,7 +8,7 @@ mod common;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::{Client, Daemon, Dhcp, DhcpClient, Guest, Host, PATIENCE, Running, Wire};
+use common::{Client, Daemon, Dhcp, DhcpClient, Dnsmasq, Guest, Host, PATIENCE, Running, Wire};
 use dhcproto::v4::MessageType;
 use nix::sys::signal::Signal;
 
@@ -107,24 +107,27 @@ impl Lan {
         Some(lan)
     }
 
-    /// As Neutron's agent starts it, on the bridge itself.
+    /// On the bridge itself.
     fn dnsmasq(&mut self, bridge: &str, net: &str, hosts: &str) {
         self.host.bridge(bridge);
         self.host.ip(&format!("addr add {net}.2/24 dev {bridge}"));
-        let place = self.host.place();
-        place.write(&format!("/run/{bridge}.hosts"), hosts);
-        place.write(&format!("/run/{bridge}.opts"), "option:T1,3\noption:T2,6\n");
-        let arguments = format!(
-            "dnsmasq -k --log-facility=- --log-dhcp --no-hosts --no-resolv --user=root --port=0 --conf-file=/dev/null \
-             --pid-file=/run/{bridge}.pid --dhcp-hostsfile=/run/{bridge}.hosts --dhcp-optsfile=/run/{bridge}.opts \
-             --dhcp-leasefile=/run/{bridge}.leases --interface={bridge} --bind-dynamic --dhcp-authoritative \
-             --dhcp-range={net}.0,static,255.255.255.0,120s --dhcp-range=10.2.0.0,static,255.255.255.0,120s"
-        );
-        let mut dnsmasq = self
-            .host
-            .spawn(&arguments.split_whitespace().collect::<Vec<_>>());
-        dnsmasq.says(".opts");
-        self.dnsmasqs.push(dnsmasq);
+        let served = Dnsmasq {
+            network: bridge,
+            hosts,
+            options: "option:T1,3\noption:T2,6\n",
+            ..Dnsmasq::default()
+        };
+        self.dnsmasqs.push(served.start(
+            &self.host.place(),
+            &[
+                "--log-dhcp",
+                "--port=0",
+                "--dhcp-authoritative",
+                &format!("--interface={bridge}"),
+                &format!("--dhcp-range={net}.0,static,255.255.255.0,120s"),
+                "--dhcp-range=10.2.0.0,static,255.255.255.0,120s",
+            ],
+        ));
     }
 
     fn vm(&self) -> (Guest, Wire) {

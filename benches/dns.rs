@@ -8,19 +8,19 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod figures;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use nix::unistd::Pid;
 use warren::dns::{Server, Shared};
 use warren::model::{DevName, NetworkId, PortId};
 use warren::plan::scope::{DnsScope, Forwarder, Side, Zone};
 
 use common::{Dnsmasq, Guest, Host, PATIENCE, Running, wait_for};
+use figures::{cpu_time, median};
 
 /// The CPU that all share.
 const CPU: &str = "0";
@@ -200,22 +200,6 @@ fn round(
         "{report}"
     );
     done / spent.as_secs_f64()
-}
-
-/// What all threads of a process have used; the kernel counts nanoseconds here.
-fn cpu_time(pid: Pid) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let spent = threads.map(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
-    });
-    spent.sum()
-}
-
-fn median(rates: &[f64]) -> f64 {
-    let mut sorted = rates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 fn names() -> String {

@@ -1,4 +1,6 @@
-//! dnsmasq as Neutron's agent starts it, to compare with and to measure beside.
+//! dnsmasq as Neutron's agent starts it, to compare with and to measure beside; and as a resolver.
+
+use std::net::SocketAddr;
 
 use super::{Place, Running};
 
@@ -44,12 +46,29 @@ impl Dnsmasq<'_> {
             self.file("leases"),
             self.file("conf"),
         );
-        let words = own.split_whitespace().chain(more.iter().copied());
-        words.map(str::to_owned).collect()
+        words(&own, more)
     }
 
     /// On a tmpfs: a disk is slower.
     fn file(&self, name: &str) -> String {
         format!("/run/dnsmasq/{}/{name}", self.network)
     }
+}
+
+/// A resolver of the world outside, which knows what `more` says, and asks nobody.
+pub fn resolver(place: &Place, at: SocketAddr, more: &[&str]) -> Running {
+    let own = format!(
+        "dnsmasq -k --log-facility=- --user=root --no-hosts --no-resolv --conf-file=/dev/null \
+         --pid-file= --bind-interfaces --listen-address={} --port={}",
+        at.ip(),
+        at.port(),
+    );
+    let mut running = place.spawn(&words(&own, more));
+    running.says("started");
+    running
+}
+
+fn words(own: &str, more: &[&str]) -> Vec<String> {
+    let words = own.split_whitespace().chain(more.iter().copied());
+    words.map(str::to_owned).collect()
 }

@@ -16,7 +16,7 @@
 //! | an instance: ping, curl, dig, addresses | `guest.rs` |
 //! | cloud-init, stage by stage | `cloud.rs` |
 //! | DHCP clients, and what they got | `client.rs`, `lease.rs` |
-//! | dnsmasq as Neutron's agent starts it | `dnsmasq.rs` |
+//! | dnsmasq as Neutron's agent starts it, or as a resolver | `dnsmasq.rs` |
 //! | somebody with a packet generator | `flood.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
@@ -69,7 +69,7 @@ pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
 pub use daemon::Daemon;
 pub use dhcp::{Dhcp, discover};
-pub use dnsmasq::Dnsmasq;
+pub use dnsmasq::{Dnsmasq, resolver};
 pub use flood::Flood;
 pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};

@@ -19,7 +19,7 @@ use warren::dns::{Server, Shared};
 use warren::model::{DevName, NetworkId, PortId};
 use warren::plan::scope::{DnsScope, Forwarder, Side, Zone};
 
-use common::{Dnsmasq, Guest, Host, PATIENCE, Running, wait_for};
+use common::{Dnsmasq, Guest, Host, PATIENCE, Running, resolver, wait_for};
 use figures::{cpu_time, median};
 
 /// The CPU that all share.
@@ -145,23 +145,8 @@ fn start_dnsmasq(host: &Host) -> Running {
 
 /// Knows every name of `elsewhere.test`, for an hour.
 fn start_resolver(host: &Host) -> Running {
-    let mut running = host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--conf-file=/dev/null",
-        "--pid-file=",
-        "--bind-interfaces",
-        "--local-ttl=3600",
-        "--address=/elsewhere.test/9.9.9.9",
-        &format!("--listen-address={}", RESOLVER.ip()),
-        &format!("--port={}", RESOLVER.port()),
-    ]);
-    running.says("started");
-    running
+    let known = ["--local-ttl=3600", "--address=/elsewhere.test/9.9.9.9"];
+    resolver(&host.place(), RESOLVER, &known)
 }
 
 /// Answers per CPU second of `process`.

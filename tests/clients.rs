@@ -153,15 +153,31 @@ fn sees(wire: &Wire, kind: MessageType, client: &DhcpClient) -> Dhcp {
         .unwrap_or_else(|| panic!("no {kind:?} on the wire:\n{}", client.log()))
 }
 
-/// The next REQUEST for more time. One more for the first lease, which a hurried client may send, is passed over.
+/// The REQUEST for more time of who has a lease. One more for the first lease, which a hurried client may send, is passed
+/// over.
 #[track_caller]
-fn sees_extension(wire: &Wire, client: &DhcpClient) -> Dhcp {
+fn asks_for_more(dhcp: &mut DhcpClient, wire: &Wire, client: Client) -> Dhcp {
+    dhcp.bound();
+    sees(wire, MessageType::Ack, dhcp);
+    if client == Client::Udhcpc {
+        dhcp.signal(Signal::SIGUSR1);
+    }
     let extension = |frame: &[u8]| {
         let request = Dhcp::of(MessageType::Request)(frame)?;
         (!request.message.ciaddr().is_unspecified()).then_some(request)
     };
-    wire.recv(PATIENCE, extension)
-        .unwrap_or_else(|| panic!("no request for more time on the wire:\n{}", client.log()))
+    let request = wire
+        .recv(PATIENCE, extension)
+        .unwrap_or_else(|| panic!("no request for more time on the wire:\n{}", dhcp.log()));
+    assert_eq!(
+        (
+            request.message.ciaddr(),
+            request.server_id(),
+            request.requested()
+        ),
+        (ADDRESS, None, None)
+    );
+    request
 }
 
 fn boots(server: Server, client: Client) {
@@ -189,20 +205,7 @@ fn renews(server: Server, client: Client) {
     };
     let (vm, wire) = lan.vm();
     let mut dhcp = vm.dhcp(client);
-    dhcp.bound();
-    sees(&wire, MessageType::Ack, &dhcp);
-    if client == Client::Udhcpc {
-        dhcp.signal(Signal::SIGUSR1);
-    }
-    let request = sees_extension(&wire, &dhcp);
-    assert_eq!(
-        (
-            request.message.ciaddr(),
-            request.server_id(),
-            request.requested()
-        ),
-        (ADDRESS, None, None)
-    );
+    let request = asks_for_more(&mut dhcp, &wire, client);
     assert_eq!(*request.udp.to.ip(), SERVER, "renewing is by unicast");
     let ack = sees(&wire, MessageType::Ack, &dhcp);
     assert_eq!(*ack.udp.to.ip(), ADDRESS, "and so is the answer");
@@ -217,20 +220,7 @@ fn rebinds(server: Server, client: Client) {
     // The server is not reached by unicast, as when it moved to another host; broadcasts are raw frames and pass.
     vm.run(&["nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }; add rule ip t out ip daddr 10.0.0.2 udp dport 67 drop"]).ok();
     let mut dhcp = vm.dhcp(client);
-    dhcp.bound();
-    sees(&wire, MessageType::Ack, &dhcp);
-    if client == Client::Udhcpc {
-        dhcp.signal(Signal::SIGUSR1);
-    }
-    let request = sees_extension(&wire, &dhcp);
-    assert_eq!(
-        (
-            request.message.ciaddr(),
-            request.server_id(),
-            request.requested()
-        ),
-        (ADDRESS, None, None)
-    );
+    let request = asks_for_more(&mut dhcp, &wire, client);
     assert!(request.is_broadcast());
     sees(&wire, MessageType::Ack, &dhcp);
     assert_eq!(dhcp.bound().address, ADDRESS);

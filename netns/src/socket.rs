@@ -196,7 +196,13 @@ pub async fn frame_sender(ns: &Namespace, dev: &DevName) -> Result<FrameSender, 
     Ok(FrameSender { open })
 }
 
+/// Waits until all packet sockets that were dropped are closed: a process that ends before would not be gone until then.
+pub async fn packets_closed() {
+    aside::closed().await;
+}
+
 async fn packet_on(ns: &Namespace, dev: &DevName, ethertype: u16) -> Result<OwnedFd, Error> {
+    aside::room().await;
     let device = dev.clone();
     let made = ns.enter(move || {
         let index = nix::net::if_::if_nametoindex(device.as_str())?;

@@ -140,6 +140,25 @@ fn whole_frames() {
     });
 }
 
+/// The kernel takes its time to close one, in which hundreds could be opened.
+#[test]
+fn packet_sockets_do_not_pile_up() {
+    sandbox("packet_sockets_do_not_pile_up", || async {
+        let (left, _right) = two().await;
+        let before = open_files();
+        for _ in 0..500 {
+            drop(socket::frame_sender(&left, &dev("t0")).await.unwrap());
+            assert!(open_files() < before + 80, "{}", open_files());
+        }
+        socket::packets_closed().await;
+        assert_eq!(open_files(), before);
+    });
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
 #[test]
 fn addresses_are_announced() {
     sandbox("addresses_are_announced", || async {

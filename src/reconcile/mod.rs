@@ -234,7 +234,18 @@ impl Reconciler {
         // A save that is under way ends first: what it writes is older.
         self.tasks.shutdown().await;
         self.save_now();
+        self.stop_dhcp().await;
         info!("stopped; the data plane stays");
+    }
+
+    /// Its sockets take long to close, and a process waits for that in its end: the others serve meanwhile.
+    async fn stop_dhcp(&mut self) {
+        let mut stopping = JoinSet::new();
+        for entry in self.entries.values_mut() {
+            entry.served.stop_dhcp(&mut stopping);
+        }
+        stopping.join_all().await;
+        netns::socket::packets_closed().await;
     }
 
     fn start_due(&mut self) {

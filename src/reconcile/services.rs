@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use netns::Namespace;
+use tokio::task::JoinSet;
 
 use crate::model::DevName;
 use crate::plan::scope::{
@@ -99,6 +100,17 @@ impl Served {
     /// The target goes for good. When the daemon merely stops, nothing of this is said.
     pub(super) fn cease(&self) {
         self.ra.values().for_each(|(server, _)| server.cease());
+    }
+
+    /// They end in `stopping`.
+    pub(super) fn stop_dhcp(&mut self, stopping: &mut JoinSet<()>) {
+        let (dhcp, dhcp6) = (self.dhcp.take(), self.dhcp6.take());
+        if let Some(server) = dhcp.and_then(|(server, _)| Arc::into_inner(server)) {
+            stopping.spawn(server.stop());
+        }
+        if let Some(server) = dhcp6.and_then(|(server, _)| Arc::into_inner(server)) {
+            stopping.spawn(server.stop());
+        }
     }
 
     /// Exactly the wanted servers run, on this ground. A server that can't start leaves the others running;

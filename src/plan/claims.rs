@@ -1,16 +1,15 @@
 //! What ports claim by name or address. Most keys have one port, but nothing keeps two from claiming the same.
 
 use std::borrow::Borrow;
-use std::hash::Hash;
 
-use imbl::HashMap;
+use imbl::OrdMap;
 
 use crate::model::PortId;
 
 /// Values by key and port. A clone shares all that stays the same, so that one port among thousands comes, goes or
 /// changes at the cost of its own keys; and every claim is kept, so that the order of all that does not matter.
 #[derive(Debug, Clone)]
-pub struct Claims<K, V>(HashMap<K, Held<V>>);
+pub struct Claims<K: Ord, V>(OrdMap<K, Held<V>>);
 
 /// Who claims one key, in the order of the ports. Almost every key has one port, and there are many keys: that one needs no
 /// list.
@@ -38,7 +37,7 @@ impl<V: Clone> Held<V> {
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
+impl<K: Ord + Clone, V: Clone> Claims<K, V> {
     /// Behind what this port has claimed before under the same key.
     pub fn insert(&mut self, key: K, port: PortId, value: V) {
         let before = self.0.get(&key).map(Held::all);
@@ -54,7 +53,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     }
 
     /// All that the port claims under this key.
-    pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q, port: PortId)
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q, port: PortId)
     where
         K: Borrow<Q>,
     {
@@ -69,7 +68,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     }
 
     /// Of several ports the last one's.
-    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
@@ -77,14 +76,14 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     }
 
     /// Every port's, in the order of the ports; `None`: nobody claims it.
-    pub fn all<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&[(PortId, V)]>
+    pub fn all<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&[(PortId, V)]>
     where
         K: Borrow<Q>,
     {
         self.0.get(key).map(Held::all)
     }
 
-    /// As [`Claims::all`], for every key, in no order.
+    /// As [`Claims::all`], for every key, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &[(PortId, V)])> {
         self.0.iter().map(|(key, held)| (key, held.all()))
     }
@@ -106,19 +105,19 @@ impl<K: Hash + Eq + Clone, V: Clone> Claims<K, V> {
     }
 }
 
-impl<K, V> Default for Claims<K, V> {
+impl<K: Ord, V> Default for Claims<K, V> {
     fn default() -> Self {
-        Self(HashMap::default())
+        Self(OrdMap::default())
     }
 }
 
-impl<K: Hash + Eq + Clone, V: PartialEq + Clone> PartialEq for Claims<K, V> {
+impl<K: Ord + Clone, V: PartialEq + Clone> PartialEq for Claims<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
     }
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> FromIterator<(K, PortId, V)> for Claims<K, V> {
+impl<K: Ord + Clone, V: Clone> FromIterator<(K, PortId, V)> for Claims<K, V> {
     fn from_iter<T: IntoIterator<Item = (K, PortId, V)>>(claims: T) -> Self {
         let mut all = Self::default();
         for (key, port, value) in claims {

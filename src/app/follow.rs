@@ -147,10 +147,10 @@ impl Follower {
         if let Some(source) = &mut self.source {
             return source.reload();
         }
-        let (source, loaded) = Source::open(&self.topology, &self.state_dir)?;
+        let (source, events) = Source::open(&self.topology, &self.state_dir, self.stored.clone())?;
         self.source = Some(source);
-        let stored = std::mem::take(&mut self.stored);
-        Ok(topology::events(&stored, &loaded.state))
+        self.stored = State::default();
+        Ok(events)
     }
 
     fn take_up(&self, kept: &Kept) {

@@ -65,11 +65,9 @@ impl Reconciler {
     }
 
     pub(super) fn start_save(&mut self) {
-        let (store, state, mut dirty) = (
-            Arc::clone(&self.store),
-            self.state.clone(),
-            std::mem::take(&mut self.dirty),
-        );
+        let (store, state) = (Arc::clone(&self.store), self.state.clone());
+        let mut dirty = std::mem::take(&mut self.dirty);
+        self.saving = dirty.clone();
         self.tasks.spawn_blocking(move || {
             for error in store.save(&state, &mut dirty) {
                 error!(error = %chain(&error), "state not kept; it is tried again");

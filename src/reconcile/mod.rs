@@ -92,6 +92,8 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
+    /// What is being written.
+    saving: Dirty,
     /// `None`: it has not spoken yet.
     source: Option<SourceView>,
     /// `None`: it counts nothing.
@@ -176,6 +178,7 @@ impl Reconciler {
             rooms: parts.rooms,
             store: parts.store,
             dirty: Dirty::default(),
+            saving: Dirty::default(),
             source: None,
             counting: None,
             started: Instant::now(),
@@ -231,8 +234,9 @@ impl Reconciler {
                 _ = look.tick() => self.look_at_all(),
             }
         }
-        // A save that is under way ends first: what it writes is older.
+        // A save that is under way ends first: what it writes is older. One that has not begun never will.
         self.tasks.shutdown().await;
+        self.dirty.append(&mut self.saving);
         self.save_now();
         self.stop_dhcp().await;
         info!("stopped; the data plane stays");

@@ -73,6 +73,7 @@ impl Reconciler {
                 }
             }
             Outcome::Saved(mut dirty) => {
+                self.saving = Default::default();
                 self.dirty.append(&mut dirty);
                 if !self.dirty.is_empty() {
                     self.save_due

@@ -43,22 +43,27 @@ pub struct Source {
 }
 
 impl Source {
-    /// Loads the file and keeps what was chosen in the state directory.
+    /// Loads the file and keeps what was chosen in the state directory. What changes by that, for who has `known`.
     ///
     /// # Errors
     /// Everything that is wrong with the file. What is wrong with the kept choices is a warning only.
-    pub fn open(path: &Path, state_dir: &Path) -> Result<(Self, Loaded), Vec<Mistake>> {
+    pub fn open(
+        path: &Path,
+        state_dir: &Path,
+        known: State,
+    ) -> Result<(Self, Vec<Event>), Vec<Mistake>> {
         let (mut loaded, before, picks) = load_with_picks(path, state_dir)?;
         if picks != before {
             loaded.warnings.extend(keep(&picks, state_dir));
         }
+        let events = loaded.take_up(known);
         let source = Self {
             path: path.to_owned(),
             state_dir: state_dir.to_owned(),
             picks,
-            loaded: loaded.clone(),
+            loaded,
         };
-        Ok((source, loaded))
+        Ok((source, events))
     }
 
     /// Loads the file again; what changed in the state since. [`Self::loaded`] has the rest.
@@ -72,19 +77,26 @@ impl Source {
             loaded.warnings.extend(keep(&picks, &self.state_dir));
             self.picks = picks;
         }
-        let events = events(&self.loaded.state, &loaded.state);
-        // What did not change stays one value in memory, here and at the receiver's.
-        let mut state = std::mem::take(&mut self.loaded.state);
-        for event in &events {
-            state.apply(event);
-        }
-        self.loaded = Loaded { state, ..loaded };
+        let events = loaded.take_up(std::mem::take(&mut self.loaded.state));
+        self.loaded = loaded;
         Ok(events)
     }
 
     /// What was loaded last.
     pub fn loaded(&self) -> &Loaded {
         &self.loaded
+    }
+}
+
+impl Loaded {
+    /// What differs from `known`. What does not stays one value in memory, here and at the receiver's.
+    fn take_up(&mut self, mut known: State) -> Vec<Event> {
+        let events = events(&known, &self.state);
+        for event in &events {
+            known.apply(event);
+        }
+        self.state = known;
+        events
     }
 }
 

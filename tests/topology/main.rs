@@ -39,8 +39,10 @@ impl Host {
     }
 
     fn open(&self) -> (Source, Loaded) {
-        Source::open(&self.file(), &self.state_dir())
-            .unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+        let (source, _) = Source::open(&self.file(), &self.state_dir(), State::default())
+            .unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let loaded = source.loaded().clone();
+        (source, loaded)
     }
 
     /// Writes, and opens as a new daemon would.

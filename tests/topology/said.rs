@@ -279,7 +279,9 @@ fn settings() {
 fn a_file_that_cannot_be_read() {
     let host = Host::new("unreadable");
     let code = |host: &Host| {
-        let mistakes = Source::open(&host.file(), &host.state_dir()).err().unwrap();
+        let mistakes = Source::open(&host.file(), &host.state_dir(), Default::default())
+            .err()
+            .unwrap();
         assert_eq!(
             (mistakes.len(), mistakes[0].line, mistakes[0].column),
             (1, 1, 1)

@@ -210,9 +210,9 @@ fn guest(number: u8) -> IpAddr {
 
 fn port(number: u8) -> Port {
     Port {
-        project: ProjectId("0123456789abcdef0123456789abcdef".to_owned()),
+        project: ProjectId::from("0123456789abcdef0123456789abcdef"),
         mac: "fa:16:3e:00:00:01".parse().unwrap(),
-        instance: Some(InstanceId(Uuid::from_u128(number.into()).to_string())),
+        instance: Some(InstanceId::from(Uuid::from_u128(number.into()).to_string())),
         ..Port::new(
             PortId(Uuid::from_u128(number.into())),
             NetworkId(Uuid::from_u128(1)),

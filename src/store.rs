@@ -221,7 +221,7 @@ impl Store {
         let written = match (kind, id.parse::<uuid::Uuid>()) {
             ("networks", Ok(id)) => put(&path, state.networks.get(&NetworkId(id))),
             ("routers", Ok(id)) => put(&path, state.routers.get(&RouterId(id))),
-            _ => put(&path, state.instances.get(&InstanceId(id.to_owned()))),
+            _ => put(&path, state.instances.get(&InstanceId::from(id))),
         };
         written.map_err(|source| StoreError::Write { path, source })
     }

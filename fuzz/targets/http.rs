@@ -191,7 +191,7 @@ async fn be_asked(mut stream: TcpStream) -> std::io::Result<()> {
 /// What of a request's headers a guest has put there.
 fn wrong(headers: &BTreeMap<&str, &str>, lines: usize) -> Option<String> {
     let ours = |(name, value): (&&str, &&str)| match *name {
-        "x-instance-id" => *value == ann().0,
+        "x-instance-id" => *value == ann().to_string(),
         "x-forwarded-for" => *value == ANN.to_string(),
         name => [
             "host",

@@ -123,15 +123,15 @@ impl Nova {
         let Asker {
             instance, project, ..
         } = order.asker;
-        let signature = self.signer.sign(&instance.0);
+        let signature = self.signer.sign(&instance.to_string());
         let mut request = Request::new(Full::new(order.body.clone()));
         *request.method_mut() = order.method.clone();
         *request.uri_mut() = Uri::from(order.target.clone());
         let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(header::HOST, self.host.clone());
         headers.insert(SOURCE, HeaderValue::from_str(&order.source.to_string())?);
-        headers.insert(INSTANCE, HeaderValue::from_str(&instance.0)?);
-        headers.insert(TENANT, HeaderValue::from_str(&project.0)?);
+        headers.insert(INSTANCE, HeaderValue::from_str(&instance.to_string())?);
+        headers.insert(TENANT, HeaderValue::from_str(&project.to_string())?);
         headers.insert(SIGNATURE, HeaderValue::from_bytes(&signature)?);
         *request.headers_mut() = headers;
         Ok(request)

@@ -39,10 +39,7 @@ mod tests {
     #[test]
     fn the_first_stays_and_the_gone_go() {
         let state = sample::state();
-        let (web, gone) = (
-            InstanceId(sample::WEB.to_owned()),
-            InstanceId("gone".to_owned()),
-        );
+        let (web, gone) = (InstanceId::from(sample::WEB), InstanceId::from("gone"));
         let passwords = Passwords::default();
         assert!(passwords.set(&gone, Bytes::from_static(b"old"), &state));
         assert!(passwords.set(&web, Bytes::from_static(b"first"), &state));

@@ -109,7 +109,11 @@ mod tests {
         ] {
             let address = source.parse().expect("address of the table");
             let got = who(scope, Origin::new(address, None));
-            assert_eq!(got.map(|asker| asker.instance.0.as_str()), want, "{name}");
+            assert_eq!(
+                got.map(|asker| asker.instance.to_string()),
+                want.map(str::to_owned),
+                "{name}"
+            );
         }
     }
 
@@ -128,7 +132,11 @@ mod tests {
         ] {
             let address = "fe80::5".parse().expect("an address");
             let got = who(&scope, Origin::new(address, of));
-            assert_eq!(got.map(|asker| asker.instance.0.as_str()), want, "{name}");
+            assert_eq!(
+                got.map(|asker| asker.instance.to_string()),
+                want.map(str::to_owned),
+                "{name}"
+            );
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) const WEB: &str = "00000000-0000-0000-0000-000000000001";
 pub(super) fn residents(number: u128, who: &[(&str, Option<&str>)]) -> Arc<Residents> {
     let port = |(nth, (address, instance)): (u128, &(&str, Option<&str>))| {
         let mut port = port(number, nth, &[]);
-        port.instance = instance.map(|id| InstanceId(id.to_owned()));
+        port.instance = instance.map(|id| InstanceId::from(id));
         (ip(address), port.id, Arc::new(port))
     };
     Arc::new(Residents {
@@ -90,9 +90,9 @@ fn instance(ports: Vec<(NetworkId, PortId)>) -> Instance {
         key: format!("ssh-ed25519 AAAA {name}"),
     };
     Instance {
-        id: InstanceId(WEB.to_owned()),
+        id: InstanceId::from(WEB),
         name: "web".to_owned(),
-        project: ProjectId("acme".to_owned()),
+        project: ProjectId::from("acme"),
         ports: ports.into(),
         hostname: "web".to_owned(),
         public_keys: [key("alice"), key("bob")].into(),
@@ -133,7 +133,7 @@ fn router(network: &Network) -> Router {
 fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
     Network {
         name: name.to_owned(),
-        project: ProjectId("acme".to_owned()),
+        project: ProjectId::from("acme"),
         mtu: 1450,
         subnets,
         ..Network::new(NetworkId(Uuid::from_u128(number)))
@@ -157,10 +157,10 @@ fn port(network: u128, number: u128, addresses: &[(u128, &str)]) -> Port {
         ip: ip(address),
     };
     Port {
-        project: ProjectId("acme".to_owned()),
+        project: ProjectId::from("acme"),
         mac: mac(),
         fixed_ips: addresses.iter().map(fixed).collect(),
-        instance: Some(InstanceId(WEB.to_owned())),
+        instance: Some(InstanceId::from(WEB)),
         ..Port::new(
             PortId(Uuid::from_u128(number << 96)),
             NetworkId(Uuid::from_u128(network)),

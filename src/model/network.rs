@@ -181,7 +181,7 @@ impl Network {
         Self {
             id,
             name: String::new(),
-            project: ProjectId(String::new()),
+            project: ProjectId::from(""),
             admin_state_up: true,
             mtu: 1500,
             external: false,

@@ -45,7 +45,7 @@ impl Port {
             id,
             name: String::new(),
             network,
-            project: ProjectId(String::new()),
+            project: ProjectId::from(""),
             mac: MacAddr([0; 6]),
             admin_state_up: true,
             fixed_ips: Box::default(),

@@ -159,7 +159,7 @@ impl Router {
         Self {
             id,
             name: String::new(),
-            project: ProjectId(String::new()),
+            project: ProjectId::from(""),
             admin_state_up: true,
             interfaces: Vec::new(),
             gateway: None,

@@ -70,7 +70,7 @@ pub(super) fn check(file: &file::File, dir: &Path, notes: &mut Notes<'_>) -> Top
         subnets: Names::default(),
         instances: Names::default(),
         routers: Names::default(),
-        project: ProjectId(text(
+        project: ProjectId::from(text(
             file.project.as_ref().map(|name| name.value.0.as_str()),
             PROJECT,
         )),
@@ -147,7 +147,7 @@ impl Check<'_, '_> {
     pub(super) fn project_of(&self, given: Option<&At<Name>>) -> ProjectId {
         given.map_or_else(
             || self.project.clone(),
-            |name| ProjectId(name.value.0.clone()),
+            |name| ProjectId::from(name.value.0.clone()),
         )
     }
 

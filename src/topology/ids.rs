@@ -24,7 +24,7 @@ pub(super) fn dhcp_port(network: NetworkId, host: &str) -> PortId {
 }
 
 pub(super) fn instance(name: &str) -> InstanceId {
-    InstanceId(derive(NAMESPACE, "instance", name).to_string())
+    InstanceId::from(derive(NAMESPACE, "instance", name).to_string())
 }
 
 /// `name`: the port's, or which one of the instance's ports on this network it is.

@@ -27,14 +27,14 @@ impl Check<'_, '_> {
         self.instances.partial |= file.name.is_none();
         let (name, named_at) = called(file.name.as_ref(), object, file.at);
         let id = match &file.id {
-            Some(id) => InstanceId(id.value.to_string()),
+            Some(id) => InstanceId::from(id.value.to_string()),
             None => ids::instance(&name),
         };
         match self.instances.add(&name, index, named_at) {
             Some(other) => self.name_taken("instance", &name, other, named_at, object),
             None => self.take_instance_id(&id, file, named_at),
         }
-        self.instances.also(&id.0, index);
+        self.instances.also(&id.to_string(), index);
         let hostname = self.hostname(file, &name);
         let project = self.project_of(file.project.as_ref());
         if all(&file.port).is_empty() && !file.is_broken("port") {
@@ -93,7 +93,7 @@ impl Check<'_, '_> {
 
     fn take_instance_id(&mut self, id: &InstanceId, file: &file::Instance, named_at: Span) {
         let at = file.id.as_ref().map_or(named_at, |id| id.at);
-        if let Ok(id) = id.0.parse() {
+        if let Ok(id) = id.to_string().parse() {
             self.take_id(id, at, &file.object);
         }
     }

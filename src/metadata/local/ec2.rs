@@ -74,7 +74,7 @@ fn walk(directory: &Directory, names: &[&str]) -> Option<Leaf> {
 
 fn meta_data(version: &str, view: View<'_>) -> Directory {
     let instance = view.instance;
-    let number = short_id(&instance.id.0);
+    let number = short_id(&instance.id.to_string());
     let hostname = full_hostname(view);
     let since = |first: &str| version >= first;
     let mut all = Directory::default();

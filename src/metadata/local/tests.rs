@@ -22,7 +22,7 @@ fn ask_with(
     body: &[u8],
     password: Option<&[u8]>,
 ) -> Answer {
-    let instance = &state.instances[&InstanceId(sample::WEB.to_owned())];
+    let instance = &state.instances[&InstanceId::from(sample::WEB)];
     let (network, port) = instance.ports[0];
     let view = View {
         state,
@@ -209,7 +209,7 @@ fn what_is_not_there_is_refused() {
 #[test]
 fn a_machine_that_was_told_little() {
     let mut state = sample::state();
-    let id = InstanceId(sample::WEB.to_owned());
+    let id = InstanceId::from(sample::WEB);
     let bare = state
         .instances
         .get_mut(&id)

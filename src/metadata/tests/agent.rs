@@ -29,8 +29,8 @@ impl Lookup for Server {
     fn who<'a>(&'a self, networks: &'a [NetworkId], address: IpAddr) -> Said<'a> {
         let known = self.0.lock().unwrap().get(&address).copied();
         let found = known.filter(|_| networks == [RED]).map(|id| Found {
-            instance: InstanceId(id.to_owned()),
-            project: ProjectId("acme".to_owned()),
+            instance: InstanceId::from(id),
+            project: ProjectId::from("acme"),
         });
         Box::pin(async { Ok(found) })
     }

@@ -25,8 +25,8 @@ struct Server {
 impl Server {
     fn put(&self, address: &str, instance: &str) {
         let found = Found {
-            instance: InstanceId(instance.to_owned()),
-            project: ProjectId("acme".to_owned()),
+            instance: InstanceId::from(instance),
+            project: ProjectId::from("acme"),
         };
         let mut known = self.known.lock().unwrap();
         known.insert(address.parse().unwrap(), found);
@@ -109,8 +109,8 @@ impl Lookup for Twins {
         Box::pin(async move {
             Ok(match networks {
                 [network] => Some(Found {
-                    instance: InstanceId(network.to_string()),
-                    project: ProjectId("acme".to_owned()),
+                    instance: InstanceId::from(network.to_string()),
+                    project: ProjectId::from("acme"),
                 }),
                 _ => None,
             })
@@ -128,7 +128,7 @@ async fn what_is_learned_of_a_link_holds_on_that_link() {
     for network in networks.into_iter().chain(networks) {
         let origin = Origin::new(address, Some(network));
         let found = learned.who(&source, &scope, origin).await.unwrap();
-        assert_eq!(found.instance.0, network.to_string());
+        assert_eq!(found.instance.to_string(), network.to_string());
         assert!(learned.knows(origin));
     }
     let nowhere = Origin::new(address, None);

@@ -72,7 +72,10 @@ pub fn machine(port: &Value) -> Option<(InstanceId, ProjectId)> {
         text.map(str::to_owned)
     };
     let project = text("project_id").or_else(|| text("tenant_id"))?;
-    Some((InstanceId(text("device_id")?), ProjectId(project)))
+    Some((
+        InstanceId::from(text("device_id")?),
+        ProjectId::from(project),
+    ))
 }
 
 /// The network that a port dict is of.

@@ -169,7 +169,7 @@ pub(super) fn project(dict: Dict<'_>) -> Read<ProjectId> {
         None => dict.optional("tenant_id", text(NAME))?,
         some => some,
     };
-    Ok(ProjectId(project.unwrap_or_default().to_owned()))
+    Ok(ProjectId::from(project.unwrap_or_default().to_owned()))
 }
 
 /// Absent, null and 0 are Neutron's "not told".

@@ -61,7 +61,7 @@ fn read(dict: Dict<'_>, naming: &Naming, remarks: &mut Remarks) -> Read<Port> {
         mac: dict.required("mac_address", parsed("a MAC address, as fa:16:3e:00:00:01"))?,
         admin_state_up: dict.optional("admin_state_up", flag)?.unwrap_or(true),
         owner,
-        instance: (of_machine && !device.is_empty()).then(|| InstanceId(device.to_owned())),
+        instance: (of_machine && !device.is_empty()).then(|| InstanceId::from(device)),
         extra_dhcp_opts: options.sent.into(),
         client_id: options.client_id,
         dns: names(dict, owner, &fixed_ips, naming, remarks)?,

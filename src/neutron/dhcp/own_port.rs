@@ -54,9 +54,9 @@ pub(super) async fn ensure(
             Step::Create => {
                 let subnets: Vec<SubnetId> = wanted.iter().copied().collect();
                 let device = naming.dhcp_device(network.id);
-                let project = network.project.0.as_str();
+                let project = network.project.to_string();
                 let made = server
-                    .create_dhcp_port(network.id, project, &device, &subnets)
+                    .create_dhcp_port(network.id, &project, &device, &subnets)
                     .await?;
                 break made.ok_or(PortError::Refused)?;
             }

@@ -21,7 +21,7 @@ fn network() -> Network {
     Network {
         id: NETWORK,
         name: "blue".into(),
-        project: ProjectId("p".into()),
+        project: ProjectId::from("p"),
         admin_state_up: true,
         mtu: 1500,
         external: false,
@@ -66,7 +66,7 @@ fn port(id: u128, number: u8, owner: DeviceOwner) -> Port {
         id: PortId(Uuid::from_u128(id)),
         name: String::new(),
         network: NETWORK,
-        project: ProjectId("p".into()),
+        project: ProjectId::from("p"),
         mac: MacAddr([2, 0, 0, 0, 0, number]),
         admin_state_up: true,
         fixed_ips: [

@@ -1302,6 +1302,33 @@ fn what_is_unusual_is_only_a_warning() {
     assert_eq!(Some((warnings[0].line, warnings[0].column)), place);
 }
 
+#[test]
+fn limits() {
+    one_mistake_each(
+        "[limits]\n",
+        &[
+            (
+                "nobody would be answered",
+                "dhcp_client = ‸0\n",
+                Code::BadValue,
+                &["`dhcp_client`: 0 is out of range", "1 to 1000000"],
+            ),
+            (
+                "a rate in words",
+                "dns_others = ‸\"20/s\"\n",
+                Code::WrongType,
+                &["`dns_others` is text", "expected number 1 to 1000000"],
+            ),
+            (
+                "advertisements have no limit of a network",
+                "‸ra_network = 5\n",
+                Code::UnknownKey,
+                &["there is no key `ra_network` here"],
+            ),
+        ],
+    );
+}
+
 /// A private key given by mistake is not printed for all to see.
 #[test]
 fn a_private_key_is_not_repeated() {

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
@@ -118,9 +119,15 @@ async fn try_answer(
     let origin = seat.origin();
     let source = origin.address;
     if let Some(rate) = &house.rate
-        && rate.exceeds(origin, std::time::Instant::now())
+        && rate.exceeds(origin, Instant::now())
     {
         return Err(StatusCode::TOO_MANY_REQUESTS);
+    }
+    let wait = seat.wait(Instant::now());
+    if !wait.is_zero() {
+        house.tally.delayed.up();
+        let waited = pulse.in_time(pin!(tokio::time::sleep(wait))).await;
+        waited.map_err(|Late| StatusCode::SERVICE_UNAVAILABLE)?;
     }
     if !METHODS.contains(&head.method) {
         return Err(StatusCode::METHOD_NOT_ALLOWED);

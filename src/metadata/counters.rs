@@ -16,7 +16,7 @@ pub struct Counters {
     /// Connections that ended by a mistake of the guest, or because it was too slow.
     pub connections_failed: u64,
     pub requests: u64,
-    /// Of those: answered later, because somebody had asked more often than its share.
+    /// How often one of those waited, because somebody had asked more often than its share.
     pub delayed: u64,
     /// Requests of addresses that are no machine's.
     pub unknown: u64,

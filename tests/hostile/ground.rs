@@ -328,6 +328,25 @@ pub fn ask_and_ask() -> u64 {
     read / 256
 }
 
+/// Asks once, with a body that comes byte by byte and has no end. 1: it was sent as far as anybody would take it.
+pub fn ask_byte_by_byte() -> u64 {
+    let to = SocketAddr::from((METADATA, 80));
+    let Ok(mut stream) = TcpStream::connect_timeout(&to, SOON) else {
+        return 0;
+    };
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let head = "POST /latest/meta-data/instance-id HTTP/1.1\r\nHost: 169.254.169.254\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (end, bytes) = (Instant::now() + SOON, "1\r\nx\r\n".repeat(10_000));
+    let mut sent = stream.write_all(head.as_bytes());
+    while sent.is_ok() && Instant::now() < end {
+        sent = stream.write_all(bytes.as_bytes());
+    }
+    1
+}
+
 /// What all threads of a process have used; the kernel counts nanoseconds here.
 fn cpu_time(pid: Pid) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();

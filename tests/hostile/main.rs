@@ -193,6 +193,20 @@ fn requests_for_metadata() {
     assert_eq!(counters["delayed"], 0, "{counters}");
 }
 
+/// Bodies whose every byte is a piece of its own: reading them costs more than answering.
+#[test]
+fn bodies_for_metadata_in_pieces() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut ground) = Ground::new("") else {
+        return;
+    };
+    let hurries = |ground: &Ground| ground.hurry(8, ground::ask_byte_by_byte);
+    beset(&mut ground, hurries, Party::metadata);
+    let counters = ground.counters("network", "loud", "metadata");
+    assert!(counters["delayed"].as_u64().unwrap() > 0, "{counters}");
+    assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
+}
+
 /// Each kind by one machine in many names, by many, and by a relay that nobody has set up.
 #[test]
 fn dhcp6_of_made_up_clients() {

@@ -524,10 +524,16 @@ fn words() {
                 &["client-id", "single machine"],
             ),
             (
-                "DHCPv6 for everybody",
-                "[[network]]\nname = \"x\"\ndhcp_options = ‸[{ name = \"59\", value = \"x\", ip_version = 6 }]\n",
+                "name servers of DHCPv6 for everybody",
+                "[[network]]\nname = \"a\"\ndhcp_options = ‸{ \"option6:dns-server\" = \"2001:db8::53\" }\n",
                 Code::Misplaced,
-                &["DHCPv6", "single ports"],
+                &["option 23 is told for each subnet"],
+            ),
+            (
+                "a tag by an option that DHCPv6 has not",
+                "[[dhcp_tag]]\nname = \"efi\"\noption = ‸\"option6:client-arc\"\nvalue = 7\n",
+                Code::BadValue,
+                &["no option of this name", "client-arch"],
             ),
             (
                 "a router for everybody",

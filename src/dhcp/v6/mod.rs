@@ -19,6 +19,7 @@ mod options;
 mod relay;
 mod reply;
 mod request;
+mod tags;
 mod who;
 mod wire;
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use dhcproto::v4::MessageType;
 use netns::MacAddr;
-use nix::unistd::Pid;
 use socket2::SockRef;
 
 use super::common::{Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Udp6, Wire, discover, wait_for};
+use super::figures::cpu_time;
 use super::frames::{SOLICIT, dhcp6, dhcp6_frame, duid, query};
 
 const TOPOLOGY: &str = r#"
@@ -345,14 +345,4 @@ pub fn ask_byte_by_byte() -> u64 {
         sent = stream.write_all(bytes.as_bytes());
     }
     1
-}
-
-/// What all threads of a process have used; the kernel counts nanoseconds here.
-fn cpu_time(pid: Pid) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let spent = threads.map(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
-    });
-    spent.sum()
 }

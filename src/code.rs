@@ -250,7 +250,7 @@ fn cli(error: &CliError) -> Code {
         CliError::Runtime(_) => Code::Runtime,
         CliError::Unknown { .. } => Code::UnknownName,
         CliError::Refused { .. } => Code::Misunderstood,
-        CliError::StillRunning | CliError::StillServing => Code::StillRunning,
+        CliError::StillRunning | CliError::StillServing { .. } => Code::StillRunning,
         CliError::NoState { .. } => Code::NoState,
         CliError::Log { .. } => Code::Log,
     }
@@ -277,7 +277,9 @@ fn give_back(error: &GiveBackError) -> Option<Code> {
     match error {
         GiveBackError::Kernel(error) => Some(netns(error)),
         GiveBackError::Plug(error) => plug(error),
-        GiveBackError::NotTaken(_) => Some(Code::NotTaken),
+        GiveBackError::NotTaken(_) | GiveBackError::NotHeard(_) | GiveBackError::Connect { .. } => {
+            Some(Code::NotTaken)
+        }
     }
 }
 

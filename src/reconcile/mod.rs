@@ -32,7 +32,9 @@ use tracing::{error, info, warn};
 use crate::adopt::Predecessor;
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{DevName, Event, Network, NetworkId, Report, Router, RouterId, State, Target};
+use crate::model::{
+    DevName, Event, Kinds, Network, NetworkId, Report, Router, RouterId, State, Target,
+};
 use crate::plan::{self, Plan, Settings};
 use crate::plug::Plug;
 use crate::status::{Convergence, SourceView, socket};
@@ -109,7 +111,7 @@ pub struct Reconciler {
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
     reports: Option<Arc<Reports>>,
-    kinds: sweep::Kinds,
+    kinds: Kinds,
 }
 
 #[derive(Debug, Default)]
@@ -152,7 +154,7 @@ pub struct Parts {
     pub ready: oneshot::Sender<()>,
     /// `None`: the source has nobody to tell.
     pub reports: Option<Arc<Reports>>,
-    pub kinds: sweep::Kinds,
+    pub kinds: Kinds,
 }
 
 impl Reconciler {

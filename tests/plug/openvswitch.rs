@@ -169,8 +169,8 @@ fn internal_ports() {
         );
 
         // A device that vanished is made anew, dead until the agent has been there again.
-        sh(&format!("ip -n {} link del {dhcp}", dhcp_namespace()));
         let uuid = get("Port", &dhcp, "_uuid");
+        sh(&format!("ip -n {} link del {dhcp}", dhcp_namespace()));
         eventually(&format!(
             "[ $(ovs-vsctl get Port {dhcp} _uuid) != {uuid} ] && ip -n {} link show {dhcp}",
             dhcp_namespace()

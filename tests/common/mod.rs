@@ -66,7 +66,7 @@ pub use cloud::CloudInit;
 pub use daemon::Daemon;
 pub use dhcp::{Dhcp, discover};
 pub use flood::Flood;
-pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
+pub use flow::{PingReport, Pinging, Span, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::{Host, WARREN};
 pub use http::{HttpAnswer, HttpRequest, HttpStub};

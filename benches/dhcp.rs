@@ -17,7 +17,7 @@ use warren::dhcp::Server;
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
-use common::{Host, Running, Udp, udp_frame};
+use common::{Dnsmasq, Host, Running, Udp, udp_frame};
 use exchanges::{Clients, Entry, Heard, Race, line_up, run, start_warren, unlimited};
 
 const CLIENTS: u16 = 900;
@@ -111,46 +111,32 @@ fn frame(client: u16, xid: u32, kind: u8, options: &[u8]) -> Vec<u8> {
     })
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line and files. The lease file is on a tmpfs: a disk is slower.
+/// It says nothing.
 fn start_dnsmasq(host: &Host, more: &[&str]) -> Running {
-    let place = host.place();
     let (mut hosts, mut names) = (String::new(), String::new());
     for client in 0..CLIENTS {
         let (mac, name, address) = (mac(client), name(client), address(client));
         writeln!(hosts, "{mac},{name}.lan.,{address}").unwrap();
         writeln!(names, "{address} {name}.lan. {name}").unwrap();
     }
-    place.write("/run/d/hosts", &hosts);
-    place.write("/run/d/addn", &names);
-    let options = "tag:subnet-1,option:router,10.0.0.1\n\
-         tag:subnet-1,option:dns-server,10.0.0.2\n\
-         tag:subnet-1,option:classless-static-route,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n\
-         tag:subnet-1,249,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n";
-    place.write("/run/d/opts", options);
-    let line = [
-        "dnsmasq",
-        "-k",
-        "--log-facility=/dev/null",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/d/pid",
-        "--dhcp-hostsfile=/run/d/hosts",
-        "--addn-hosts=/run/d/addn",
-        "--dhcp-optsfile=/run/d/opts",
-        "--dhcp-leasefile=/run/d/leases",
-        "--dhcp-match=set:ipxe,175",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--local-service",
+    let served = Dnsmasq {
+        hosts: &hosts,
+        names: &names,
+        options: "tag:subnet-1,option:router,10.0.0.1\n\
+                  tag:subnet-1,option:dns-server,10.0.0.2\n\
+                  tag:subnet-1,option:classless-static-route,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n\
+                  tag:subnet-1,249,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n",
+        ..Dnsmasq::default()
+    };
+    let network = [
         "--interface=br0",
-        "--bind-dynamic",
         "--dhcp-range=set:subnet-1,10.0.0.0,static,255.255.0.0,86400s",
         "--dhcp-option-force=option:mtu,1450",
         "--dhcp-lease-max=65536",
-        "--conf-file=/dev/null",
         "--domain=lan",
     ];
-    host.spawn(&[&line, more].concat())
+    let more = [&network, more].concat();
+    host.spawn(&served.command(&host.place(), "/dev/null", &more))
 }
 
 /// Host reservations and no pool; leases in memory and appended to a file, on a tmpfs. It logs warnings only.

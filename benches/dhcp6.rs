@@ -21,7 +21,7 @@ use warren::dhcp::v6;
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 
-use common::{Host, PATIENCE, Running, Udp6, settled};
+use common::{Dnsmasq, Host, PATIENCE, Running, Udp6, settled};
 use exchanges::{Clients, Entry, Heard, Load, Race, line_up, run, start_warren, unlimited};
 
 /// Each is an entry of the host's one neighbour table, which holds about a thousand.
@@ -261,36 +261,25 @@ fn everybody() -> std::ops::Range<u16> {
     0..CLIENTS + 2 * UNSEEN
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line and files. The lease file is on a tmpfs: a disk is slower.
+/// It says nothing.
 fn start_dnsmasq(host: &Host) -> Running {
-    let place = host.place();
     let mut hosts = String::new();
     for client in everybody() {
         let (mac, name, address) = (mac(client), name(client), address(client));
         writeln!(hosts, "{mac},tag:dhcpv6,{name}.lan.,[{address}]").unwrap();
     }
-    place.write("/run/d/hosts", &hosts);
-    place.write("/run/d/opts", "tag:subnet-1,option6:domain-search,lan.\n");
-    host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=/dev/null",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/d/pid",
-        "--dhcp-hostsfile=/run/d/hosts",
-        "--dhcp-optsfile=/run/d/opts",
-        "--dhcp-leasefile=/run/d/leases",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--local-service",
+    let served = Dnsmasq {
+        hosts: &hosts,
+        options: "tag:subnet-1,option6:domain-search,lan.\n",
+        ..Dnsmasq::default()
+    };
+    let network = [
         "--interface=br0",
-        "--bind-dynamic",
         "--dhcp-range=set:subnet-1,2001:db8::,static,64,86400s",
         "--dhcp-lease-max=65536",
-        "--conf-file=/dev/null",
         "--domain=lan",
-    ])
+    ];
+    host.spawn(&served.command(&host.place(), "/dev/null", &network))
 }
 
 /// Host reservations and no pool; leases in memory and appended to a file, on a tmpfs. It logs warnings only.

@@ -8,19 +8,19 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod figures;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use nix::unistd::Pid;
 use warren::dns::{Server, Shared};
 use warren::model::{DevName, NetworkId, PortId};
 use warren::plan::scope::{DnsScope, Forwarder, Side, Zone};
 
-use common::{Guest, Host, PATIENCE, Running, wait_for};
+use common::{Dnsmasq, Guest, Host, PATIENCE, Running, resolver, wait_for};
+use figures::{cpu_time, median};
 
 /// The CPU that all share.
 const CPU: &str = "0";
@@ -118,70 +118,35 @@ fn measure() {
     }
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line.
 fn start_dnsmasq(host: &Host) -> Running {
-    let place = host.place();
-    let mut hosts = String::new();
+    let mut names = String::new();
     for number in 0..NAMES {
         let (name, bare, address) = (name(number), bare(number), address(number));
-        writeln!(hosts, "{address} {name} {bare}").unwrap();
+        writeln!(names, "{address} {name} {bare}").unwrap();
     }
-    place.write("/run/dnsmasq/addn", &hosts);
-    for empty in ["hosts", "opts"] {
-        place.write(&format!("/run/dnsmasq/{empty}"), "");
-    }
-    let listen = format!("--listen-address={DNSMASQ}");
-    let server = format!("--server={}#{}", RESOLVER.ip(), RESOLVER.port());
-    let mut running = host.spawn(&[
-        "taskset",
-        "-c",
-        CPU,
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/dnsmasq/pid",
-        "--dhcp-hostsfile=/run/dnsmasq/hosts",
-        "--addn-hosts=/run/dnsmasq/addn",
-        "--dhcp-optsfile=/run/dnsmasq/opts",
-        "--dhcp-leasefile=/run/dnsmasq/leases",
-        "--dhcp-match=set:ipxe,175",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--local-service",
-        "--bind-dynamic",
+    let served = Dnsmasq {
+        names: &names,
+        ..Dnsmasq::default()
+    };
+    let network = [
         "--dhcp-range=set:subnet-1,10.0.0.0,static,255.255.0.0,86400s",
         "--dhcp-option-force=option:mtu,1450",
         "--dhcp-lease-max=65536",
-        "--conf-file=/dev/null",
         "--domain=lan",
-        &server,
-        &listen,
-    ]);
-    running.says("read /run/dnsmasq/addn");
+        &format!("--server={}#{}", RESOLVER.ip(), RESOLVER.port()),
+        &format!("--listen-address={DNSMASQ}"),
+    ];
+    let command = served.command(&host.place(), "-", &network);
+    let own_cpu = ["taskset", "-c", CPU].map(str::to_owned);
+    let mut running = host.spawn(&[&own_cpu[..], &command].concat());
+    running.says("read /run/dnsmasq");
     running
 }
 
 /// Knows every name of `elsewhere.test`, for an hour.
 fn start_resolver(host: &Host) -> Running {
-    let mut running = host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--conf-file=/dev/null",
-        "--pid-file=",
-        "--bind-interfaces",
-        "--local-ttl=3600",
-        "--address=/elsewhere.test/9.9.9.9",
-        &format!("--listen-address={}", RESOLVER.ip()),
-        &format!("--port={}", RESOLVER.port()),
-    ]);
-    running.says("started");
-    running
+    let known = ["--local-ttl=3600", "--address=/elsewhere.test/9.9.9.9"];
+    resolver(&host.place(), RESOLVER, &known)
 }
 
 /// Answers per CPU second of `process`.
@@ -220,22 +185,6 @@ fn round(
         "{report}"
     );
     done / spent.as_secs_f64()
-}
-
-/// What all threads of a process have used; the kernel counts nanoseconds here.
-fn cpu_time(pid: Pid) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let spent = threads.map(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
-    });
-    spent.sum()
-}
-
-fn median(rates: &[f64]) -> f64 {
-    let mut sorted = rates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
 
 fn names() -> String {

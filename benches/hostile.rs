@@ -10,6 +10,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod figures;
 #[path = "../tests/hostile/frames.rs"]
 mod frames;
 #[path = "../tests/hostile/ground.rs"]

@@ -210,21 +210,14 @@ fn guest(number: u8) -> IpAddr {
 
 fn port(number: u8) -> Port {
     Port {
-        id: PortId(Uuid::from_u128(number.into())),
-        name: String::new(),
-        network: NetworkId(Uuid::from_u128(1)),
         project: ProjectId("0123456789abcdef0123456789abcdef".to_owned()),
         mac: "fa:16:3e:00:00:01".parse().unwrap(),
-        admin_state_up: true,
-        fixed_ips: Box::default(),
-        owner: DeviceOwner::Machine,
         instance: Some(InstanceId(Uuid::from_u128(number.into()).to_string())),
-        extra_dhcp_opts: Box::default(),
-        client_id: None,
-        dns: Box::default(),
-        device: String::new(),
-        host: String::new(),
-        revision: 0,
+        ..Port::new(
+            PortId(Uuid::from_u128(number.into())),
+            NetworkId(Uuid::from_u128(1)),
+            DeviceOwner::Machine,
+        )
     }
 }
 

@@ -35,6 +35,12 @@ macro_rules! codes {
                 f.write_str(self.as_str())
             }
         }
+
+        impl serde::Serialize for Code {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
     };
 }
 pub(crate) use codes;

@@ -46,6 +46,8 @@ pub mod plan;
 pub mod plug;
 pub mod ra;
 pub mod reconcile;
+#[cfg(test)]
+mod sandboxed;
 mod spelling;
 pub mod status;
 pub mod store;

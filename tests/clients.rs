@@ -8,7 +8,7 @@ mod common;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::{Client, Daemon, Dhcp, DhcpClient, Guest, Host, PATIENCE, Running, Wire};
+use common::{Client, Daemon, Dhcp, DhcpClient, Dnsmasq, Guest, Host, PATIENCE, Running, Wire};
 use dhcproto::v4::MessageType;
 use nix::sys::signal::Signal;
 
@@ -107,24 +107,27 @@ impl Lan {
         Some(lan)
     }
 
-    /// As Neutron's agent starts it, on the bridge itself.
+    /// On the bridge itself.
     fn dnsmasq(&mut self, bridge: &str, net: &str, hosts: &str) {
         self.host.bridge(bridge);
         self.host.ip(&format!("addr add {net}.2/24 dev {bridge}"));
-        let place = self.host.place();
-        place.write(&format!("/run/{bridge}.hosts"), hosts);
-        place.write(&format!("/run/{bridge}.opts"), "option:T1,3\noption:T2,6\n");
-        let arguments = format!(
-            "dnsmasq -k --log-facility=- --log-dhcp --no-hosts --no-resolv --user=root --port=0 --conf-file=/dev/null \
-             --pid-file=/run/{bridge}.pid --dhcp-hostsfile=/run/{bridge}.hosts --dhcp-optsfile=/run/{bridge}.opts \
-             --dhcp-leasefile=/run/{bridge}.leases --interface={bridge} --bind-dynamic --dhcp-authoritative \
-             --dhcp-range={net}.0,static,255.255.255.0,120s --dhcp-range=10.2.0.0,static,255.255.255.0,120s"
-        );
-        let mut dnsmasq = self
-            .host
-            .spawn(&arguments.split_whitespace().collect::<Vec<_>>());
-        dnsmasq.says(".opts");
-        self.dnsmasqs.push(dnsmasq);
+        let served = Dnsmasq {
+            network: bridge,
+            hosts,
+            options: "option:T1,3\noption:T2,6\n",
+            ..Dnsmasq::default()
+        };
+        self.dnsmasqs.push(served.start(
+            &self.host.place(),
+            &[
+                "--log-dhcp",
+                "--port=0",
+                "--dhcp-authoritative",
+                &format!("--interface={bridge}"),
+                &format!("--dhcp-range={net}.0,static,255.255.255.0,120s"),
+                "--dhcp-range=10.2.0.0,static,255.255.255.0,120s",
+            ],
+        ));
     }
 
     fn vm(&self) -> (Guest, Wire) {
@@ -150,15 +153,31 @@ fn sees(wire: &Wire, kind: MessageType, client: &DhcpClient) -> Dhcp {
         .unwrap_or_else(|| panic!("no {kind:?} on the wire:\n{}", client.log()))
 }
 
-/// The next REQUEST for more time. One more for the first lease, which a hurried client may send, is passed over.
+/// The REQUEST for more time of who has a lease. One more for the first lease, which a hurried client may send, is passed
+/// over.
 #[track_caller]
-fn sees_extension(wire: &Wire, client: &DhcpClient) -> Dhcp {
+fn asks_for_more(dhcp: &mut DhcpClient, wire: &Wire, client: Client) -> Dhcp {
+    dhcp.bound();
+    sees(wire, MessageType::Ack, dhcp);
+    if client == Client::Udhcpc {
+        dhcp.signal(Signal::SIGUSR1);
+    }
     let extension = |frame: &[u8]| {
         let request = Dhcp::of(MessageType::Request)(frame)?;
         (!request.message.ciaddr().is_unspecified()).then_some(request)
     };
-    wire.recv(PATIENCE, extension)
-        .unwrap_or_else(|| panic!("no request for more time on the wire:\n{}", client.log()))
+    let request = wire
+        .recv(PATIENCE, extension)
+        .unwrap_or_else(|| panic!("no request for more time on the wire:\n{}", dhcp.log()));
+    assert_eq!(
+        (
+            request.message.ciaddr(),
+            request.server_id(),
+            request.requested()
+        ),
+        (ADDRESS, None, None)
+    );
+    request
 }
 
 fn boots(server: Server, client: Client) {
@@ -186,20 +205,7 @@ fn renews(server: Server, client: Client) {
     };
     let (vm, wire) = lan.vm();
     let mut dhcp = vm.dhcp(client);
-    dhcp.bound();
-    sees(&wire, MessageType::Ack, &dhcp);
-    if client == Client::Udhcpc {
-        dhcp.signal(Signal::SIGUSR1);
-    }
-    let request = sees_extension(&wire, &dhcp);
-    assert_eq!(
-        (
-            request.message.ciaddr(),
-            request.server_id(),
-            request.requested()
-        ),
-        (ADDRESS, None, None)
-    );
+    let request = asks_for_more(&mut dhcp, &wire, client);
     assert_eq!(*request.udp.to.ip(), SERVER, "renewing is by unicast");
     let ack = sees(&wire, MessageType::Ack, &dhcp);
     assert_eq!(*ack.udp.to.ip(), ADDRESS, "and so is the answer");
@@ -214,20 +220,7 @@ fn rebinds(server: Server, client: Client) {
     // The server is not reached by unicast, as when it moved to another host; broadcasts are raw frames and pass.
     vm.run(&["nft", "add table ip t; add chain ip t out { type filter hook output priority 0; }; add rule ip t out ip daddr 10.0.0.2 udp dport 67 drop"]).ok();
     let mut dhcp = vm.dhcp(client);
-    dhcp.bound();
-    sees(&wire, MessageType::Ack, &dhcp);
-    if client == Client::Udhcpc {
-        dhcp.signal(Signal::SIGUSR1);
-    }
-    let request = sees_extension(&wire, &dhcp);
-    assert_eq!(
-        (
-            request.message.ciaddr(),
-            request.server_id(),
-            request.requested()
-        ),
-        (ADDRESS, None, None)
-    );
+    let request = asks_for_more(&mut dhcp, &wire, client);
     assert!(request.is_broadcast());
     sees(&wire, MessageType::Ack, &dhcp);
     assert_eq!(dhcp.bound().address, ADDRESS);

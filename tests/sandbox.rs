@@ -7,55 +7,37 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use common::{
-    Client, Guest, Host, HttpAnswer, HttpRequest, HttpStub, PATIENCE, PingReport, Running, Span,
-    Udp, tcp_stream, udp_frame, wait_for,
+    Client, Dnsmasq, Guest, Host, HttpAnswer, HttpRequest, HttpStub, PATIENCE, PingReport, Running,
+    Span, Udp, tcp_stream, udp_frame, wait_for,
 };
 
 const MAC_1: &str = "fa:16:3e:00:00:01";
 const MAC_2: &str = "fa:16:3e:00:00:02";
 
-/// A host with a bridge, and dnsmasq on it in the way in which Neutron starts it.
+/// A host with a bridge, and dnsmasq on it.
 fn served(name: &str) -> Option<(Host, Running)> {
     let host = Host::new(name)?;
     host.bridge("br0");
     host.ip("addr add 10.0.0.2/24 dev br0");
-    let place = host.place();
-    place.write(
-        "/run/d/hosts",
-        "fa:16:3e:00:00:01,vm1.lan.,10.0.0.11\nfa:16:3e:00:00:02,vm2.lan.,10.0.0.12\n",
+    let served = Dnsmasq {
+        hosts: "fa:16:3e:00:00:01,vm1.lan.,10.0.0.11\nfa:16:3e:00:00:02,vm2.lan.,10.0.0.12\n",
+        names: "10.0.0.11 vm1.lan. vm1\n10.0.0.12 vm2.lan. vm2\n",
+        options: "option:router,10.0.0.1\n\
+                  option:dns-server,10.0.0.2\n\
+                  option:classless-static-route,10.9.0.0/16,10.0.0.9,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n",
+        ..Dnsmasq::default()
+    };
+    let dnsmasq = served.start(
+        &host.place(),
+        &[
+            "--log-dhcp",
+            "--interface=br0",
+            "--dhcp-range=10.0.0.0,static,255.255.255.0,86400s",
+            "--dhcp-option-force=option:mtu,1450",
+            "--domain=lan",
+            "--local=/lan/",
+        ],
     );
-    place.write(
-        "/run/d/addn",
-        "10.0.0.11 vm1.lan. vm1\n10.0.0.12 vm2.lan. vm2\n",
-    );
-    place.write(
-        "/run/d/opts",
-        "option:router,10.0.0.1\n\
-         option:dns-server,10.0.0.2\n\
-         option:classless-static-route,10.9.0.0/16,10.0.0.9,169.254.169.254/32,10.0.0.2,0.0.0.0/0,10.0.0.1\n",
-    );
-    let mut dnsmasq = host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--log-dhcp",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/d/pid",
-        "--user=root",
-        "--dhcp-hostsfile=/run/d/hosts",
-        "--addn-hosts=/run/d/addn",
-        "--dhcp-optsfile=/run/d/opts",
-        "--dhcp-leasefile=/run/d/leases",
-        "--interface=br0",
-        "--bind-dynamic",
-        "--dhcp-range=10.0.0.0,static,255.255.255.0,86400s",
-        "--dhcp-option-force=option:mtu,1450",
-        "--domain=lan",
-        "--local=/lan/",
-        "--conf-file=/dev/null",
-    ]);
-    dnsmasq.says("read /run/d/addn");
     Some((host, dnsmasq))
 }
 

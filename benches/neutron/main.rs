@@ -24,10 +24,11 @@ mod cloud;
 mod common;
 #[path = "../figures/mod.rs"]
 mod figures;
+#[path = "../frames/mod.rs"]
+mod frames;
 
 mod cost;
 mod dhcp;
-mod frames;
 mod guests;
 mod networks;
 mod notices;

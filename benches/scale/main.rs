@@ -19,6 +19,8 @@
 mod common;
 #[path = "../figures/mod.rs"]
 mod figures;
+#[path = "../frames/mod.rs"]
+mod frames;
 
 mod adverts;
 mod clients;

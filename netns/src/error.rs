@@ -89,7 +89,7 @@ pub enum Error {
         to: Place,
         source: Refusal,
     },
-    #[error("keep checksums from being left to {dev} in {place}")]
+    #[error("keep checksums from being left to {dev} in {place} (needs CAP_NET_ADMIN)")]
     Offload {
         place: Place,
         dev: crate::DevName,

@@ -38,16 +38,9 @@ const TABLE: &str = "table inet probe {
 /// # Errors
 /// When no namespace can be made to try in: then nothing else would work either.
 pub async fn missing_parts() -> Result<Vec<Part>, Error> {
-    let home = Namespace::home()?;
-    home.run(move || {
-        let failed = |source| Error::Inside {
-            place: Place::Home,
-            source,
-        };
-        // The worker goes home after this, and with its last user the namespace ends.
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
-        let mut wire = Wire::route().map_err(failed)?;
-        let dev = |name: &str| DevName::new(name).map_err(|error| failed(io::Error::other(error)));
+    in_new_namespace(|| {
+        let mut wire = Wire::route()?;
+        let dev = |name: &str| DevName::new(name).map_err(io::Error::other);
         let tunnel = Vxlan {
             vni: 1,
             local: None,
@@ -72,7 +65,7 @@ pub async fn missing_parts() -> Result<Vec<Part>, Error> {
                 missing.push(part);
             }
         }
-        missing.extend(nftables().map_err(failed)?);
+        missing.extend(nftables()?);
         Ok(missing)
     })
     .await
@@ -90,23 +83,32 @@ pub async fn conntrack_helpers(
         name.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    let home = Namespace::home()?;
-    home.run(move || {
-        let failed = |source| Error::Inside {
-            place: Place::Home,
-            source,
-        };
-        unshare(CloneFlags::CLONE_NEWNET).map_err(|errno| failed(errno.into()))?;
+    in_new_namespace(move || {
         let mut there = Vec::new();
         for (name, protocol) in wanted {
             let table = format!(
                 "table inet probe {{ ct helper h {{ type \"{name}\" protocol {protocol}; }}; }}"
             );
-            if is_word(&name) && nft(&table).map_err(failed)?.is_some_and(|loaded| loaded) {
+            if is_word(&name) && nft(&table)?.is_some_and(|loaded| loaded) {
                 there.push((name, protocol));
             }
         }
         Ok(there)
+    })
+    .await
+}
+
+async fn in_new_namespace<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let home = Namespace::home()?;
+    home.run(move || {
+        // The worker goes home after this, and with its last user the namespace ends.
+        let made = unshare(CloneFlags::CLONE_NEWNET).map_err(io::Error::from);
+        made.and_then(|()| work()).map_err(|source| Error::Inside {
+            place: Place::Home,
+            source,
+        })
     })
     .await
 }

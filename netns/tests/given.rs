@@ -107,7 +107,9 @@ fn checksums_are_kept_once() {
         );
         let error = netns::keep_checksums(&own, &dev("t9")).await.unwrap_err();
         assert!(
-            chain(&error).starts_with("keep checksums from being left to t9 in namespace own: "),
+            chain(&error).starts_with(
+                "keep checksums from being left to t9 in namespace own (needs CAP_NET_ADMIN): "
+            ),
             "{error}"
         );
     });

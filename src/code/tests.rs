@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::neutron::Role;
-use crate::neutron::bus::{CallError, Failure};
+use crate::neutron::bus::{CallError, Failure, LinkError};
 use crate::{chain, config, topology};
 
 const PAGE: &str = include_str!("../../docs/errors.md");
@@ -396,6 +396,15 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             WHY,
         ),
         (
+            Box::new(::netns::Error::Offload {
+                place: place(),
+                dev: dev(),
+                source: full(),
+            }),
+            "tap9",
+            WHY,
+        ),
+        (
             Box::new(CallError::Away {
                 topic: "q-plugin".into(),
                 method: "get_network_info".into(),
@@ -403,6 +412,21 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             }),
             "get_network_info",
             "it refused",
+        ),
+        (
+            Box::new(LinkError::Consume {
+                queue: "dhcp_agent.net1".into(),
+                source: lapin::ErrorKind::IOError(full().into()).into(),
+            }),
+            "dhcp_agent.net1",
+            WHY,
+        ),
+        (
+            Box::new(LinkError::Broken(
+                lapin::ErrorKind::IOError(full().into()).into(),
+            )),
+            "connection to the broker",
+            WHY,
         ),
         (
             Box::new(CallError::TimedOut {
@@ -444,6 +468,15 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             })),
             "/the/place",
             WHY,
+        ),
+        (
+            Box::new(plug::Error::Database(plug::OvsdbError::Refused {
+                address: Box::new(plug::OvsdbAddress::Unix(path.clone())),
+                error: "constraint violation".into(),
+                details: None,
+            })),
+            "/the/place",
+            "constraint violation",
         ),
         (
             Box::new(plug::Error::NoBridge {

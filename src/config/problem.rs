@@ -80,12 +80,6 @@ codes! {
     }
 }
 
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// A path need not be UTF-8; a program that reads JSON wants it nevertheless.
 fn shown<S: Serializer>(path: &Arc<Path>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())

@@ -2,15 +2,15 @@
 //! it tells operators who is there, keeps a declined address back, and an offer's wish until its ACK.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::model::{MacAddr, PortId};
-use crate::plan::scope::{DhcpClient, DhcpScope};
+use crate::plan::scope::{Dhcp6Scope, DhcpScope};
 
 /// So long a declined address is not offered: dnsmasq's `DECLINE_BACKOFF`.
 pub const DECLINED_FOR: Duration = Duration::from_secs(600);
@@ -38,126 +38,156 @@ pub struct Lease {
 }
 
 /// The table of one network. Strangers are not in it, so it is bounded by the network's ports.
-#[derive(Debug, Default)]
-pub struct Leases {
-    by_port: HashMap<PortId, Entry>,
-    declined: Declined<Ipv4Addr>,
+#[derive(Debug)]
+pub struct Table<S: Served> {
+    by_port: HashMap<PortId, Entry<S::Given>>,
+    /// Addresses that their clients found in use, and since when.
+    declined: HashMap<S::Address, Instant>,
 }
 
-/// Addresses that their clients found in use, and since when.
-#[derive(Debug)]
-pub(super) struct Declined<A>(HashMap<A, Instant>);
+/// What the table is of: the scope of either version.
+pub trait Served {
+    type Address: Debug + Copy + Eq + Hash + Into<IpAddr> + Send;
+    /// What one client is told at once.
+    type Given: Debug + AsRef<[Self::Address]> + Send;
+
+    /// How many clients there are, without a look at each.
+    fn count(&self) -> usize;
+    /// Each client's port, and its addresses.
+    fn clients(&self) -> impl Iterator<Item = (PortId, &[(usize, Self::Address)])>;
+}
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<G> {
     mac: MacAddr,
-    address: Ipv4Addr,
+    given: G,
     state: LeaseState,
     seen: Instant,
     /// Seconds that the client wished for when it was offered the address.
     wish: Option<u32>,
 }
 
-impl Leases {
+impl<S: Served> Table<S> {
     /// What there is to show of the scope's clients, in the order of addresses.
-    pub fn list(&self, scope: &DhcpScope, now: Instant) -> Vec<Lease> {
-        let row = |client: &Arc<DhcpClient>| {
-            let entry = self.by_port.get(&client.port)?;
-            let current = client.addresses.iter().any(|(_, ip)| *ip == entry.address);
-            current.then(|| Lease {
-                port: client.port,
+    pub fn list(&self, scope: &S, now: Instant) -> Vec<Lease> {
+        let mut rows = Vec::new();
+        for (port, addresses) in scope.clients() {
+            let Some(entry) = self.by_port.get(&port) else {
+                continue;
+            };
+            let current = |ip: &&S::Address| addresses.iter().any(|(_, of)| of == *ip);
+            let given = entry.given.as_ref().iter().filter(current);
+            rows.extend(given.map(|ip| Lease {
+                port,
                 mac: entry.mac,
-                address: entry.address.into(),
+                address: (*ip).into(),
                 state: entry.state,
                 seen_seconds_ago: now.saturating_duration_since(entry.seen).as_secs(),
-            })
-        };
-        let mut rows: Vec<_> = clients(scope).filter_map(row).collect();
+            }));
+        }
         rows.sort_by_key(|lease| (lease.address, lease.port));
         rows
     }
 
     /// Forgets ports that are gone, once they are so many that it matters: looking at each costs as much as a new scope.
-    pub fn trim(&mut self, scope: &DhcpScope) {
-        if self.by_port.len() > scope.clients.len() + scope.by_client_id.len() {
-            let known: HashSet<_> = clients(scope).map(|client| client.port).collect();
+    pub fn trim(&mut self, scope: &S) {
+        if self.by_port.len() > scope.count() {
+            let known: HashSet<_> = scope.clients().map(|(port, _)| port).collect();
             self.by_port.retain(|port, _| known.contains(port));
         }
     }
 
-    pub(super) fn is_declined(&self, address: Ipv4Addr, now: Instant) -> bool {
-        self.declined.has(address, now)
+    pub(super) fn is_declined(&self, address: S::Address, now: Instant) -> bool {
+        let since = self.declined.get(&address);
+        since.is_some_and(|since| is_kept_back(*since, now))
     }
 
     /// The wish of the offer that this ACK belongs to.
     pub(super) fn wish(&self, port: PortId) -> Option<u32> {
-        let entry = self
-            .by_port
-            .get(&port)
-            .filter(|entry| entry.state == LeaseState::Offered);
-        entry.and_then(|entry| entry.wish)
+        let entry = self.by_port.get(&port);
+        let offer = entry.filter(|entry| entry.state == LeaseState::Offered)?;
+        offer.wish
     }
 
     /// Takes note of what the client with this `mac` is told, or has said.
     pub(super) fn note(
         &mut self,
-        (client, mac): (&DhcpClient, MacAddr),
-        address: Ipv4Addr,
+        (port, mac): (PortId, MacAddr),
+        given: S::Given,
         state: LeaseState,
         wish: Option<u32>,
         seen: Instant,
     ) {
         match state {
-            LeaseState::Declined => self.declined.insert(address, seen),
-            LeaseState::Bound => self.declined.remove(address),
+            LeaseState::Declined => {
+                self.declined.retain(|_, since| is_kept_back(*since, seen));
+                let declined = given.as_ref().iter().map(|ip| (*ip, seen));
+                self.declined.extend(declined);
+            }
+            // The client uses it, so nobody else does.
+            LeaseState::Bound => {
+                for ip in given.as_ref() {
+                    self.declined.remove(ip);
+                }
+            }
             LeaseState::Offered | LeaseState::Released => {}
         }
         let entry = Entry {
             mac,
-            address,
+            given,
             state,
             seen,
             wish,
         };
-        self.by_port.insert(client.port, entry);
+        self.by_port.insert(port, entry);
     }
 
     /// The client took another server's offer.
     pub(super) fn forget_offer(&mut self, port: PortId) {
-        if self
-            .by_port
-            .get(&port)
-            .is_some_and(|entry| entry.state == LeaseState::Offered)
-        {
+        let entry = self.by_port.get(&port);
+        if entry.is_some_and(|entry| entry.state == LeaseState::Offered) {
             self.by_port.remove(&port);
         }
     }
 }
 
-impl<A: Copy + Eq + Hash> Declined<A> {
-    pub(super) fn has(&self, address: A, now: Instant) -> bool {
-        let since = self.0.get(&address);
-        since.is_some_and(|since| now.saturating_duration_since(*since) < DECLINED_FOR)
-    }
-
-    pub(super) fn insert(&mut self, address: A, now: Instant) {
-        self.0
-            .retain(|_, since| now.saturating_duration_since(*since) < DECLINED_FOR);
-        self.0.insert(address, now);
-    }
-
-    /// The client uses it, so nobody else does.
-    pub(super) fn remove(&mut self, address: A) {
-        self.0.remove(&address);
-    }
-}
-
-impl<A> Default for Declined<A> {
+impl<S: Served> Default for Table<S> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self {
+            by_port: HashMap::new(),
+            declined: HashMap::new(),
+        }
     }
 }
 
-fn clients(scope: &DhcpScope) -> impl Iterator<Item = &Arc<DhcpClient>> {
-    scope.clients.values().chain(scope.by_client_id.values())
+impl Served for DhcpScope {
+    type Address = Ipv4Addr;
+    type Given = [Ipv4Addr; 1];
+
+    fn count(&self) -> usize {
+        self.clients.len() + self.by_client_id.len()
+    }
+
+    fn clients(&self) -> impl Iterator<Item = (PortId, &[(usize, Ipv4Addr)])> {
+        let clients = self.clients.values().chain(self.by_client_id.values());
+        clients.map(|client| (client.port, &*client.addresses))
+    }
+}
+
+impl Served for Dhcp6Scope {
+    type Address = Ipv6Addr;
+    type Given = Vec<Ipv6Addr>;
+
+    fn count(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn clients(&self) -> impl Iterator<Item = (PortId, &[(usize, Ipv6Addr)])> {
+        let clients = self.clients.values();
+        clients.map(|client| (client.port, &*client.addresses))
+    }
+}
+
+fn is_kept_back(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) < DECLINED_FOR
 }

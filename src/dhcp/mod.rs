@@ -23,13 +23,14 @@ mod tags;
 mod v4;
 pub mod v6;
 
-pub use leases::{DECLINED_FOR, Lease, LeaseState, Leases};
+pub use leases::{DECLINED_FOR, Lease, LeaseState};
 pub use reply::{Delivery, Kind, Reply};
 pub use request::{Arrived, Ask, Malformed, Request};
 pub use server::{Error, Shared};
 pub use v4::{Answer, answer};
 
 pub type Server = server::Server<server::v4::V4>;
+pub type Leases = leases::Table<crate::plan::scope::DhcpScope>;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use self::batch::{Batch, Outbox};
 use self::sockets::Sockets;
 use self::version::{Received, Said, Version};
 use self::waiting::{Parked, Waiting};
-use super::leases::Lease;
+use super::leases::{Lease, Table};
 use super::v6::Neighbour;
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
@@ -140,7 +140,7 @@ impl<V: Version> Server<V> {
             shared: Arc::clone(shared),
             scope: ArcSwap::new(scope),
             book: Mutex::new(Book {
-                leases: V::Leases::default(),
+                leases: Table::default(),
                 counters: Counters::default(),
                 pace: Pace::new(shared.budgets, Instant::now()),
                 complaint: Complaint::default(),
@@ -155,7 +155,7 @@ impl<V: Version> Server<V> {
     /// Serves `scope` from now on. Its device must be the one that the server was started with: one that was deleted
     /// and made again has the same name only, and needs a new server.
     pub fn update(&self, scope: Arc<V::Scope>) {
-        V::trim(&mut self.serving.book().leases, &scope);
+        self.serving.book().leases.trim(&scope);
         self.serving.scope.store(scope);
     }
 
@@ -167,7 +167,7 @@ impl<V: Version> Server<V> {
     /// The clients that were heard since the server was started.
     pub fn leases(&self) -> Vec<Lease> {
         let scope = self.serving.scope.load();
-        V::list(&self.serving.book().leases, &scope, Instant::now())
+        self.serving.book().leases.list(&scope, Instant::now())
     }
 
     pub fn counters(&self) -> Counters<V::Counted> {
@@ -194,7 +194,7 @@ struct Serving<V: Version> {
 
 #[derive(Debug)]
 struct Book<V: Version> {
-    leases: V::Leases,
+    leases: Table<V::Scope>,
     counters: Counters<V::Counted>,
     pace: Pace<V::Name>,
     complaint: Complaint,

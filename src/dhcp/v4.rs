@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use dhcproto::v4::MessageType;
 
+use super::Leases;
 use super::codes;
-use super::leases::{LeaseState, Leases};
+use super::leases::LeaseState;
 use super::link::Link;
 use super::only_v6::only_v6;
 use super::options::Options;
@@ -84,14 +85,14 @@ impl<'a> Link<'a> {
         };
         let wanted = of_client().next();
         let offered = of_client().find(|(_, ip)| !leases.is_declined(*ip, now));
-        let who = (client, self.request.mac());
+        let who = (client.port, self.request.mac());
         let wish = self.request.number(codes::LEASE_TIME);
         match self.request.ask {
             Ask::Discover => {
                 let Some((subnet, ip)) = offered else {
                     return Answer::Silence;
                 };
-                leases.note(who, ip, LeaseState::Offered, wish, now);
+                leases.note(who, [ip], LeaseState::Offered, wish, now);
                 self.lease(Kind::Offer, client, subnet, ip, wish)
             }
             Ask::Select { server, .. } if !self.is_us(server) => {
@@ -119,7 +120,7 @@ impl<'a> Link<'a> {
                     } else {
                         LeaseState::Released
                     };
-                    leases.note(who, address, state, None, now);
+                    leases.note(who, [address], state, None, now);
                 }
                 Answer::Silence
             }
@@ -127,7 +128,7 @@ impl<'a> Link<'a> {
                 let Some((subnet, ip)) = offered else {
                     return Answer::Silence;
                 };
-                leases.note(who, ip, LeaseState::Bound, None, now);
+                leases.note(who, [ip], LeaseState::Bound, None, now);
                 self.bootp(client, subnet, ip)
             }
         }
@@ -163,13 +164,8 @@ impl<'a> Link<'a> {
         };
         // An offer's length holds, also when the REQUEST does not repeat the wish for it.
         let wish = wish.or_else(|| leases.wish(client.port));
-        leases.note(
-            (client, self.request.mac()),
-            ip,
-            LeaseState::Bound,
-            None,
-            now,
-        );
+        let who = (client.port, self.request.mac());
+        leases.note(who, [ip], LeaseState::Bound, None, now);
         self.lease(Kind::Ack, client, subnet, ip, wish)
     }
 

@@ -95,7 +95,7 @@ pub(super) enum Failure {
     )]
     Id(#[from] InvalidHeaderValue),
     #[error(
-        "use the answer {0}: it is none (set the address where Nova's metadata API answers itself)"
+        "use the answer {0}: it is none; set the address where Nova's metadata API answers itself"
     )]
     Redirect(StatusCode),
 }

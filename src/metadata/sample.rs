@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use imbl::OrdMap;
 use uuid::Uuid;
 
 use crate::model::{
-    AddressScopes, Attachment, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance,
-    InstanceId, MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId,
-    RouterKind, RouterPort, State, Subnet, SubnetId, Target,
+    AddressScopes, DeviceOwner, FixedIp, FloatingIp, FloatingIpId, HostRoute, Instance, InstanceId,
+    MacAddr, Network, NetworkId, Port, PortId, ProjectId, PublicKey, Router, RouterId, RouterPort,
+    State, Subnet, SubnetId, Target,
 };
 use crate::plan::scope::{MetadataScope, Residents};
 
@@ -107,10 +106,8 @@ fn instance(ports: Vec<(NetworkId, PortId)>) -> Instance {
 
 fn router(network: &Network) -> Router {
     Router {
-        id: RouterId(Uuid::from_u128(9)),
         name: "r".to_owned(),
         project: network.project.clone(),
-        admin_state_up: true,
         interfaces: vec![RouterPort {
             port: PortId(Uuid::from_u128(0xb1)),
             network: network.id,
@@ -122,8 +119,6 @@ fn router(network: &Network) -> Router {
             extra_subnets: vec![],
             scopes: AddressScopes::default(),
         }],
-        gateway: None,
-        routes: vec![],
         floating_ips: vec![FloatingIp {
             id: FloatingIpId(Uuid::from_u128(0xf1)),
             floating_ip: "203.0.113.9".parse().expect("address"),
@@ -131,48 +126,28 @@ fn router(network: &Network) -> Router {
             fixed_scope: None,
             status: None,
         }],
-        port_forwardings: vec![],
-        conntrack_helpers: vec![],
-        forwarded: Vec::new(),
-        kind: RouterKind::Legacy,
+        ..Router::new(RouterId(Uuid::from_u128(9)))
     }
 }
 
 fn network(number: u128, name: &str, subnets: Vec<Subnet>) -> Network {
     Network {
-        id: NetworkId(Uuid::from_u128(number)),
         name: name.to_owned(),
         project: ProjectId("acme".to_owned()),
-        admin_state_up: true,
         mtu: 1450,
-        external: false,
-        dns_domain: String::new(),
-        dns_search: Vec::new(),
-        dhcp_options: Vec::new(),
-        attachment: Attachment::Foreign,
         subnets,
-        non_local_subnets: Vec::new(),
-        segments: Vec::new(),
-        dhcp_port: None,
-        ports: OrdMap::new(),
+        ..Network::new(NetworkId(Uuid::from_u128(number)))
     }
 }
 
 fn subnet(number: u128, cidr: &str, gateway: &str) -> Subnet {
     Subnet {
-        id: SubnetId(Uuid::from_u128(number)),
-        name: String::new(),
-        cidr: cidr.parse().expect("network"),
         gateway_ip: Some(ip(gateway)),
         enable_dhcp: false,
-        dns_nameservers: vec![],
-        dns_forwarders: vec![],
-        ntp_servers: vec![],
-        host_routes: vec![],
-        segment: None,
-        ra_mode: None,
-        address_mode: None,
-        prefix_delegation: false,
+        ..Subnet::new(
+            SubnetId(Uuid::from_u128(number)),
+            cidr.parse().expect("network"),
+        )
     }
 }
 
@@ -182,21 +157,15 @@ fn port(network: u128, number: u128, addresses: &[(u128, &str)]) -> Port {
         ip: ip(address),
     };
     Port {
-        id: PortId(Uuid::from_u128(number << 96)),
-        name: String::new(),
-        network: NetworkId(Uuid::from_u128(network)),
         project: ProjectId("acme".to_owned()),
         mac: mac(),
-        admin_state_up: true,
         fixed_ips: addresses.iter().map(fixed).collect(),
-        owner: DeviceOwner::Machine,
         instance: Some(InstanceId(WEB.to_owned())),
-        extra_dhcp_opts: Box::default(),
-        client_id: None,
-        dns: Box::default(),
-        device: String::new(),
-        host: String::new(),
-        revision: 0,
+        ..Port::new(
+            PortId(Uuid::from_u128(number << 96)),
+            NetworkId(Uuid::from_u128(network)),
+            DeviceOwner::Machine,
+        )
     }
 }
 

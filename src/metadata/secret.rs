@@ -26,9 +26,9 @@ pub enum SecretError {
         #[source]
         source: io::Error,
     },
-    #[error("take {path} as the shared secret: other users may read or write it (mode {mode:04o}; run: chmod o-rwx {path})", path = path.display())]
+    #[error("take {path} as the shared secret: other users may read or write it (mode {mode:04o}); run: chmod o-rwx {path}", path = path.display())]
     Open { path: PathBuf, mode: u32 },
-    #[error("take {path} as the shared secret: {reason} (put Nova's metadata_proxy_shared_secret in it, and nothing else)", path = path.display())]
+    #[error("take {path} as the shared secret: {reason}; put Nova's metadata_proxy_shared_secret in it, and nothing else", path = path.display())]
     Unfit { path: PathBuf, reason: &'static str },
 }
 

@@ -144,6 +144,25 @@ impl fmt::Display for Attachment {
 }
 
 impl Subnet {
+    /// With DHCP, and without a gateway.
+    pub fn new(id: SubnetId, cidr: IpNet) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            cidr,
+            gateway_ip: None,
+            enable_dhcp: true,
+            dns_nameservers: Vec::new(),
+            dns_forwarders: Vec::new(),
+            ntp_servers: Vec::new(),
+            host_routes: Vec::new(),
+            segment: None,
+            ra_mode: None,
+            address_mode: None,
+            prefix_delegation: false,
+        }
+    }
+
     /// Its machines make their addresses of the prefix and their MAC, whatever anyone says (Neutron: `is_auto_address_subnet`).
     pub fn is_auto_addressed(&self) -> bool {
         let auto = |mode| matches!(mode, Some(Ipv6Mode::Slaac | Ipv6Mode::Stateless));
@@ -157,6 +176,27 @@ impl Subnet {
 }
 
 impl Network {
+    /// Up, with nothing on it, and with Ethernet's MTU; its project is still to come.
+    pub fn new(id: NetworkId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            project: ProjectId(String::new()),
+            admin_state_up: true,
+            mtu: 1500,
+            external: false,
+            dns_domain: String::new(),
+            dns_search: Vec::new(),
+            dhcp_options: Vec::new(),
+            attachment: Attachment::Foreign,
+            subnets: Vec::new(),
+            non_local_subnets: Vec::new(),
+            segments: Vec::new(),
+            dhcp_port: None,
+            ports: OrdMap::new(),
+        }
+    }
+
     /// The bridge on this host, where we have one of our own.
     pub fn bridge(&self) -> Option<&DevName> {
         match &self.attachment {

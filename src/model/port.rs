@@ -39,6 +39,27 @@ pub struct Port {
 const RESERVED: &str = "reserved_dhcp_port";
 
 impl Port {
+    /// Up, without addresses; its project and MAC are still to come.
+    pub fn new(id: PortId, network: NetworkId, owner: DeviceOwner) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            network,
+            project: ProjectId(String::new()),
+            mac: MacAddr([0; 6]),
+            admin_state_up: true,
+            fixed_ips: Box::default(),
+            owner,
+            instance: None,
+            extra_dhcp_opts: Box::default(),
+            client_id: None,
+            dns: Box::default(),
+            device: String::new(),
+            host: String::new(),
+            revision: 0,
+        }
+    }
+
     /// A DHCP port that no agent serves from now.
     pub fn is_reserved(&self) -> bool {
         self.owner == DeviceOwner::Dhcp && self.device == RESERVED

@@ -153,6 +153,26 @@ pub enum Protocol {
     Dccp,
 }
 
+impl Router {
+    /// Up, without legs; its project is still to come.
+    pub fn new(id: RouterId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            project: ProjectId(String::new()),
+            admin_state_up: true,
+            interfaces: Vec::new(),
+            gateway: None,
+            routes: Vec::new(),
+            floating_ips: Vec::new(),
+            port_forwardings: Vec::new(),
+            conntrack_helpers: Vec::new(),
+            forwarded: Vec::new(),
+            kind: RouterKind::Legacy,
+        }
+    }
+}
+
 impl RouterPort {
     /// Those that can be set.
     pub fn usable_addresses(&self) -> impl Iterator<Item = IpNet> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::dhcp::{dhcp_servers, needs_data, own_port, search};
+use super::dhcp::{dhcp_servers, needs_data, search};
+use super::network::own_port;
 use super::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 use super::{Settings, names};
 use crate::model::{DeviceOwner, Ipv6Mode, Network, Port, Subnet};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::network::{own_addresses, own_port};
 use super::scope::{DnsScope, Forwarder, Side, Zone};
 use super::{Settings, Shared, dhcp, names};
 use crate::model::{DnsAssignment, Network, Port, State};
@@ -49,7 +50,7 @@ pub(super) fn scope(
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<DnsScope> {
-    let port = dhcp::own_port(network).filter(|_| network.admin_state_up)?;
+    let port = own_port(network).filter(|_| network.admin_state_up)?;
     let joined = if settings.joined_names {
         state.joined(network.id)
     } else {
@@ -76,7 +77,7 @@ pub(super) fn scope(
     Some(DnsScope {
         network: network.id,
         device: names::dhcp_device(port.id, settings.plugging),
-        listen: dhcp::own_addresses(network, port)
+        listen: own_addresses(network, port)
             .map(|(_, address)| address.addr())
             .collect(),
         zones: std::iter::once(network.id)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::network::own_port;
 use super::scope::{Claims, MetadataScope, Residents};
 use super::{Settings, Shared, dhcp, names, ra};
 use crate::model::{DeviceOwner, Network, NetworkId, Port, Router, RouterId, Target};
@@ -79,7 +80,7 @@ pub(super) fn of_network(
     settings: &Settings,
     known: &impl Shared,
 ) -> Option<MetadataScope> {
-    let port = dhcp::own_port(network).filter(|_| network.admin_state_up)?;
+    let port = own_port(network).filter(|_| network.admin_state_up)?;
     let for_all = settings.metadata.network && is_for_metadata(network);
     let wanted = settings.metadata.force
         || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));

@@ -1,7 +1,7 @@
 //! From the model to what each namespace holds and serves. Pure: the same model and settings give the same plan.
 //!
-//! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `dhcp` a network's namespace
-//! and its DHCP | `dhcp6` its DHCPv6 | `dns`, `metadata` what else is served | `router`, `routes`, `nat` a router's namespace | `scope` the served
+//! `names` Neutron's names | `settings` what the operator chose | `bridge` the host's part | `network` a network's
+//! namespace | `dhcp`, `dhcp6`, `dns`, `metadata` what is served in it | `router`, `routes`, `nat` a router's namespace | `scope` the served
 //! values, with `claims` of what ports have in them
 
 mod bridge;
@@ -12,6 +12,7 @@ mod dns;
 mod metadata;
 mod names;
 mod nat;
+mod network;
 mod ra;
 mod remark;
 mod router;
@@ -66,7 +67,7 @@ pub struct OwnPort {
 /// `None`: nothing of the target should exist (unknown, admin down).
 pub fn plan(state: &State, target: Target, settings: &Settings) -> Option<Plan> {
     match target {
-        Target::Network(id) => dhcp::plan(state.networks.get(&id)?, settings),
+        Target::Network(id) => network::plan(state.networks.get(&id)?, settings),
         Target::Router(id) => router::plan(state, state.routers.get(&id)?, settings),
     }
 }

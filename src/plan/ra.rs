@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv6Net};
 
+use super::network::own_port;
 use super::scope::{RaLink, RaPrefix, RaScope};
 use super::{Settings, dhcp, metadata, names};
 use crate::model::{
@@ -42,7 +43,7 @@ pub(super) fn is_advertised(leg: &RouterPort) -> bool {
 /// In the DHCP namespace: the subnets that say how they are advertised, and that no router of ours advertises. What leads out
 /// is somebody else's router, who has to say so itself.
 pub(super) fn of_network(network: &Network, settings: &Settings) -> Option<RaScope> {
-    let port = dhcp::own_port(network).filter(|_| network.admin_state_up)?;
+    let port = own_port(network).filter(|_| network.admin_state_up)?;
     let prefixes: Vec<_> = unrouted(network, settings).collect();
     let link = RaLink {
         default_router: false,

@@ -11,11 +11,11 @@ pub enum Error {
     #[error(transparent)]
     Database(#[from] ovsdb::Error),
     #[error(
-        "plug ports into Open vSwitch's bridge {bridge}: there is no such bridge (neutron-openvswitch-agent makes it; is it running, and is integration_bridge the same in its configuration?)"
+        "plug ports into Open vSwitch's bridge {bridge}: there is no such bridge; neutron-openvswitch-agent makes it: is it running, and is integration_bridge the same in its configuration?"
     )]
     NoBridge { bridge: String },
     #[error(
-        "plug {device} into Open vSwitch's bridge {bridge}: ovs-vswitchd says {why} (its log may have more)"
+        "plug {device} into Open vSwitch's bridge {bridge}: ovs-vswitchd says {why}; its log may have more"
     )]
     Refused {
         device: DevName,

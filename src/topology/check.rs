@@ -20,6 +20,7 @@ use super::mistake::{Code, Notes, Span};
 use super::names::{Names, NotFound};
 use super::port::{HostNames, Macs};
 use super::read::At;
+use super::words::Name;
 use crate::model::{NetworkId, ProjectId};
 
 /// Where nobody says whose something is.
@@ -122,6 +123,14 @@ pub(super) fn check(file: &file::File, dir: &Path, notes: &mut Notes<'_>) -> Top
     }
 }
 
+/// What something is called, and where that is said. What has no name is spoken of by its place in the file.
+pub(super) fn called(name: Option<&At<Name>>, object: &str, at: Span) -> (String, Span) {
+    match name {
+        Some(name) => (name.value.0.clone(), name.at),
+        None => (format!("{object}?"), at),
+    }
+}
+
 impl Check<'_, '_> {
     pub(super) fn mistake(
         &mut self,
@@ -132,6 +141,14 @@ impl Check<'_, '_> {
         fix: impl Into<String>,
     ) {
         self.notes.mistake(code, at, object, why, fix);
+    }
+
+    /// Whose something is: as it says itself, or as the file does.
+    pub(super) fn project_of(&self, given: Option<&At<Name>>) -> ProjectId {
+        given.map_or_else(
+            || self.project.clone(),
+            |name| ProjectId(name.value.0.clone()),
+        )
     }
 
     /// Notes an id that something else has.

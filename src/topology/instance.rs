@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::check::Check;
+use super::check::{Check, called};
 use super::draft::PortRef;
 use super::file::{self, all};
 use super::ids;
@@ -11,7 +11,7 @@ use super::port::Owner;
 use super::read::At;
 use super::values::OrTable;
 use super::words::HostName;
-use crate::model::{Instance, InstanceId, NetworkId, PortId, ProjectId, PublicKey};
+use crate::model::{Instance, InstanceId, NetworkId, PortId, PublicKey};
 
 /// What Nova says where nobody chose.
 const AVAILABILITY_ZONE: &str = "nova";
@@ -25,10 +25,7 @@ impl Check<'_, '_> {
         let object = &file.object;
         let known = self.notes.count();
         self.instances.partial |= file.name.is_none();
-        let (name, named_at) = match &file.name {
-            Some(name) => (name.value.0.clone(), name.at),
-            None => (format!("{object}?"), file.at),
-        };
+        let (name, named_at) = called(file.name.as_ref(), object, file.at);
         let id = match &file.id {
             Some(id) => InstanceId(id.value.to_string()),
             None => ids::instance(&name),
@@ -39,11 +36,7 @@ impl Check<'_, '_> {
         }
         self.instances.also(&id.0, index);
         let hostname = self.hostname(file, &name);
-        let project = file
-            .project
-            .as_ref()
-            .map(|name| ProjectId(name.value.0.clone()));
-        let project = project.unwrap_or_else(|| self.project.clone());
+        let project = self.project_of(file.project.as_ref());
         if all(&file.port).is_empty() && !file.is_broken("port") {
             let fix = "add [[instance.port]] with `network = \"...\"`";
             self.mistake(Code::MissingKey, file.at, object, "it has no port", fix);

@@ -50,10 +50,9 @@ impl Check<'_, '_> {
             fixed: file.fixed.as_ref(),
             object,
         };
-        let leads = written.instance.is_some() || written.port.is_some() || written.fixed.is_some();
         let target = self.target(router, &written);
         // Nowhere, though it was to lead somewhere: that has been noted.
-        if leads && target.is_none() {
+        if written.leads() && target.is_none() {
             return None;
         }
         let outside = self.outside(router, of, file.at, object)?;
@@ -94,8 +93,7 @@ impl Check<'_, '_> {
         };
         let outside = self.outside(router, of, file.at, object);
         let target = self.target(router, &written);
-        let leads = written.instance.is_some() || written.port.is_some() || written.fixed.is_some();
-        if !leads
+        if !written.leads()
             && !["instance", "port", "fixed"]
                 .iter()
                 .any(|key| file.is_broken(key))

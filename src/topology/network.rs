@@ -2,16 +2,14 @@
 
 use std::net::IpAddr;
 
-use imbl::OrdMap;
-
-use super::check::Check;
+use super::check::{Check, called};
 use super::draft::{Claimant, NetworkDraft, PortDraft, SubnetRef};
 use super::file::{self, all};
 use super::ids;
 use super::mistake::{Code, Span};
 use super::read::At;
 use super::words::{Kind, SearchDomain};
-use crate::model::{DeviceOwner, DhcpOption, MacAddr, Network, NetworkId, Port, ProjectId};
+use crate::model::{DeviceOwner, DhcpOption, Network, NetworkId, Port};
 
 /// Bytes; what Ethernet has, and what is left of it inside VXLAN over IPv4.
 const MTU: u32 = 1500;
@@ -24,10 +22,7 @@ impl Check<'_, '_> {
     pub(super) fn network(&mut self, file: &file::Network) {
         let index = self.draft.networks.len();
         let object = &file.object;
-        let (name, named_at) = match &file.name {
-            Some(name) => (name.value.0.clone(), name.at),
-            None => (format!("{object}?"), file.at),
-        };
+        let (name, named_at) = called(file.name.as_ref(), object, file.at);
         let id = file
             .id
             .as_ref()
@@ -52,15 +47,10 @@ impl Check<'_, '_> {
             .dns_domain
             .as_ref()
             .map(|domain| domain.value.0.clone());
-        let project = file
-            .project
-            .as_ref()
-            .map(|name| ProjectId(name.value.0.clone()));
+        let project = self.project_of(file.project.as_ref());
         let network = Network {
-            id,
             name,
-            project: project.unwrap_or_else(|| self.project.clone()),
-            admin_state_up: true,
+            project,
             mtu: file.mtu.as_ref().map_or(mtu, |mtu| mtu.value.0),
             external,
             dns_domain: domain.unwrap_or_else(|| self.domain.clone()),
@@ -70,11 +60,7 @@ impl Check<'_, '_> {
             },
             dhcp_options: self.network_options(file),
             attachment,
-            subnets: Vec::new(),
-            non_local_subnets: Vec::new(),
-            segments: Vec::new(),
-            dhcp_port: None,
-            ports: OrdMap::new(),
+            ..Network::new(id)
         };
         self.draft.networks.push(NetworkDraft {
             object: object.clone(),
@@ -169,21 +155,8 @@ impl Check<'_, '_> {
         let object = format!("{}, DHCP", network.object);
         let id = ids::dhcp_port(network.network.id, &self.host);
         let port = Port {
-            id,
-            name: String::new(),
-            network: network.network.id,
             project: network.network.project.clone(),
-            mac: MacAddr([0; 6]),
-            admin_state_up: true,
-            fixed_ips: Box::default(),
-            owner: DeviceOwner::Dhcp,
-            instance: None,
-            extra_dhcp_opts: Box::default(),
-            client_id: None,
-            dns: Box::default(),
-            device: String::new(),
-            host: String::new(),
-            revision: 0,
+            ..Port::new(id, network.network.id, DeviceOwner::Dhcp)
         };
         let claims = subnets
             .iter()

@@ -71,19 +71,16 @@ impl Check<'_, '_> {
         let enable_dhcp = file.dhcp.as_ref().map_or(!external, |dhcp| dhcp.value);
         let (ra_mode, address_mode) = self.ipv6_modes(file, cidr, enable_dhcp);
         let subnet = Subnet {
-            id,
             name,
-            cidr,
             gateway_ip: gateway,
             enable_dhcp,
             dns_nameservers: self.name_servers(file, cidr),
             dns_forwarders: all(&file.dns_forwarders).to_vec(),
             ntp_servers: self.of_family(all(&file.ntp_servers), cidr, object),
             host_routes: self.host_routes(file, cidr),
-            segment: None,
             ra_mode,
             address_mode,
-            prefix_delegation: false,
+            ..Subnet::new(id, cidr)
         };
         let pool = Pool {
             auto: subnet.is_auto_addressed(),

@@ -16,6 +16,13 @@ pub(super) struct Written<'f> {
     pub(super) object: &'f str,
 }
 
+impl Written<'_> {
+    /// It says so, be it right or wrong.
+    pub(super) fn leads(&self) -> bool {
+        self.instance.is_some() || self.port.is_some() || self.fixed.is_some()
+    }
+}
+
 impl Check<'_, '_> {
     /// Whom it leads to; `None` if it does not say, or if that has been noted.
     pub(super) fn target(&mut self, router: usize, written: &Written<'_>) -> Option<Target> {

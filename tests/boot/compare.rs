@@ -2,9 +2,8 @@
 //! why.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use super::common::{Guest, Host, Running};
+use super::common::{Dnsmasq, Guest, Host, Running, blessed};
 use super::questions::{BESIDE, CONFIG, MACHINES, options, questions, table};
 
 /// With all of the machines.
@@ -38,26 +37,16 @@ fn beside_dnsmasq() {
     tables.push(("dnsmasq", table(tester(&host))));
     drop(running);
     let text = shown(&tables);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE);
-    if std::env::var_os("WARREN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        known, text,
-        "{BESIDE} is another; WARREN_BLESS=1 writes it anew"
-    );
+    blessed(BESIDE, &text);
 }
 
 fn tester(host: &Host) -> Guest {
     host.guest("tester", "lan", "fa:16:3e:00:00:99")
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line and files.
 fn start_dnsmasq(host: &Host) -> Running {
     host.bridge("lan");
     host.ip("link set lan address fa:16:3e:ff:00:02\naddr add 10.0.0.2/24 dev lan\naddr add 10.2.0.2/24 dev lan");
-    let place = host.place();
     let mut hosts = String::from("fa:16:3e:77:77:77,probe.example.org.,10.0.0.99\n");
     for (mac, name, addresses) in MACHINES {
         for ip in addresses {
@@ -65,7 +54,6 @@ fn start_dnsmasq(host: &Host) -> Running {
             writeln!(hosts, "{line}").unwrap();
         }
     }
-    place.write("/run/d/hosts", &hosts);
     let mut options: String = options()
         .into_iter()
         .map(|(port, name, value)| {
@@ -79,32 +67,21 @@ fn start_dnsmasq(host: &Host) -> Running {
     for (subnet, gateway) in [("near", "10.0.0.1"), ("far", "10.2.0.1")] {
         writeln!(options, "tag:subnet-{subnet},option:router,{gateway}").unwrap();
     }
-    place.write("/run/d/opts", &options);
-    place.write("/run/d/conf", CONFIG);
-    place.write("/run/d/leases", "");
-    let mut running = host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/d/pid",
-        "--dhcp-hostsfile=/run/d/hosts",
-        "--dhcp-optsfile=/run/d/opts",
-        "--dhcp-leasefile=/run/d/leases",
-        "--dhcp-match=set:ipxe,175",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--local-service",
-        "--interface=lan",
-        "--bind-dynamic",
-        "--dhcp-range=set:subnet-near,10.0.0.0,static,255.255.255.0,86400s",
-        "--dhcp-range=set:subnet-far,10.2.0.0,static,255.255.255.0,86400s",
-        "--dhcp-option-force=option:mtu,1500",
-        "--dhcp-lease-max=512",
-        "--conf-file=/run/d/conf",
-        "--domain=example.org",
-    ]);
-    running.says("read /run/d/opts");
-    running
+    let served = Dnsmasq {
+        hosts: &hosts,
+        options: &options,
+        config: CONFIG,
+        ..Dnsmasq::default()
+    };
+    served.start(
+        &host.place(),
+        &[
+            "--interface=lan",
+            "--dhcp-range=set:subnet-near,10.0.0.0,static,255.255.255.0,86400s",
+            "--dhcp-range=set:subnet-far,10.2.0.0,static,255.255.255.0,86400s",
+            "--dhcp-option-force=option:mtu,1500",
+            "--dhcp-lease-max=512",
+            "--domain=example.org",
+        ],
+    )
 }

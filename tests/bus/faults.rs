@@ -346,11 +346,7 @@ fn a_user_who_may_do_little_is_heard_again_too() {
         .control(&["set_permissions", user, may_make, ".*", ".*"])
         .ok();
     ground.runtime.block_on(async {
-        let starting = ground
-            .runtime
-            .spawn(async { Bus::start(settings(), vec![agent()]) });
-        let (bus, mut notices) = starting.await.unwrap();
-        connected(&bus, 1).await;
+        let (bus, mut notices) = ground.bus().await;
         let channel = ground.channel().await;
         broker.make_exchange_anew("neutron", "topic");
         let heard = async {

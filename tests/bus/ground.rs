@@ -76,6 +76,14 @@ impl Ground {
         threads.count()
     }
 
+    /// A bus with our agent on it, as soon as it is connected, and what it hears.
+    pub(crate) async fn bus(&self) -> (Bus, Receiver<Notice>) {
+        let starting = async { Bus::start(settings(), vec![agent()]) };
+        let (bus, notices) = self.runtime.spawn(starting).await.unwrap();
+        connected(&bus, 1).await;
+        (bus, notices)
+    }
+
     /// A raw AMQP client, for what no bus would send.
     pub(crate) async fn channel(&self) -> Channel {
         let connecting = self.runtime.spawn(async {

@@ -4,10 +4,9 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 use tokio::time::{Duration, timeout};
-use warren::neutron::bus::Bus;
 
 use crate::LONG;
-use crate::ground::{Ground, agent, cast, connected, notice, publish, publish_with, settings};
+use crate::ground::{Ground, cast, connected, notice, publish, publish_with};
 
 const KEY: &str = "dhcp_agent.net1";
 
@@ -17,11 +16,7 @@ fn junk_is_dropped_and_counted_and_what_follows_it_comes() {
         return;
     };
     ground.runtime.block_on(async {
-        let starting = ground
-            .runtime
-            .spawn(async { Bus::start(settings(), vec![agent()]) });
-        let (bus, mut notices) = starting.await.unwrap();
-        connected(&bus, 1).await;
+        let (bus, mut notices) = ground.bus().await;
         let channel = ground.channel().await;
         let mut bomb = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
         for _ in 0..64 {
@@ -111,11 +106,7 @@ fn a_flood_waits_in_the_broker() {
     };
     const FLOOD: u64 = 2000;
     ground.runtime.block_on(async {
-        let starting = ground
-            .runtime
-            .spawn(async { Bus::start(settings(), vec![agent()]) });
-        let (bus, mut notices) = starting.await.unwrap();
-        connected(&bus, 1).await;
+        let (bus, mut notices) = ground.bus().await;
         let channel = ground.channel().await;
         for n in 0..FLOOD {
             publish(

@@ -9,7 +9,7 @@ use warren::neutron::bus::{Bus, CallError, Compression, Failure, Notice, Setting
 use crate::LONG;
 use crate::broker::USER;
 use crate::common::Running;
-use crate::ground::{Ground, agent, args, connected, notice, settings};
+use crate::ground::{Ground, agent, args, notice, settings};
 
 fn start(ground: &Ground, more: &[&str]) -> Running {
     let place = ground.host.place();
@@ -68,8 +68,7 @@ fn oslo_messaging_understands_us_and_we_it() {
     };
     let _peer = start(&ground, &[]);
     ground.runtime.block_on(async {
-        let (bus, mut notices) = ground.runtime.spawn(async { Bus::start(settings(), vec![agent()]) }).await.unwrap();
-        connected(&bus, 1).await;
+        let (bus, mut notices) = ground.bus().await;
 
         // We ask.
         let arguments = json!({"text": "grüße \"quoted\" \\ \u{1f30d}", "list": [1, null, {"a": 2.5}], "yes": true});

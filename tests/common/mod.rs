@@ -16,14 +16,15 @@
 //! | an instance: ping, curl, dig, addresses | `guest.rs` |
 //! | cloud-init, stage by stage | `cloud.rs` |
 //! | DHCP clients, and what they got | `client.rs`, `lease.rs` |
+//! | dnsmasq as Neutron's agent starts it, or as a resolver | `dnsmasq.rs` |
 //! | somebody with a packet generator | `flood.rs` |
 //! | traffic that must not break while something else happens | `flow.rs` |
 //! | what curl got, and a stub server (Nova's, say) | `http.rs` |
 //! | what runs on a host, and whether it still does | `process.rs` |
+//! | what was seen, beside a file of it in the repository | `blessed.rs` |
 //! | a topology to begin with | `topologies.rs` |
 //! | the unit files, and the daemon as they start it | `unit.rs` |
 //! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs`; neighbour discovery `icmp6.rs` |
-//! | crafted frames, and what is on the wire | `wire.rs`, `wire6.rs`; as DHCP `dhcp.rs` |
 //! | questions to a DHCPv4 server of one's own making | `asker.rs` |
 //!
 //! The peers (clients, dnsmasq, ip, nft ...) come from the root file systems that `tests/peers/rootfs.sh` builds.
@@ -41,10 +42,12 @@
 )]
 
 pub mod asker;
+mod blessed;
 mod client;
 mod cloud;
 mod daemon;
 mod dhcp;
+mod dnsmasq;
 mod flood;
 mod flow;
 mod guest;
@@ -61,10 +64,12 @@ mod wait;
 mod wire;
 mod wire6;
 
+pub use blessed::blessed;
 pub use client::{Client, DhcpClient};
 pub use cloud::CloudInit;
 pub use daemon::Daemon;
 pub use dhcp::{Dhcp, discover};
+pub use dnsmasq::{Dnsmasq, resolver};
 pub use flood::Flood;
 pub use flow::{PingReport, Pinging, Span, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};

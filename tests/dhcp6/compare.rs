@@ -1,9 +1,8 @@
 //! The same messages to warren, to dnsmasq as Neutron starts it, and to Kea: what differs, and why.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use super::common::{Guest, Host, Running, settled};
+use super::common::{Dnsmasq, Guest, Host, Running, blessed, settled};
 use super::lan::{ANN, LES, Lan, Link, OPA, STRANGER, mac};
 use super::message::{
     CONFIRM, DECLINE, INFORMATION, REBIND, RELEASE, RENEW, REQUEST, Says, server, value,
@@ -152,15 +151,7 @@ fn beside_dnsmasq_and_kea() {
         drop(running);
     }
     let text = shown(&tables);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE);
-    if std::env::var_os("WARREN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        known, text,
-        "{BESIDE} is another; WARREN_BLESS=1 writes it anew"
-    );
+    blessed(BESIDE, &text);
 }
 
 type Start = fn(&Host) -> Running;
@@ -187,20 +178,14 @@ fn ground(name: &str) -> (Host, Guest) {
     (host, guest)
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line and files.
 fn start_dnsmasq(host: &Host) -> Running {
-    let place = host.place();
-    place.write(
-        "/run/d/hosts",
-        "fa:16:3e:00:00:0a,tag:dhcpv6,ann.example.org.,[2001:db8:1::a]\n\
+    let served = Dnsmasq {
+        hosts: "fa:16:3e:00:00:0a,tag:dhcpv6,ann.example.org.,[2001:db8:1::a]\n\
          fa:16:3e:00:00:0b,tag:dhcpv6,opa.example.org.,[2001:db8:1::b],set:port-opa\n\
          fa:16:3e:00:00:0b,tag:dhcpv6,opa.example.org.,[2001:db8:2::b],set:port-opa\n\
          fa:16:3e:00:00:0c,tag:dhcpv6,set:port-les\n\
          fa:16:3e:00:00:77,tag:dhcpv6,probe.example.org.,[2001:db8:1::77]\n",
-    );
-    place.write(
-        "/run/d/opts",
-        "tag:subnet-near,option6:domain-search,example.org.\n\
+        options: "tag:subnet-near,option6:domain-search,example.org.\n\
          tag:subnet-near,option6:sntp-server,[2001:db8:1::123]\n\
          tag:subnet-near,option6:ntp-server,[2001:db8:1::123]\n\
          tag:port-opa,option6:ntp-server,[2001:db8::9]\n\
@@ -208,30 +193,18 @@ fn start_dnsmasq(host: &Host) -> Running {
          tag:subnet-far,option6:dns-server,[2001:db8::53]\n\
          tag:subnet-far,option6:domain-search,example.org.\n\
          tag:subnet-own,option6:domain-search,example.org.\n",
-    );
-    place.write("/run/d/leases", "");
-    let mut running = host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/d/pid",
-        "--dhcp-hostsfile=/run/d/hosts",
-        "--dhcp-optsfile=/run/d/opts",
-        "--dhcp-leasefile=/run/d/leases",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--interface=lan",
-        "--bind-dynamic",
-        "--dhcp-range=set:subnet-near,2001:db8:1::,static,64,86400s",
-        "--dhcp-range=set:subnet-far,2001:db8:2::,static,64,86400s",
-        "--dhcp-range=set:subnet-own,2001:db8:5::,static,64,86400s",
-        "--conf-file=/dev/null",
-        "--domain=example.org",
-    ]);
-    running.says("read /run/d/hosts");
-    running
+        ..Dnsmasq::default()
+    };
+    served.start(
+        &host.place(),
+        &[
+            "--interface=lan",
+            "--dhcp-range=set:subnet-near,2001:db8:1::,static,64,86400s",
+            "--dhcp-range=set:subnet-far,2001:db8:2::,static,64,86400s",
+            "--dhcp-range=set:subnet-own,2001:db8:5::,static,64,86400s",
+            "--domain=example.org",
+        ],
+    )
 }
 
 /// Host reservations and no pool, all subnets on one link.

@@ -1,9 +1,8 @@
 //! The same questions to warren, to warren as it serves beside Neutron, and to dnsmasq as Neutron starts it: what differs.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use super::common::{Guest, Host, PATIENCE, Running, wait_for};
+use super::common::{Dnsmasq, Guest, Host, PATIENCE, Running, blessed, wait_for};
 use super::elsewhere::{knot, topology};
 use super::{dig, instance};
 
@@ -95,15 +94,7 @@ fn beside_dnsmasq() {
     tables.push(("dnsmasq", table(&vm)));
 
     let text = shown(&tables);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE);
-    if std::env::var_os("WARREN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        known, text,
-        "{BESIDE} is another; WARREN_BLESS=1 writes it anew"
-    );
+    blessed(BESIDE, &text);
 }
 
 fn ours(more: &str) -> String {
@@ -115,44 +106,25 @@ fn ours(more: &str) -> String {
         + "[[instance]]\nname = \"both\"\n[[instance.port]]\nnetwork = \"green\"\naddresses = [\"10.2.0.12\", \"fd00:2::12\"]\n"
 }
 
-/// As `neutron/agent/linux/dhcp.py` writes its command line and files, with `dnsmasq_dns_servers`.
+/// With `dnsmasq_dns_servers`.
 fn start_dnsmasq(host: &Host) -> Running {
-    let place = host.place();
-    place.write(
-        "/run/dnsmasq/addn",
-        "10.2.0.11 green1.demo.test green1\n\
-         10.2.0.12 both.demo.test both\n\
-         fd00:2::12 both.demo.test both\n",
-    );
-    for empty in ["hosts", "opts", "leases"] {
-        place.write(&format!("/run/dnsmasq/{empty}"), "");
-    }
-    let mut running = host.spawn(&[
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--pid-file=/run/dnsmasq/pid",
-        "--dhcp-hostsfile=/run/dnsmasq/hosts",
-        "--addn-hosts=/run/dnsmasq/addn",
-        "--dhcp-optsfile=/run/dnsmasq/opts",
-        "--dhcp-leasefile=/run/dnsmasq/leases",
-        "--dhcp-match=set:ipxe,175",
-        "--dhcp-userclass=set:ipxe6,iPXE",
-        "--local-service",
-        "--bind-dynamic",
-        "--dhcp-range=set:subnet-1,10.2.0.0,static,255.255.255.0,86400s",
-        "--dhcp-option-force=option:mtu,1450",
-        "--dhcp-lease-max=256",
-        "--server=::1#5399",
-        "--conf-file=/dev/null",
-        "--domain=demo.test",
-        "--interface=br0",
-    ]);
-    running.says("read /run/dnsmasq/addn");
-    running
+    let served = Dnsmasq {
+        names: "10.2.0.11 green1.demo.test green1\n\
+                10.2.0.12 both.demo.test both\n\
+                fd00:2::12 both.demo.test both\n",
+        ..Dnsmasq::default()
+    };
+    served.start(
+        &host.place(),
+        &[
+            "--dhcp-range=set:subnet-1,10.2.0.0,static,255.255.255.0,86400s",
+            "--dhcp-option-force=option:mtu,1450",
+            "--dhcp-lease-max=256",
+            "--server=::1#5399",
+            "--domain=demo.test",
+            "--interface=br0",
+        ],
+    )
 }
 
 fn table(guest: &Guest) -> Vec<String> {

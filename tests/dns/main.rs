@@ -8,7 +8,7 @@ mod beside;
 mod elsewhere;
 mod guarded;
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use common::{Client, Daemon, DigAnswer, Guest, Host, Running, wait_for};
@@ -103,31 +103,14 @@ fn instance(host: &Host, daemon: &Daemon, name: &str, network: &str, address: &s
 
 /// Real upstreams: `www.example.org` is `answer` there, and `long.example.org` too long for UDP.
 fn resolver(place: &common::Place, listen: &str, port: u16, answer: &str) -> Running {
-    let mut argv: Vec<String> = [
-        "dnsmasq",
-        "-k",
-        "--log-facility=-",
-        "--log-queries",
-        "--user=root",
-        "--no-hosts",
-        "--no-resolv",
-        "--conf-file=/dev/null",
-        "--pid-file=",
-        "--bind-interfaces",
-    ]
-    .map(str::to_owned)
-    .into();
-    argv.push(format!("--listen-address={listen}"));
-    argv.push(format!("--port={port}"));
-    argv.push(format!("--address=/www.example.org/{answer}"));
-    argv.push("--local=/example.org/".to_owned());
-    for number in 0..20 {
-        let text = "x".repeat(200);
-        argv.push(format!("--txt-record=long.example.org,{number}{text}"));
-    }
-    let mut running = place.spawn(&argv);
-    running.says("started");
-    running
+    let address = format!("--address=/www.example.org/{answer}");
+    let text = "x".repeat(200);
+    let long = (0..20).map(|number| format!("--txt-record=long.example.org,{number}{text}"));
+    let long: Vec<String> = long.collect();
+    let mut known = vec!["--log-queries", "--local=/example.org/", &address];
+    known.extend(long.iter().map(String::as_str));
+    let at = SocketAddr::new(listen.parse().unwrap(), port);
+    common::resolver(place, at, &known)
 }
 
 /// Where every test asks.

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use dhcproto::v4::MessageType;
 use netns::MacAddr;
-use nix::unistd::Pid;
 
 use super::common::{Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Wire, discover, wait_for};
+use super::figures::cpu_time;
 use super::frames::query;
 
 const TOPOLOGY: &str = r#"
@@ -242,14 +242,4 @@ impl Party {
     fn next(&self) -> u16 {
         self.asked.replace(self.asked.get().wrapping_add(1))
     }
-}
-
-/// What all threads of a process have used; the kernel counts nanoseconds here.
-fn cpu_time(pid: Pid) -> Duration {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let spent = threads.map(|thread| {
-        let stat = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-        Duration::from_nanos(stat.split(' ').next().unwrap().parse().unwrap())
-    });
-    spent.sum()
 }

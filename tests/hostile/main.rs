@@ -11,6 +11,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
 mod frames;
 mod ground;
 

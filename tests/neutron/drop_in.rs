@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{HttpAnswer, wait_for};
+use crate::scene::known;
 
 pub(crate) const FILES: [&str; 8] = [
     "--config-file",
@@ -22,17 +23,7 @@ pub(crate) const FILES: [&str; 8] = [
 /// As soon as the server has heard of all three of its agents.
 pub(crate) fn warren(cloud: &Cloud, node: &Node) -> Service {
     let mut warren = node.warren_start(&[&["run"], &FILES[..]].concat());
-    for binary in [
-        "neutron-dhcp-agent",
-        "neutron-l3-agent",
-        "neutron-metadata-agent",
-    ] {
-        wait_for(&format!("{binary} to report"), LONG, || {
-            assert!(warren.is_alive(), "{}", warren.tail());
-            let agent = cloud.agent(node.name(), binary)?;
-            (agent["alive"] == true).then_some(())
-        });
-    }
+    known(cloud, node, &mut warren);
     warren
 }
 

@@ -8,17 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, LONG, Node, Service, id};
 use crate::common::{Guest, PATIENCE, WARREN, wait_for};
-
-const FILES: [&str; 8] = [
-    "--config-file",
-    "/etc/neutron/neutron.conf",
-    "--config-file",
-    "/etc/neutron/dhcp_agent.ini",
-    "--config-file",
-    "/etc/neutron/l3_agent.ini",
-    "--config-file",
-    "/etc/neutron/metadata_agent.ini",
-];
+use crate::drop_in::FILES;
 
 pub(crate) const BINARIES: [&str; 3] = [
     "neutron-dhcp-agent",
@@ -69,16 +59,9 @@ impl Warren {
         }
     }
 
-    /// Waits until the server calls all three of its agents alive.
     #[track_caller]
     pub(crate) fn known(&mut self, cloud: &Cloud, node: &Node) {
-        for binary in BINARIES {
-            wait_for(&format!("{binary} to report"), LONG, || {
-                assert!(self.service.is_alive(), "{}", self.service.tail());
-                let agent = cloud.agent(node.name(), binary)?;
-                (agent["alive"] == true).then_some(())
-            });
-        }
+        known(cloud, node, &mut self.service);
     }
 
     /// How often it asked for all networks, and for all routers.
@@ -93,6 +76,18 @@ impl Warren {
 
     pub(crate) fn says(&self, what: &str) -> usize {
         self.service.log().matches(what).count()
+    }
+}
+
+/// Waits until the server calls all three of the node's agents alive.
+#[track_caller]
+pub(crate) fn known(cloud: &Cloud, node: &Node, service: &mut Service) {
+    for binary in BINARIES {
+        wait_for(&format!("{binary} to report"), LONG, || {
+            assert!(service.is_alive(), "{}", service.tail());
+            let agent = cloud.agent(node.name(), binary)?;
+            (agent["alive"] == true).then_some(())
+        });
     }
 }
 

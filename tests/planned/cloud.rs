@@ -40,18 +40,8 @@ impl Cloud {
         let host = Host::new(name)?;
         let networks = (1..=networks).map(network).collect();
         let router = Router {
-            id: ROUTER,
             name: "r".to_owned(),
-            project: ProjectId("p".to_owned()),
-            admin_state_up: true,
-            interfaces: Vec::new(),
-            gateway: None,
-            routes: Vec::new(),
-            floating_ips: Vec::new(),
-            port_forwardings: Vec::new(),
-            conntrack_helpers: Vec::new(),
-            forwarded: Vec::new(),
-            kind: RouterKind::Legacy,
+            ..Router::new(ROUTER)
         };
         Some(Self {
             host,
@@ -147,23 +137,11 @@ fn inside() {
 
 fn network(n: u128) -> Network {
     Network {
-        id: NetworkId(Uuid::from_u128(n)),
         name: format!("net{n}"),
-        project: ProjectId("p".to_owned()),
-        admin_state_up: true,
-        mtu: 1500,
-        external: false,
-        dns_domain: String::new(),
-        dns_search: Vec::new(),
-        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: DevName::new(format!("br{n}")).unwrap(),
         },
-        subnets: Vec::new(),
-        non_local_subnets: Vec::new(),
-        segments: Vec::new(),
-        dhcp_port: None,
-        ports: Default::default(),
+        ..Network::new(NetworkId(Uuid::from_u128(n)))
     }
 }
 

@@ -92,6 +92,24 @@ fn written() -> String {
         ovs-vsctl --columns=_uuid,name,type,external_ids list Interface")
 }
 
+/// With the agent, and not before. Nothing is written for ports that are well, whoever looks: not by the next daemon, either.
+async fn comes_alive(node: Node, ports: [&str; 2], driver: Driver) -> Node {
+    assert!(!try_sh(&ping()).0, "dead until the agent has been there");
+    for port in ports {
+        agent_wires(port);
+    }
+    eventually(&ping()).await;
+    sh(&over_tcp());
+    assert_eq!(node.steps().await, Vec::<String>::new());
+    let before = written();
+    node.stop().await;
+    let node = Node::with_tenant(driver).await;
+    node.converged(2).await;
+    sh(&ping());
+    assert_eq!(written(), before);
+    node
+}
+
 #[test]
 fn internal_ports() {
     on_a_host("openvswitch::internal_ports", || async {
@@ -128,20 +146,8 @@ fn internal_ports() {
         for part in ["mtu 1450", ",UP", DHCP_MAC, "alias warren"] {
             assert!(device.contains(part), "{part}: {device}");
         }
-        assert!(!try_sh(&ping()).0, "dead until the agent has been there");
-        agent_wires(&dhcp);
-        agent_wires(&leg);
-        eventually(&ping()).await;
-        sh(&over_tcp());
-
-        // Nothing is written for ports that are well, whoever looks.
-        assert_eq!(node.steps().await, Vec::<String>::new());
+        let node = comes_alive(node, [&dhcp, &leg], driver()).await;
         let before = written();
-        node.stop().await;
-        let node = Node::with_tenant(driver()).await;
-        node.converged(2).await;
-        sh(&ping());
-        assert_eq!(written(), before);
 
         // A database that is away disturbs nobody whose device is there. (Open vSwitch itself forwards nothing in user
         // space as long as it is away.)
@@ -232,18 +238,8 @@ fn pairs() {
                 assert!(features.contains(off), "{features}");
             }
         }
-        assert!(!try_sh(&ping()).0, "dead until the agent has been there");
-        agent_wires(&dhcp);
-        agent_wires(&leg);
-        eventually(&ping()).await;
-        sh(&over_tcp());
-        assert_eq!(node.steps().await, Vec::<String>::new());
+        let node = comes_alive(node, [&dhcp, &leg], driver()).await;
         let before = written();
-        node.stop().await;
-        let node = Node::with_tenant(driver()).await;
-        node.converged(2).await;
-        sh(&ping());
-        assert_eq!(written(), before);
 
         // The switch starts again: its ports' devices are ours, and stayed.
         stop("ovs-vswitchd");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use warren::model::{
-    Attachment, DeviceOwner, Event, FixedIp, Network, NetworkId, Port, PortId, ProjectId, Router,
-    RouterId, RouterPort, RouterSubnet, State, Subnet, SubnetId, Target,
+    DeviceOwner, Event, FixedIp, Network, NetworkId, Port, PortId, Router, RouterId, RouterPort,
+    RouterSubnet, State, Subnet, SubnetId, Target,
 };
 use warren::plan;
 
@@ -30,56 +30,23 @@ pub(crate) fn router_namespace() -> String {
 
 fn network() -> Network {
     let port = Port {
-        id: DHCP_PORT,
-        name: String::new(),
-        network: BLUE,
-        project: ProjectId("p".into()),
         mac: DHCP_MAC.parse().unwrap(),
-        admin_state_up: true,
         fixed_ips: [FixedIp {
             subnet: SUBNET,
             ip: "10.0.0.2".parse().unwrap(),
         }]
         .into(),
-        owner: DeviceOwner::Dhcp,
-        instance: None,
-        extra_dhcp_opts: Box::default(),
-        client_id: None,
-        dns: Box::default(),
-        device: String::new(),
-        host: String::new(),
-        revision: 0,
+        ..Port::new(DHCP_PORT, BLUE, DeviceOwner::Dhcp)
     };
     Network {
-        id: BLUE,
         name: "blue".into(),
-        project: ProjectId("p".into()),
-        admin_state_up: true,
         mtu: 1450,
-        external: false,
-        dns_domain: String::new(),
-        dns_search: Vec::new(),
-        dhcp_options: Vec::new(),
-        attachment: Attachment::Foreign,
         subnets: vec![Subnet {
-            id: SUBNET,
-            name: String::new(),
-            cidr: "10.0.0.0/24".parse().unwrap(),
             gateway_ip: "10.0.0.1".parse().ok(),
-            enable_dhcp: true,
-            dns_nameservers: Vec::new(),
-            dns_forwarders: Vec::new(),
-            ntp_servers: Vec::new(),
-            host_routes: Vec::new(),
-            segment: None,
-            ra_mode: None,
-            address_mode: None,
-            prefix_delegation: false,
+            ..Subnet::new(SUBNET, "10.0.0.0/24".parse().unwrap())
         }],
-        non_local_subnets: Vec::new(),
-        segments: Vec::new(),
         dhcp_port: Some(Arc::new(port)),
-        ports: Default::default(),
+        ..Network::new(BLUE)
     }
 }
 
@@ -103,18 +70,9 @@ fn router() -> Router {
         scopes: Default::default(),
     };
     Router {
-        id: R1,
         name: "r1".into(),
-        project: ProjectId("p".into()),
-        admin_state_up: true,
         interfaces: vec![leg],
-        gateway: None,
-        routes: Vec::new(),
-        floating_ips: Vec::new(),
-        port_forwardings: Vec::new(),
-        conntrack_helpers: Vec::new(),
-        forwarded: Vec::new(),
-        kind: Default::default(),
+        ..Router::new(R1)
     }
 }
 

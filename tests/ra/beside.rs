@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv6Addr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::common::{
-    ALL_NODES, Advertised, Guest, Host, PATIENCE, Running, Sender, Wire, settled, wait_for,
+    ALL_NODES, Advertised, Guest, Host, PATIENCE, Running, Sender, Wire, blessed, settled, wait_for,
 };
 use crate::{CLOUD, ROUTER};
 
@@ -211,15 +210,7 @@ fn field_by_field_beside_radvd() {
         let ours = hear(wire, is_last);
         write_fields(&mut text, &format!("{name}, the end"), &ours, theirs);
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(BESIDE);
-    if std::env::var_os("WARREN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        known, text,
-        "{BESIDE} is another; WARREN_BLESS=1 writes it anew"
-    );
+    blessed(BESIDE, &text);
 }
 
 /// When one side spoke.

@@ -3,14 +3,13 @@
 
 use std::fmt::Write;
 use std::net::{Ipv6Addr, SocketAddrV6};
-use std::path::Path;
 use std::time::Duration;
 
 use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
 use dhcproto::{Encodable, Encoder};
 
 use crate::common::{
-    Advertised, Dhcp, Host, PATIENCE, Sender, Udp6, Wire, discover, settled, udp_frame,
+    Advertised, Dhcp, Host, PATIENCE, Sender, Udp6, Wire, blessed, discover, settled, udp_frame,
 };
 
 /// What each is told, as a file; docs/ipv6.md shows it as a table.
@@ -171,15 +170,7 @@ fn every_pair_of_modes() {
             }
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(MODES_FILE);
-    if std::env::var_os("WARREN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        known, text,
-        "{MODES_FILE} is another; WARREN_BLESS=1 writes it anew"
-    );
+    blessed(MODES_FILE, &text);
 }
 
 /// By `warren check`.

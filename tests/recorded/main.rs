@@ -2,6 +2,8 @@
 //! the agents made of them. `README.md` says where they come from.
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
+#[path = "../common/blessed.rs"]
+mod blessed;
 mod effects;
 mod keys;
 mod mutated;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::version::{Ground, Outgoing, Ports, Received, Said, Version, Way};
-use crate::dhcp::leases::{Lease, Leases};
+use crate::dhcp::Leases;
 use crate::dhcp::link::{CLIENT_PORT, SERVER_PORT};
 use crate::dhcp::reply::{Delivery, Kind, Reply};
 use crate::dhcp::request::{Arrived, Malformed, Request};
@@ -48,7 +48,6 @@ impl Version for V4 {
     const LONGEST: usize = 1500;
 
     type Scope = DhcpScope;
-    type Leases = Leases;
     type Counted = Counted;
     type Malformed = Malformed;
     type Request<'a> = Request<'a>;
@@ -68,14 +67,6 @@ impl Version for V4 {
             device,
             source,
         }
-    }
-
-    fn list(leases: &Leases, scope: &DhcpScope, now: Instant) -> Vec<Lease> {
-        leases.list(scope, now)
-    }
-
-    fn trim(leases: &mut Leases, scope: &DhcpScope) {
-        leases.trim(scope);
     }
 
     fn decode(received: Received<'_>) -> Result<Request<'_>, Malformed> {

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::Error;
 use super::version::{Ground, Outgoing, Ports, Received, Said, Version, Way};
-use crate::dhcp::leases::Lease;
 use crate::dhcp::v6::{
     Answer, Arrived, CLIENT_PORT, Delivery, Kind, Leases, Malformed, Neighbour, Reply, Request,
     SERVER_PORT, answer, sender,
@@ -52,7 +51,6 @@ impl Version for V6 {
     const LONGEST: usize = 4096;
 
     type Scope = Dhcp6Scope;
-    type Leases = Leases;
     type Counted = Counted;
     type Malformed = Malformed;
     type Request<'a> = Request<'a>;
@@ -72,14 +70,6 @@ impl Version for V6 {
             device,
             source,
         }
-    }
-
-    fn list(leases: &Leases, scope: &Dhcp6Scope, now: Instant) -> Vec<Lease> {
-        leases.list(scope, now)
-    }
-
-    fn trim(leases: &mut Leases, scope: &Dhcp6Scope) {
-        leases.trim(scope);
     }
 
     fn crowded(counted: &mut Counted) {

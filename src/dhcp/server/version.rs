@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::Error;
-use crate::dhcp::leases::Lease;
+use crate::dhcp::leases::{Served, Table};
 use crate::dhcp::v6::Neighbour;
 use crate::model::{DevName, MacAddr, NetworkId};
 use crate::pace::Who;
@@ -24,8 +24,7 @@ pub trait Version: Debug + Sized + 'static {
     /// The longest message read.
     const LONGEST: usize;
 
-    type Scope: Debug + Send + Sync;
-    type Leases: Debug + Default + Send;
+    type Scope: Served + Debug + Send + Sync;
     /// What its answers are counted as.
     type Counted: Debug + Clone + Copy + Default + Serialize + Send;
     type Malformed: Display;
@@ -36,10 +35,6 @@ pub trait Version: Debug + Sized + 'static {
     fn ground(scope: &Self::Scope) -> Ground<'_>;
     /// Why its server did not start.
     fn refused(network: NetworkId, device: DevName, source: netns::Error) -> Error;
-    /// The clients of the scope that were heard.
-    fn list(leases: &Self::Leases, scope: &Self::Scope, now: Instant) -> Vec<Lease>;
-    /// Forgets who is not of the scope.
-    fn trim(leases: &mut Self::Leases, scope: &Self::Scope);
     /// Counts a message that was dropped, since too many wait for the kernel to say who sent them.
     fn crowded(_: &mut Self::Counted) {}
     fn decode(received: Received<'_>) -> Result<Self::Request<'_>, Self::Malformed>;
@@ -50,7 +45,7 @@ pub trait Version: Debug + Sized + 'static {
         scope: &Self::Scope,
         request: &Self::Request<'_>,
         neighbour: Neighbour,
-        leases: &mut Self::Leases,
+        leases: &mut Table<Self::Scope>,
         counted: &mut Self::Counted,
         now: Instant,
     ) -> Said;

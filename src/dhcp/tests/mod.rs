@@ -10,7 +10,7 @@ use dhcproto::v4::{Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
 use uuid::Uuid;
 
-use super::leases::Leases;
+use super::Leases;
 use super::reply::{Delivery, Reply};
 use super::request::{Arrived, Request};
 use super::v4::{Answer, answer};
@@ -18,9 +18,13 @@ use crate::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use crate::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
 mod boot;
+mod leases;
 mod mutated;
 mod options;
+mod packet;
+mod requests;
 mod states;
+mod times;
 mod traps;
 
 /// Has 10.0.0.10.

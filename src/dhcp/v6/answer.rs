@@ -6,9 +6,9 @@
 use std::net::Ipv6Addr;
 use std::time::Instant;
 
+use super::Leases;
 use super::codes::{self, Status};
 use super::identity::{self, Verdict};
-use super::leases::Leases;
 use super::options::Options;
 use super::reply::{CLIENT_PORT, Delivery, Kind, Reply, SERVER_PORT, Writer, duid};
 use super::request::{Arrived, Ask, Request};
@@ -212,7 +212,8 @@ impl<'a> Session<'a> {
                 Kind::Advertise => LeaseState::Offered,
                 Kind::Reply => LeaseState::Bound,
             };
-            leases.note((client, self.mac.unwrap_or(client.mac)), given, state, now);
+            let who = (client.port, self.mac.unwrap_or(client.mac));
+            leases.note(who, given, state, None, now);
         }
         self.reply(kind, out)
     }
@@ -252,12 +253,8 @@ impl<'a> Session<'a> {
             }
         }
         if let Some(client) = self.client.filter(|_| !given_up.is_empty()) {
-            leases.note(
-                (client, self.mac.unwrap_or(client.mac)),
-                given_up,
-                state,
-                now,
-            );
+            let who = (client.port, self.mac.unwrap_or(client.mac));
+            leases.note(who, given_up, state, None, now);
         }
         self.reply(Kind::Reply, out)
     }

@@ -14,7 +14,6 @@
 mod answer;
 mod codes;
 mod identity;
-mod leases;
 mod options;
 mod relay;
 mod reply;
@@ -23,7 +22,6 @@ mod who;
 mod wire;
 
 pub use answer::{Answer, answer};
-pub use leases::Leases;
 pub(super) use reply::{CLIENT_PORT, SERVER_PORT};
 pub use reply::{Delivery, Kind, Reply};
 pub use request::{Arrived, Ask, Malformed, Request};
@@ -31,6 +29,7 @@ pub use who::Neighbour;
 pub(super) use who::sender;
 
 pub type Server = super::server::Server<super::server::v6::V6>;
+pub type Leases = super::leases::Table<crate::plan::scope::Dhcp6Scope>;
 
 #[cfg(test)]
 mod tests;

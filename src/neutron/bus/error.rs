@@ -11,7 +11,7 @@ use crate::tls::TlsError;
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     #[error(
-        "send {method} to {topic}: no broker is connected: {reason} (it is tried for ever; see transport_url and the broker)"
+        "send {method} to {topic}: no broker is connected: {reason}; it is tried for ever: see transport_url and the broker"
     )]
     Away {
         topic: String,
@@ -19,7 +19,7 @@ pub enum CallError {
         reason: String,
     },
     #[error(
-        "send {method} to {topic} within {timeout:?}: the broker takes no messages: {reason} (see its log for alarms)"
+        "send {method} to {topic} within {timeout:?}: the broker takes no messages: {reason}; see its log for alarms"
     )]
     NotSent {
         topic: String,
@@ -36,7 +36,7 @@ pub enum CallError {
         waited: Duration,
     },
     #[error(
-        "get an answer to {method} from {topic}: the broker lost the queue for it (call again; see why the broker went away)"
+        "get an answer to {method} from {topic}: the broker lost the queue for it; call again, and see why the broker went away"
     )]
     Lost { topic: String, method: String },
     /// The server did what it could, or did not understand.
@@ -101,7 +101,7 @@ pub enum LinkError {
         #[source]
         source: Box<lapin::Error>,
     },
-    #[error("open a channel")]
+    #[error("open a channel to the broker (see its log)")]
     Channel(#[source] lapin::Error),
     #[error(
         "declare {what} (is it there with other properties? set amqp_durable_queues, rabbit_quorum_queue .. as the server has them)"
@@ -111,13 +111,13 @@ pub enum LinkError {
         #[source]
         source: lapin::Error,
     },
-    #[error("delete {what}")]
+    #[error("delete {what} (may our user do that? see the broker's log)")]
     Delete {
         what: String,
         #[source]
         source: lapin::Error,
     },
-    #[error("read from queue {queue:?}")]
+    #[error("read from queue {queue:?} (may our user do that? see the broker's log)")]
     Consume {
         queue: String,
         #[source]
@@ -133,11 +133,13 @@ pub enum LinkError {
         #[source]
         source: lapin::Error,
     },
-    #[error("publish")]
+    #[error("publish a message (see the broker's log)")]
     Publish(#[source] lapin::Error),
-    #[error("keep the connection")]
+    #[error("keep the connection to the broker (is it up? its log may say why)")]
     Broken(#[source] lapin::Error),
-    #[error("go on: a part of the session ended (a bug)")]
+    #[error(
+        "go on: a part of the session ended; this is a bug, please report it with the log lines before this one"
+    )]
     Ended,
 }
 

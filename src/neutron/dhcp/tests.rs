@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::ask::Verdict;
 use super::*;
-use crate::model::{Attachment, DeviceOwner, FixedIp, MacAddr, Port, ProjectId, Subnet, SubnetId};
+use crate::model::{DeviceOwner, FixedIp, MacAddr, Port, Subnet, SubnetId};
 use crate::neutron::bus::Failure;
 use crate::neutron::decode::{self, DhcpNotice};
 use crate::neutron::sample;
@@ -19,64 +19,30 @@ fn id(n: u128) -> Uuid {
 
 fn port(n: u128, address: &str, revision: u64) -> Port {
     Port {
-        id: PortId(id(n)),
-        name: String::new(),
-        network: NetworkId(id(1)),
-        project: ProjectId("p".into()),
         mac: MacAddr([2, 0, 0, 0, 0, 1]),
-        admin_state_up: true,
         fixed_ips: [FixedIp {
             subnet: SubnetId(id(10)),
             ip: address.parse().expect("an address of the table"),
         }]
         .into(),
-        owner: DeviceOwner::Machine,
-        instance: None,
-        device: String::new(),
-        host: String::new(),
         revision,
-        extra_dhcp_opts: Box::default(),
-        client_id: None,
-        dns: Box::default(),
+        ..Port::new(PortId(id(n)), NetworkId(id(1)), DeviceOwner::Machine)
     }
 }
 
 fn subnet(n: u128, enable_dhcp: bool) -> Subnet {
     Subnet {
-        id: SubnetId(id(n)),
-        name: String::new(),
-        cidr: "10.0.0.0/24".parse().expect("a network"),
-        gateway_ip: None,
         enable_dhcp,
-        dns_nameservers: Vec::new(),
-        dns_forwarders: Vec::new(),
-        ntp_servers: Vec::new(),
-        host_routes: Vec::new(),
-        segment: None,
-        ra_mode: None,
-        address_mode: None,
-        prefix_delegation: false,
+        ..Subnet::new(SubnetId(id(n)), "10.0.0.0/24".parse().expect("a network"))
     }
 }
 
 fn network(ports: impl IntoIterator<Item = Port>) -> Network {
     let ports = ports.into_iter().map(|port| (port.id, Arc::new(port)));
     Network {
-        id: NetworkId(id(1)),
-        name: String::new(),
-        project: ProjectId("p".into()),
-        admin_state_up: true,
-        mtu: 1500,
-        external: false,
-        dns_domain: String::new(),
-        dns_search: Vec::new(),
-        dhcp_options: Vec::new(),
-        attachment: Attachment::Foreign,
         subnets: vec![subnet(10, true), subnet(11, false)],
-        non_local_subnets: Vec::new(),
-        segments: Vec::new(),
-        dhcp_port: None,
         ports: ports.collect(),
+        ..Network::new(NetworkId(id(1)))
     }
 }
 

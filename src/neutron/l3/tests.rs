@@ -8,8 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::model::{
-    FloatingIp, FloatingIpId, FloatingIpStatus, Gateway, MacAddr, NetworkId, PortId, ProjectId,
-    RouterPort,
+    FloatingIp, FloatingIpId, FloatingIpStatus, Gateway, MacAddr, NetworkId, PortId, RouterPort,
 };
 use crate::neutron::decode::L3Notice;
 use crate::neutron::sample;
@@ -45,21 +44,12 @@ fn router(gateway: bool, floating_ips: Vec<FloatingIp>) -> Router {
         scopes: Default::default(),
     };
     Router {
-        id: router_id(1),
-        name: String::new(),
-        project: ProjectId("p".into()),
-        admin_state_up: true,
-        interfaces: Vec::new(),
         gateway: gateway.then_some(Gateway {
             port: leg,
             enable_snat: true,
         }),
-        routes: Vec::new(),
         floating_ips,
-        port_forwardings: Vec::new(),
-        conntrack_helpers: Vec::new(),
-        forwarded: Vec::new(),
-        kind: RouterKind::Legacy,
+        ..Router::new(router_id(1))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod dhcp;
 mod dhcp6;
+mod dhcp_routes;
 mod nat;
 mod ra;
 mod router;
@@ -34,19 +35,9 @@ pub(super) fn dev(text: &str) -> DevName {
 
 pub(super) fn subnet(n: u128, cidr: &str, gateway: Option<&str>) -> Subnet {
     Subnet {
-        id: SubnetId(Uuid::from_u128(n)),
         name: format!("subnet{n}"),
-        cidr: net(cidr),
         gateway_ip: gateway.map(ip),
-        enable_dhcp: true,
-        dns_nameservers: Vec::new(),
-        dns_forwarders: Vec::new(),
-        ntp_servers: Vec::new(),
-        host_routes: Vec::new(),
-        segment: None,
-        ra_mode: None,
-        address_mode: None,
-        prefix_delegation: false,
+        ..Subnet::new(SubnetId(Uuid::from_u128(n)), net(cidr))
     }
 }
 
@@ -61,21 +52,10 @@ pub(super) fn port(
         ip: ip(address),
     };
     Arc::new(Port {
-        id: PortId(Uuid::from_u128(n << 64)),
         name: format!("port{n}"),
-        network,
-        project: ProjectId("p".into()),
         mac: MacAddr([0xfa, 0x16, 0x3e, 0, 0, u8::try_from(n).unwrap()]),
-        admin_state_up: true,
         fixed_ips: addresses.iter().map(fixed).collect(),
-        owner,
-        instance: None,
-        extra_dhcp_opts: Box::default(),
-        client_id: None,
-        dns: Box::default(),
-        device: String::new(),
-        host: String::new(),
-        revision: 0,
+        ..Port::new(PortId(Uuid::from_u128(n << 64)), network, owner)
     })
 }
 
@@ -90,23 +70,16 @@ pub(super) fn blue() -> Network {
     .into();
     let vm = Arc::new(vm);
     Network {
-        id: BLUE,
         name: "blue".into(),
-        project: ProjectId("p".into()),
-        admin_state_up: true,
         mtu: 1450,
-        external: false,
         dns_domain: "blue.test".into(),
-        dns_search: Vec::new(),
-        dhcp_options: Vec::new(),
         attachment: Attachment::Local {
             bridge: dev("brq-blue"),
         },
         subnets: vec![subnet(11, "10.0.0.0/24", Some("10.0.0.1"))],
-        non_local_subnets: Vec::new(),
-        segments: Vec::new(),
         dhcp_port: Some(port(2, BLUE, DeviceOwner::Dhcp, &[(11, "10.0.0.2")])),
         ports: OrdMap::unit(vm.id, vm),
+        ..Network::new(BLUE)
     }
 }
 
@@ -142,18 +115,9 @@ pub(super) fn leg(n: u128, network: NetworkId, address: &str, gateway: Option<&s
 /// One leg in `blue`, nothing else.
 pub(super) fn inner_router() -> Router {
     Router {
-        id: R1,
         name: "r1".into(),
-        project: ProjectId("p".into()),
-        admin_state_up: true,
         interfaces: vec![leg(1, BLUE, "10.0.0.1/24", Some("10.0.0.1"))],
-        gateway: None,
-        routes: Vec::new(),
-        floating_ips: Vec::new(),
-        port_forwardings: Vec::new(),
-        conntrack_helpers: Vec::new(),
-        forwarded: Vec::new(),
-        kind: RouterKind::Legacy,
+        ..Router::new(R1)
     }
 }
 

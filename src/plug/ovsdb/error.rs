@@ -21,7 +21,7 @@ pub enum Error {
     },
     #[error("use the certificates for Open vSwitch's database")]
     Tls(#[from] TlsError),
-    #[error("talk to Open vSwitch's database at {address}")]
+    #[error("talk to Open vSwitch's database at {address} (is ovsdb-server still running?)")]
     Lost {
         address: Box<OvsdbAddress>,
         #[source]
@@ -41,7 +41,7 @@ pub enum Error {
         #[source]
         source: Garbled,
     },
-    #[error("change Open vSwitch's database at {address}: it says {error}{}", details.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
+    #[error("change Open vSwitch's database at {address}: it says {error}{}; ovsdb-server's log may have more", details.as_ref().map(|text| format!(" ({text})")).unwrap_or_default())]
     Refused {
         address: Box<OvsdbAddress>,
         error: String,

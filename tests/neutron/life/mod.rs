@@ -42,23 +42,25 @@ impl<'a> Ground<'a> {
     /// Beside the real linuxbridge agent; `prepare` writes more into its files before anything reads them.
     #[track_caller]
     fn prepared(cloud: &'a Cloud, name: &str, prepare: impl FnOnce(&Node)) -> Self {
-        let node = cloud.node(name);
-        prepare(&node);
-        node.linuxbridge_agent();
-        let warren = crate::drop_in::warren(cloud, &node);
-        Self {
-            cloud,
-            node,
-            warren,
-        }
+        Self::beside(cloud, name, prepare, Node::linuxbridge_agent)
     }
 
     /// Beside the real openvswitch agent.
     #[track_caller]
     fn switched(cloud: &'a Cloud, name: &str, prepare: impl FnOnce(&Node)) -> Self {
+        Self::beside(cloud, name, prepare, Node::openvswitch)
+    }
+
+    #[track_caller]
+    fn beside(
+        cloud: &'a Cloud,
+        name: &str,
+        prepare: impl FnOnce(&Node),
+        start_agent: fn(&Node),
+    ) -> Self {
         let node = cloud.node(name);
         prepare(&node);
-        node.openvswitch();
+        start_agent(&node);
         let warren = crate::drop_in::warren(cloud, &node);
         Self {
             cloud,

@@ -1,7 +1,6 @@
 //! Where the server's tests take place: a namespace with the server's device, and a wire that ends in our own.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,53 +19,19 @@ use crate::dhcp::{Server, Shared};
 use crate::model::{DevName, MacAddr};
 use crate::plan::scope::DhcpScope;
 
-const INSIDE: &str = "WARREN_TEST_IS_SANDBOXED";
-
 /// Replies arrive well before this.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What never comes is not waited for longer.
 const BRIEFLY: Duration = Duration::from_millis(300);
 
-/// Runs `test` as the only one of a program in network, mount and PID namespaces of its own.
+/// The test `name` of the server, in namespaces of its own.
 pub(super) fn sandboxed(name: &str, test: impl Future<Output = ()>) {
-    if std::env::var_os(INSIDE).is_some() {
+    crate::sandboxed::sandboxed(&format!("dhcp::server::tests::{name}"), || {
         // One worker: who would starve others, can.
         let mut runtime = tokio::runtime::Builder::new_current_thread();
-        return runtime.enable_all().build().unwrap().block_on(test);
-    }
-    let script = "mount -t tmpfs run /run && mkdir /run/netns && exec \"$0\" \"$@\"";
-    let output = Command::new("unshare")
-        .args([
-            "--mount",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ])
-        .args(["--propagation", "private", "sh", "-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--nocapture",
-            "--exact",
-            &format!("dhcp::server::tests::{name}"),
-        ])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    let may_not = complained.starts_with("unshare:");
-    if may_not && std::env::var_os("WARREN_REQUIRE_NAMESPACES").is_none() {
-        #[allow(clippy::print_stdout, reason = "the word of a test that did not run")]
-        {
-            println!("skipped: needs namespaces (run as root)");
-        }
-        return;
-    }
-    let passed = output.status.success() && said.contains("1 passed");
-    assert!(passed, "{}\n{said}\n{complained}", output.status);
+        runtime.enable_all().build().unwrap().block_on(test);
+    });
 }
 
 /// The network 10.0.0.0/24 with the server at .2, and us at .9 on the other end of the wire.

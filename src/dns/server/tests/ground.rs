@@ -1,7 +1,6 @@
 //! Where the server's tests take place: a network, somebody who asks, and forwarders that do as they are told.
 
 use std::net::{IpAddr, SocketAddr};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,50 +18,16 @@ use crate::model::{DevName, NetworkId, PortId};
 pub(super) use crate::plan::scope::Forwarder as Forward;
 use crate::plan::scope::{DnsScope, Side, Zone};
 
-const INSIDE: &str = "WARREN_TEST_IS_SANDBOXED";
-
-/// Runs `test` as the only one of a program in network, mount and PID namespaces of its own.
+/// The test `name` of the server, in namespaces of its own.
 pub(super) fn sandboxed(name: &str, test: impl Future<Output = ()>) {
-    if std::env::var_os(INSIDE).is_some() {
+    crate::sandboxed::sandboxed(&format!("dns::server::tests::{name}"), || {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-        return runtime.block_on(async {
+        runtime.block_on(async {
             lay_out().await;
             test.await;
         });
-    }
-    let script = "mount -t tmpfs run /run && mkdir /run/netns && exec \"$0\" \"$@\"";
-    let output = Command::new("unshare")
-        .args([
-            "--mount",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-        ])
-        .args(["--propagation", "private", "sh", "-c", script])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--nocapture",
-            "--exact",
-            &format!("dns::server::tests::{name}"),
-        ])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    let may_not = complained.starts_with("unshare:");
-    if may_not && std::env::var_os("WARREN_REQUIRE_NAMESPACES").is_none() {
-        #[allow(clippy::print_stdout, reason = "the word of a test that did not run")]
-        {
-            println!("skipped: needs namespaces (run as root)");
-        }
-        return;
-    }
-    let passed = output.status.success() && said.contains("1 passed");
-    assert!(passed, "{}\n{said}\n{complained}", output.status);
+    });
 }
 
 /// The network 10.0.0.0/24, fd00::/64: the server at .2 and ::2, and at .9, .10 and ::9 somebody who asks.

@@ -1,4 +1,9 @@
 //! Frames into and out of any device of a namespace.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each bench is a crate that compiles all of it and uses some of it"
+)]
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -11,16 +16,16 @@ use nix::sys::socket::{
     sendmsg, setsockopt, socket, sockopt,
 };
 
-/// Room for an answer on each of the networks at once.
+/// Room for an answer on each of very many networks at once.
 const RECEIVE: usize = 4 << 20;
 
 /// One socket for all devices.
 #[derive(Debug)]
-pub(crate) struct Frames(OwnedFd);
+pub struct Frames(OwnedFd);
 
 impl Frames {
     /// In the namespace that the calling thread is in. IP that comes in, or (`EthAll`) everything that comes and goes.
-    pub(crate) fn open(protocol: SockProtocol) -> Self {
+    pub fn open(protocol: SockProtocol) -> Self {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Packet, SockType::Raw, flags, protocol).unwrap();
         setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE).unwrap();
@@ -28,12 +33,12 @@ impl Frames {
     }
 
     /// `None`: there is no such device now.
-    pub(crate) fn index(&self, device: &str) -> Option<u32> {
+    pub fn index(&self, device: &str) -> Option<u32> {
         rustix::net::netdevice::name_to_index(&self.0, device).ok()
     }
 
     /// A device that takes nothing now is asked again by who wants an answer.
-    pub(crate) fn send(&self, index: u32, frame: &[u8]) {
+    pub fn send(&self, index: u32, frame: &[u8]) {
         let _refused = sendmsg(
             self.0.as_raw_fd(),
             &[IoSlice::new(frame)],
@@ -44,7 +49,7 @@ impl Frames {
     }
 
     /// The next one, and where it came. `None`: nothing more for now.
-    pub(crate) fn receive(&self) -> Option<(u32, Vec<u8>)> {
+    pub fn receive(&self) -> Option<(u32, Vec<u8>)> {
         let mut frame = [0; 2048];
         let (length, from) = recvfrom::<LinkAddr>(self.0.as_raw_fd(), &mut frame).ok()?;
         let index = u32::try_from(from?.ifindex()).ok()?;
@@ -52,7 +57,7 @@ impl Frames {
     }
 
     /// Until there is one, or it is so late.
-    pub(crate) fn wait(&self, until: Instant) {
+    pub fn wait(&self, until: Instant) {
         let left = until.saturating_duration_since(Instant::now());
         // Whole milliseconds only: the shortest waits are spent looking.
         let millis = u16::try_from(left.as_millis()).unwrap_or(u16::MAX);

@@ -54,7 +54,7 @@ pub enum StoreError {
 }
 
 /// What changed since it was last written.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Dirty(BTreeSet<(&'static str, String)>);
 
 impl Dirty {

@@ -70,6 +70,7 @@ impl Reconciler {
             self.state.clone(),
             std::mem::take(&mut self.dirty),
         );
+        self.saving = dirty.clone();
         self.tasks.spawn_blocking(move || {
             for error in store.save(&state, &mut dirty) {
                 error!(error = %chain(&error), "state not kept; it is tried again");

@@ -94,6 +94,8 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
+    /// What a save that was started writes: if we end before it has begun, nobody else does. One at a time.
+    saving: Dirty,
     /// `None`: it has not spoken yet.
     source: Option<SourceView>,
     /// `None`: it counts nothing.
@@ -178,6 +180,7 @@ impl Reconciler {
             rooms: parts.rooms,
             store: parts.store,
             dirty: Dirty::default(),
+            saving: Dirty::default(),
             source: None,
             counting: None,
             started: Instant::now(),
@@ -235,6 +238,7 @@ impl Reconciler {
         }
         // A save that is under way ends first: what it writes is older.
         self.tasks.shutdown().await;
+        self.dirty.append(&mut self.saving);
         self.save_now();
         info!("stopped; the data plane stays");
     }
@@ -263,7 +267,7 @@ impl Reconciler {
             self.host_look_due = None;
             self.start_host_look();
         }
-        if self.save_due.is_some_and(|due| due <= now) {
+        if self.save_due.is_some_and(|due| due <= now) && self.saving.is_empty() {
             self.save_due = None;
             self.start_save();
         }
@@ -375,7 +379,7 @@ impl Reconciler {
         let settled = self.queue.is_settled();
         let quiet = [
             self.host_look_due.filter(|_| !self.host_busy),
-            self.save_due,
+            self.save_due.filter(|_| self.saving.is_empty()),
         ]
         .into_iter()
         .flatten()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use netns::Namespace;
 
 use crate::model::DevName;
+use crate::pace::Limits;
 use crate::plan::scope::{
     Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, RaLink, RaScope, Services,
 };
@@ -17,6 +18,17 @@ pub struct Rooms {
     pub dhcp: Arc<dhcp::Shared>,
     pub dns: Arc<dns::Shared>,
     pub metadata: Arc<metadata::Shared>,
+    pub ra: Arc<ra::Shared>,
+}
+
+impl Rooms {
+    /// What is taken of each network from now on.
+    pub(super) fn limit(&self, limits: &Limits) {
+        self.dhcp.limit(limits.dhcp);
+        self.dns.limit(limits.dns);
+        self.metadata.limit(limits.metadata);
+        self.ra.limit(limits.ra);
+    }
 }
 
 /// What runs in a namespace. Clones share the servers; the last one stops them.
@@ -135,7 +147,7 @@ impl Served {
             .await
             .map_err(ServeError::Metadata);
         let ra = self
-            .settle_ra(ns, indexes, wanted)
+            .settle_ra(ns, indexes, wanted, rooms)
             .await
             .map_err(ServeError::Ra);
         dhcp.and(dhcp6).and(dns).and(metadata).and(ra)
@@ -270,6 +282,7 @@ impl Served {
         ns: &Namespace,
         indexes: &Indexes,
         wanted: &Services,
+        rooms: &Rooms,
     ) -> Result<(), ra::Error> {
         let Some(RaScope { of, links }) = wanted.ra.as_deref() else {
             self.ra.clear();
@@ -283,7 +296,7 @@ impl Served {
             if self.ra.contains_key(device) {
                 continue;
             }
-            match ra::Server::start(ns, *of, device, Arc::clone(link)).await {
+            match ra::Server::start(ns, *of, device, Arc::clone(link), &rooms.ra).await {
                 Ok(server) => {
                     let served = (Arc::new(server), Arc::clone(link));
                     self.ra.insert(device.clone(), served);

@@ -256,7 +256,7 @@ fn cli(error: &CliError) -> Code {
         CliError::Runtime(_) => Code::Runtime,
         CliError::Unknown { .. } => Code::UnknownName,
         CliError::Refused { .. } => Code::Misunderstood,
-        CliError::StillRunning | CliError::StillServing => Code::StillRunning,
+        CliError::StillRunning | CliError::StillServing { .. } => Code::StillRunning,
         CliError::NoState { .. } => Code::NoState,
         CliError::Log { .. } => Code::Log,
     }
@@ -283,7 +283,9 @@ fn give_back(error: &GiveBackError) -> Option<Code> {
     match error {
         GiveBackError::Kernel(error) => Some(netns(error)),
         GiveBackError::Plug(error) => plug(error),
-        GiveBackError::NotTaken(_) => Some(Code::NotTaken),
+        GiveBackError::NotTaken(_) | GiveBackError::NotHeard(_) | GiveBackError::Connect { .. } => {
+            Some(Code::NotTaken)
+        }
     }
 }
 

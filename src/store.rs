@@ -19,7 +19,9 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{Event, Instance, InstanceId, Network, NetworkId, Router, RouterId, State};
+use crate::model::{
+    Event, Instance, InstanceId, Kinds, Network, NetworkId, Router, RouterId, State,
+};
 
 const LOCK: &str = "lock";
 const SETTINGS: &str = "settings.json";
@@ -176,14 +178,34 @@ impl Store {
         errors
     }
 
-    /// Removes all that is kept, for `warren cleanup --all`; the directory too, if nothing else is in it.
-    pub fn forget(self) -> Vec<StoreError> {
-        let kinds = KINDS.map(|kind| remove(self.dir.join(kind), |path| fs::remove_dir_all(path)));
+    /// Removes what is kept of these kinds; the rest and the directory too, if no other is left.
+    pub fn forget(self, kinds: Kinds) -> Vec<StoreError> {
+        let [networks, routers, instances] = KINDS;
+        let asked = [
+            (networks, kinds.networks),
+            (routers, kinds.routers),
+            // They are found by the networks that they are on.
+            (instances, kinds.networks),
+        ];
+        let (asked, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(_, asked)| *asked);
+        let asked = asked.into_iter().map(|(kind, _)| self.dir.join(kind));
+        let mut errors: Vec<StoreError> = asked
+            .filter_map(|dir| remove(dir, |path| fs::remove_dir_all(path)))
+            .collect();
+        let has_others = others.into_iter().any(|(kind, _)| {
+            let objects = fs::read_dir(self.dir.join(kind));
+            objects.is_ok_and(|mut objects| objects.next().is_some())
+        });
+        if has_others {
+            return errors;
+        }
+        let rest = KINDS.map(|kind| remove(self.dir.join(kind), |path| fs::remove_dir_all(path)));
         let files = [SETTINGS, PICKS, LOCK]
             .map(|file| remove(self.dir.join(file), |path| fs::remove_file(path)));
         // Something of others in it is reason enough to leave it.
         let _ = fs::remove_dir(&self.dir);
-        kinds.into_iter().chain(files).flatten().collect()
+        errors.extend(rest.into_iter().chain(files).flatten());
+        errors
     }
 
     fn load_kind<K: Ord + Clone, T: DeserializeOwned>(
@@ -279,4 +301,46 @@ fn put<T: Serialize>(path: &Path, object: Option<&T>) -> io::Result<()> {
         .open(&aside)?;
     file.write_all(&serde_json::to_vec(object)?)?;
     fs::rename(&aside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_other_kinds_stays() {
+        let dir = std::env::temp_dir().join(format!("warren-store-{}", std::process::id()));
+        let [network, router] = ["networks/a.json", "routers/b.json"];
+        // What is kept, whose it is, what is left of it; nothing left: nor is the directory.
+        for (name, kept, networks, routers, left) in [
+            ("all", &[network, router][..], true, true, &[][..]),
+            ("the DHCP role", &[network, router], true, false, &[router]),
+            ("the L3 role", &[network, router], false, true, &[network]),
+            (
+                "the metadata role",
+                &[network, router],
+                false,
+                false,
+                &[network, router],
+            ),
+            ("a process of L3 alone", &[router], false, true, &[]),
+            ("a process of metadata alone", &[], false, false, &[]),
+        ] {
+            let store = Store::open(&dir).expect("it can be made");
+            for file in kept {
+                fs::write(dir.join(file), "{}").expect("it can be written");
+            }
+            let errors = store.forget(Kinds { networks, routers });
+            assert!(errors.is_empty(), "{name}: {errors:?}");
+            for file in kept {
+                assert_eq!(
+                    dir.join(file).exists(),
+                    left.contains(file),
+                    "{name}: {file}"
+                );
+            }
+            assert_eq!(dir.exists(), !left.is_empty(), "{name}");
+            let _ = fs::remove_dir_all(&dir);
+        }
+    }
 }

@@ -7,8 +7,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use common::{
-    Client, Dnsmasq, Guest, Host, HttpAnswer, HttpRequest, HttpStub, PATIENCE, Running, Udp,
-    tcp_stream, udp_frame, wait_for,
+    Client, Dnsmasq, Guest, Host, HttpAnswer, HttpRequest, HttpStub, PATIENCE, PingReport, Running,
+    Span, Udp, tcp_stream, udp_frame, wait_for,
 };
 
 const MAC_1: &str = "fa:16:3e:00:00:01";
@@ -274,6 +274,64 @@ fn flows_notice_a_break() {
         "{stream:?}"
     );
     assert_eq!(stream.broken, None, "TCP outlives a short break");
+}
+
+#[test]
+fn what_two_pings_lose_together_is_told_from_what_one_loses_alone() {
+    let span = |(from, to)| Span { from, to };
+    // When requests were lost, and how many more after the last answer; when the other heard nothing; what counts.
+    type Row<'a> = (&'a str, &'a [((f64, f64), u32)], u32, &'a [(f64, f64)], u32);
+    let rows: [Row<'_>; 7] = [
+        ("none lost", &[], 0, &[(1.0, 2.0)], 0),
+        ("the other is answered", &[((1.0, 7.0), 300)], 0, &[], 300),
+        (
+            "the other waits, too",
+            &[((1.0, 7.0), 300)],
+            0,
+            &[(1.5, 6.5)],
+            0,
+        ),
+        (
+            "it waits a little",
+            &[((1.0, 7.0), 300)],
+            0,
+            &[(1.0, 2.0), (6.0, 9.0)],
+            300,
+        ),
+        (
+            "it waits at another time",
+            &[((1.0, 7.0), 300)],
+            0,
+            &[(8.0, 20.0)],
+            300,
+        ),
+        (
+            "one of two together",
+            &[((1.0, 2.0), 50), ((4.0, 5.0), 40)],
+            0,
+            &[(4.0, 5.0)],
+            50,
+        ),
+        ("no answer any more", &[], 70, &[(4.0, 5.0)], 70),
+    ];
+    for (name, losses, after, silences, alone) in rows {
+        let losses: Vec<(Span, u32)> = losses.iter().map(|(at, lost)| (span(*at), *lost)).collect();
+        let lost: u32 = losses.iter().map(|(_, lost)| lost).sum();
+        let calm = PingReport {
+            sent: 1000,
+            received: 1000,
+            longest_gap: Duration::ZERO,
+            silences: silences.iter().copied().map(span).collect(),
+            losses: Vec::new(),
+        };
+        let one = PingReport {
+            received: 1000 - lost - after,
+            silences: Vec::new(),
+            losses,
+            ..calm.clone()
+        };
+        assert_eq!(one.lost_alone(&calm), alone, "{name}");
+    }
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub use announce::announce;
 pub use apply::{Applied, apply, converge};
 pub use conflict::Conflict;
 pub use diff::diff;
-pub use disown::disown;
+pub use disown::{disown, disown_links};
 pub use error::{Error, Mistake, Refusal};
 pub use give::give;
 pub use link::{KindSeen, LinkId, LinkSeen};

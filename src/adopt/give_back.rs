@@ -1,20 +1,27 @@
-//! The way back: Neutron's agents have been started again, and take over what is here as we did.
+//! The way back: Neutron's agents have been started again, and take over what is here as we did. One of them may be, while
+//! a daemon of ours goes on in the other roles.
 //!
 //! Flows go on because a router's table of ours stays until the agent's own rules do all that it does. Then the table goes,
 //! and with it whatever says that something is ours.
+//!
+//! The metadata role has a socket, and nothing else on a host: what listens inside of a namespace, and the rules that lead
+//! there, are the DHCP's and the L3 role's, in Neutron's agents as in ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use netns::Namespace;
 use netns::iptables::{self, Family};
 use netns::spec::Link;
+use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
 use super::CHAINS;
-use crate::model::{DevName, NsName, Target};
-use crate::plan;
+use crate::model::{DevName, Kinds, NsName, Target};
+use crate::plan::{self, MARK};
 use crate::plug::{self, Plug};
 
 /// Between two looks for the agent's rules; it takes seconds for a router.
@@ -35,27 +42,56 @@ pub enum GiveBackError {
         "give back {0}: the L3 agent has not written its rules there (start it, see its log, then try again; until then ours go on translating)"
     )]
     NotTaken(NsName),
+    #[error(
+        "give back the metadata role: nobody listens at {} (start neutron-metadata-agent, see its log, then try again; until then instances have no metadata)",
+        .0.display()
+    )]
+    NotHeard(PathBuf),
+    #[error(
+        "give back the metadata role: connect to {}, to see whether neutron-metadata-agent listens there (become root, then try again)",
+        path.display()
+    )]
+    Connect {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
 }
 
-/// A namespace that does not say any more that it is ours.
+/// What is to be given back: what daemons made in some roles, and which nobody has now.
 #[derive(Debug)]
-pub struct Given {
-    pub name: NsName,
-    pub target: Target,
+pub struct Share<'a> {
+    pub kinds: Kinds,
+    pub plug: &'a Plug,
+    /// Where the metadata role listened; `None`: it is not given back.
+    pub socket: Option<PathBuf>,
 }
 
-/// Gives back all namespaces that are marked as ours, as soon as the agents have taken them, within `patience`; `say` hears of
-/// each. One that is deleted meanwhile is given, too. Goes on after an error, and returns all.
+/// What is another's now.
+#[derive(Debug)]
+pub enum Given {
+    /// It does not say any more that it is ours.
+    Namespace { name: NsName, target: Target },
+    /// Somebody listens there again.
+    Metadata(PathBuf),
+}
+
+/// Gives back all namespaces of the share that are marked as ours, and its socket, as soon as the agents have taken them,
+/// within `patience`; `say` hears of each. One that is deleted meanwhile is given, too. Goes on after an error, and returns
+/// all.
 pub async fn give_back(
-    plug: &Plug,
+    share: &Share<'_>,
     patience: Duration,
     mut say: impl FnMut(&Given),
 ) -> Vec<GiveBackError> {
     let mut errors = Vec::new();
-    let mut waiting = match marked().await {
+    let mut waiting = match marked(share.kinds).await {
         Ok(waiting) => waiting,
         Err(error) => return vec![error.into()],
     };
+    // Whoever listened left its file. Where there is none, nobody ever asked for metadata there.
+    let socket = share.socket.clone().filter(|path| path.exists());
+    waiting.extend(socket.map(Given::Metadata));
     let deadline = Instant::now() + patience;
     loop {
         let mut left = Vec::new();
@@ -63,7 +99,7 @@ pub async fn give_back(
             match give(&given).await {
                 Ok(true) => say(&given),
                 Ok(false) => left.push(given),
-                Err(error) => errors.push(error.into()),
+                Err(error) => errors.push(error),
             }
         }
         waiting = left;
@@ -72,43 +108,80 @@ pub async fn give_back(
         }
         sleep(PAUSE).await;
     }
-    if let Err(error) = give_rest(plug).await {
-        errors.push(error);
-    }
-    let not_taken = waiting
-        .into_iter()
-        .map(|given| GiveBackError::NotTaken(given.name));
-    errors.extend(not_taken);
+    errors.extend(unmark_ends(share.kinds).await.err().map(Into::into));
+    errors.extend(share.plug.disown(share.kinds).await.err().map(Into::into));
+    errors.extend(waiting.into_iter().map(|given| match given {
+        Given::Namespace { name, .. } => GiveBackError::NotTaken(name),
+        Given::Metadata(path) => GiveBackError::NotHeard(path),
+    }));
     errors
 }
 
-/// Namespaces that say that they are ours.
-pub(super) async fn marked() -> Result<Vec<Given>, netns::Error> {
+/// Namespaces of these kinds, whoever made them.
+fn of_kinds(
+    names: impl IntoIterator<Item = NsName>,
+    kinds: Kinds,
+) -> impl Iterator<Item = (NsName, Target)> {
+    let named = names.into_iter().filter_map(|name| {
+        let target = plan::is_ours(&name)?;
+        Some((name, target))
+    });
+    named.filter(move |(_, target)| kinds.has(*target))
+}
+
+/// Those of them that say that they are ours.
+async fn marked(kinds: Kinds) -> Result<Vec<Given>, netns::Error> {
     let mut marked = Vec::new();
-    for name in Namespace::list()? {
-        let (Some(target), Some(namespace)) = (plan::is_ours(&name), Namespace::open(&name)?)
-        else {
+    for (name, target) in of_kinds(Namespace::list()?, kinds) {
+        let Some(namespace) = Namespace::open(&name)? else {
             continue;
         };
         let actual = netns::observe(&namespace, &plan::everything_of_ours()).await?;
-        let aliased = (actual.links.values()).any(|link| link.alias.as_deref() == Some(plan::MARK));
+        let aliased = (actual.links.values()).any(|link| link.alias.as_deref() == Some(MARK));
         if aliased || actual.table.is_some() {
-            marked.push(Given { name, target });
+            marked.push(Given::Namespace { name, target });
         }
     }
     Ok(marked)
 }
 
 /// `false`: not yet.
-async fn give(given: &Given) -> Result<bool, netns::Error> {
-    let Some(namespace) = Namespace::open(&given.name)? else {
+async fn give(given: &Given) -> Result<bool, GiveBackError> {
+    match given {
+        Given::Namespace { name, target } => Ok(give_namespace(name, *target).await?),
+        Given::Metadata(path) => {
+            let connected = UnixStream::connect(path).await.map(drop);
+            is_heard(connected).map_err(|source| GiveBackError::Connect {
+                path: path.clone(),
+                source,
+            })
+        }
+    }
+}
+
+async fn give_namespace(name: &NsName, target: Target) -> Result<bool, netns::Error> {
+    let Some(namespace) = Namespace::open(name)? else {
         return Ok(true);
     };
-    if matches!(given.target, Target::Router(_)) && !is_taken(&namespace).await? {
+    if matches!(target, Target::Router(_)) && !is_taken(&namespace).await? {
         return Ok(false);
     }
     netns::disown(&namespace, &plan::everything_of_ours().ownership).await?;
     Ok(true)
+}
+
+/// No daemon of ours listens there, for we have its role. The agent removes what we left and makes its own
+/// (`agent/linux/utils.py: ensure_directory_exists_without_file`).
+fn is_heard(connected: io::Result<()>) -> io::Result<bool> {
+    match connected {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            // So many connections wait there.
+            io::ErrorKind::WouldBlock => Ok(true),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(false),
+            _ => Err(error),
+        },
+    }
 }
 
 /// The agent's own rules are there, and translate every address that the gateway has: it writes these before it touches an
@@ -158,9 +231,60 @@ async fn addresses(ns: &Namespace) -> Result<BTreeMap<DevName, Vec<IpAddr>>, net
     Ok(addresses.collect())
 }
 
-/// The far ends on the host, and what the switch knows.
-async fn give_rest(plug: &Plug) -> Result<(), GiveBackError> {
-    let home = Namespace::home()?;
-    netns::disown(&home, &plan::everything_of_ours().ownership).await?;
-    Ok(plug.disown().await?)
+/// On the host the far ends of these namespaces' devices. Those of a namespace that has gone went with it.
+async fn unmark_ends(kinds: Kinds) -> Result<(), netns::Error> {
+    let mut ends = BTreeSet::new();
+    for (name, _) in of_kinds(Namespace::list()?, kinds) {
+        if let Some(namespace) = Namespace::open(&name)? {
+            let devices = netns::links(&namespace).await?.into_keys();
+            let ports = devices.filter(plan::is_port_device);
+            ends.extend(ports.map(|device| plan::tap_of(&device)));
+        }
+    }
+    netns::disown_links(&Namespace::home()?, MARK, ends).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_has_the_namespaces_of_its_kind() {
+        let id = "0a1b2c3d-0000-4000-8000-000000000001";
+        let names = [format!("qdhcp-{id}"), format!("qrouter-{id}")];
+        let [dhcp, router] = [names[0].as_str(), names[1].as_str()];
+        let others = ["qrouter-mine", "qdhcp-", "snat-x", "host"];
+        for (what, networks, routers, expected) in [
+            ("dhcp, l3", true, true, &[dhcp, router][..]),
+            ("dhcp", true, false, &[dhcp]),
+            ("l3", false, true, &[router]),
+            ("metadata", false, false, &[]),
+        ] {
+            let here = [dhcp, router].into_iter().chain(others);
+            let here = here.map(|name| NsName::new(name).expect("a name"));
+            let found = of_kinds(here, Kinds { networks, routers });
+            let found: Vec<String> = found.map(|(name, _)| name.to_string()).collect();
+            assert_eq!(found, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_given_as_soon_as_somebody_listens() {
+        use io::ErrorKind;
+        for (what, connected, expected) in [
+            ("answered", None, Some(true)),
+            ("crowded", Some(ErrorKind::WouldBlock), Some(true)),
+            (
+                "left by us",
+                Some(ErrorKind::ConnectionRefused),
+                Some(false),
+            ),
+            ("being made", Some(ErrorKind::NotFound), Some(false)),
+            ("not for us", Some(ErrorKind::PermissionDenied), None),
+        ] {
+            let connected = connected.map_or(Ok(()), |kind| Err(kind.into()));
+            assert_eq!(is_heard(connected).ok(), expected, "{what}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::model::{Event, NsName, State, Target};
 use crate::neutron::Role;
 use crate::plan;
 
-pub use give_back::{GiveBackError, Given, give_back};
+pub use give_back::{GiveBackError, Given, Share, give_back};
 pub use process::{Agent, Child, Processes};
 
 /// Chains of the DHCP and the L3 agent: their programs' names, cut to 16 bytes (`iptables_manager.py: get_binary_name`).

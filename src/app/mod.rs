@@ -20,13 +20,12 @@ use tracing::{error, info, warn};
 
 use crate::adopt::{AdoptError, Predecessor};
 use crate::config::Configured;
-use crate::model::State;
+use crate::model::{Kinds, State};
 use crate::neutron::Role;
 use crate::plug::Plug;
-use crate::reconcile::sweep::Kinds;
 use crate::reconcile::{Parts, Reconciler, Reports, Rooms};
 use crate::status::socket;
-use crate::store::{Store, StoreError};
+use crate::store::{Dirty, Store, StoreError};
 use crate::{chain, dns, metadata, plan};
 
 pub(crate) use alone::{AloneError, take as be_alone};
@@ -100,6 +99,8 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     for error in &broken {
         error!(error = %chain(error), "an object of the last known state is lost");
     }
+    let kinds = Kinds::from(&roles);
+    leave_to_others(kinds, &store, &mut stored);
     if let Some(predecessor) = &predecessor {
         predecessor.distrust(&mut stored);
     }
@@ -129,7 +130,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         shared_state,
         ready,
         reports: matches!(options.source, Source::Neutron(_)).then(|| Arc::clone(&reports)),
-        kinds: Kinds::of(&roles),
+        kinds,
     };
     let (words, heard) = mpsc::channel(WORDS);
     let (ask, asked) = mpsc::channel(QUESTIONS);
@@ -241,6 +242,26 @@ impl Source {
             Self::Topology(_) => Role::ALL.into(),
             Self::Neutron(configured) => configured.neutron.roles.clone(),
         }
+    }
+}
+
+/// What an earlier run had in roles that are not ours any more: whoever has them now knows better.
+fn leave_to_others(kinds: Kinds, store: &Store, stored: &mut State) {
+    let others = kinds.without_others(stored);
+    if others.is_empty() {
+        return;
+    }
+    info!(
+        objects = others.len(),
+        "our last run had these in a role that we do not have now; they are forgotten"
+    );
+    let mut dirty = Dirty::default();
+    for gone in &others {
+        dirty.note(gone);
+        stored.apply(gone);
+    }
+    for error in store.save(stored, &mut dirty) {
+        error!(error = %chain(&error), "the next run in that role will begin with a state that is old by then");
     }
 }
 

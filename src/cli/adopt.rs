@@ -2,21 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::agent::AgentFlags;
-use super::places::STATE_PATH;
+use super::places::{STATE_PATH, StateDir};
 use super::{CliError, block_on, check, fail, print, print_json};
-use crate::adopt::{self, Given, Processes, Prospect};
+use crate::adopt::{self, Given, Processes, Prospect, Share};
 use crate::app::{AloneError, be_alone};
 use crate::config::{self, Asked};
+use crate::model::Kinds;
 use crate::neutron::Role;
 use crate::plug::Plug;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The agents' files, as packages call them.
 const FILES: [&str; 4] = [
@@ -131,54 +132,90 @@ fn sentences(told: &Told) -> String {
     lines.join("\n")
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct GivenBack {
     namespaces: Vec<String>,
+    /// Where another process answers for metadata now.
+    metadata_proxy_socket: Option<PathBuf>,
     errors: Vec<String>,
 }
 
 fn undo(arguments: super::Adopt) -> ExitCode {
     let (json, roles) = (arguments.json.json, arguments.roles());
     let (patience, state) = (Duration::from_secs(arguments.wait), arguments.state);
-    let Neutrons { plug, state_path } = match neutrons(arguments.flags, &roles) {
+    let Neutrons {
+        plug,
+        state_path,
+        socket,
+    } = match neutrons(arguments.flags, &roles) {
         Ok(neutrons) => neutrons,
         Err(status) => return status,
     };
-    let _alone = match be_alone(&Role::ALL.into()) {
+    // A daemon in other roles goes on.
+    let _alone = match be_alone(&roles) {
         Ok(alone) => alone,
-        Err(AloneError::NotAlone { .. }) => return fail(&CliError::StillServing),
+        Err(AloneError::NotAlone { role }) => return fail(&CliError::StillServing { role }),
         Err(error) => return fail(&error),
     };
-    let mut names = Vec::new();
-    let say = |given: &Given| {
-        names.push(given.name.to_string());
-        if !json {
-            print(&format!("gave back {}", given.name));
-        }
+    let share = Share {
+        kinds: Kinds::from(&roles),
+        plug: &plug,
+        socket: socket.filter(|_| roles.contains(&Role::Metadata)),
     };
-    let errors = match block_on(adopt::give_back(&plug, patience, say)) {
+    let mut back = GivenBack::default();
+    let say = |given: &Given| back.note(given, json);
+    let errors = match block_on(adopt::give_back(&share, patience, say)) {
         Ok(errors) => errors,
         Err(error) => return fail(&error),
     };
     let mut told: Vec<Box<dyn Error>> = errors.into_iter().map(Into::into).collect();
-    // What the agents change from now on, the state would undo at the next start.
-    for dir in state.kept(&Role::ALL.into(), &state_path).dirs {
-        match Store::open(&dir) {
-            Ok(store) => told.extend(store.forget().into_iter().map(Into::into)),
-            Err(error) => told.push(error.into()),
-        }
-    }
+    let kept = forget(&state, &roles, &state_path);
+    told.extend(kept.into_iter().map(Into::into));
     let status = told.iter().map(|error| fail(&**error)).next_back();
-    let errors = told.iter().map(|error| crate::chain(&**error)).collect();
-    let printed = match (json, names.is_empty()) {
-        (true, _) => print_json(&GivenBack {
-            namespaces: names,
-            errors,
-        }),
+    back.errors = told.iter().map(|error| crate::chain(&**error)).collect();
+    let printed = match (json, back.is_nothing()) {
+        (true, _) => print_json(&back),
         (false, true) if status.is_none() => print("nothing of warren's to give back"),
         (false, _) => ExitCode::SUCCESS,
     };
     status.unwrap_or(printed)
+}
+
+impl GivenBack {
+    fn note(&mut self, given: &Given, json: bool) {
+        let sentence = match given {
+            Given::Namespace { name, .. } => {
+                self.namespaces.push(name.to_string());
+                format!("gave back {name}")
+            }
+            Given::Metadata(path) => {
+                self.metadata_proxy_socket = Some(path.clone());
+                let path = path.display();
+                format!("gave back metadata: another process answers at {path}")
+            }
+        };
+        if !json {
+            print(&sentence);
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.namespaces.is_empty() && self.metadata_proxy_socket.is_none()
+    }
+}
+
+/// What the agents change from now on, the state would undo at the next start.
+fn forget(state: &StateDir, roles: &BTreeSet<Role>, state_path: &Path) -> Vec<StoreError> {
+    let mut errors = Vec::new();
+    for dir in state.kept(roles, state_path).dirs {
+        match Store::open(&dir) {
+            Ok(store) => errors.extend(store.forget(Kinds::from(roles))),
+            // By a daemon in other roles, which forgot what was of these as it started.
+            Err(StoreError::Taken { .. }) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    errors
 }
 
 /// What the agents' files say of the node.
@@ -186,6 +223,8 @@ struct Neutrons {
     /// Where ports are, so that they are given back as well.
     plug: Plug,
     state_path: PathBuf,
+    /// Where the metadata role listens; `None`: the files were read for other roles.
+    socket: Option<PathBuf>,
 }
 
 /// Those that were named; without, those that are where packages put them.
@@ -203,6 +242,7 @@ fn neutrons(flags: AgentFlags, roles: &BTreeSet<Role>) -> Result<Neutrons, ExitC
     let nothing = || Neutrons {
         plug: Plug::default(),
         state_path: STATE_PATH.into(),
+        socket: Some(Path::new(STATE_PATH).join("metadata_proxy")),
     };
     if given.is_empty() {
         return Ok(nothing());
@@ -212,6 +252,7 @@ fn neutrons(flags: AgentFlags, roles: &BTreeSet<Role>) -> Result<Neutrons, ExitC
         Some(configured) => Ok(Neutrons {
             plug: configured.driver.map(Plug::new).unwrap_or_default(),
             state_path: configured.state_path,
+            socket: configured.proxies.map(|proxies| proxies.path),
         }),
         None if is_told => {
             check::tell_refused(&loaded.problems);

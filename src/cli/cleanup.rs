@@ -12,11 +12,11 @@ use super::{CliError, block_on, fail, print, print_json};
 use crate::app::{AloneError, be_alone};
 use crate::chain;
 use crate::config::{self, Loaded};
-use crate::model::{DevName, State};
+use crate::model::{DevName, Kinds, State};
 use crate::neutron::Role;
 use crate::plan::Settings;
 use crate::plug::Plug;
-use crate::reconcile::sweep::{self, Kinds, Leftovers, SweepError, Wanted};
+use crate::reconcile::sweep::{self, Leftovers, SweepError, Wanted};
 use crate::store::Store;
 
 #[derive(Debug, Serialize)]
@@ -90,7 +90,7 @@ fn clean(scope: &Scope, all: bool, dry_run: bool) -> Result<(Found, Errors), Box
     })?;
     let wanted = match all {
         true => Wanted {
-            kinds: Kinds::of(&scope.roles),
+            kinds: Kinds::from(&scope.roles),
             ..Wanted::default()
         },
         false => wanted(&stores, scope)?,
@@ -98,7 +98,9 @@ fn clean(scope: &Scope, all: bool, dry_run: bool) -> Result<(Found, Errors), Box
     let (found, errors) = block_on(remove(&scope.plug, &wanted, dry_run))??;
     let mut errors: Errors = errors.into_iter().map(Into::into).collect();
     if all && !dry_run {
-        let forgotten = stores.into_iter().flat_map(Store::forget);
+        let forgotten = stores
+            .into_iter()
+            .flat_map(|store| store.forget(wanted.kinds));
         errors.extend(forgotten.map(Into::into));
     }
     Ok((found, errors))
@@ -121,7 +123,7 @@ fn wanted(stores: &[Store], scope: &Scope) -> Result<Wanted, Box<dyn Error>> {
         ..Settings::default()
     };
     let mut wanted = Wanted::of(&known, &settings);
-    wanted.kinds = Kinds::of(&scope.kept.roles);
+    wanted.kinds = Kinds::from(&scope.kept.roles);
     Ok(wanted)
 }
 

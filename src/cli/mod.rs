@@ -77,7 +77,8 @@ enum Command {
     Cleanup(Cleanup),
     /// A node where Neutron's agents ran: tell what `run` takes over, or give the node back to them.
     #[command(after_help = "Examples:\n  warren adopt --dry-run\n  \
-        systemctl stop warren && systemctl start neutron-dhcp-agent neutron-l3-agent neutron-metadata-agent && warren adopt --undo\n\n\
+        systemctl stop warren && systemctl start neutron-dhcp-agent neutron-l3-agent neutron-metadata-agent && warren adopt --undo\n  \
+        warren adopt --undo --roles l3      # warren goes on, without the L3 role\n\n\
         Nothing else is needed to take over: stop the agents, start warren with their configuration files.\n\
         On the way back start the agents first: rules of warren's go as soon as theirs do the same, so that flows go on.\n\
         Where the agents' files are not in /etc/neutron, name them: --config-file ...")]
@@ -185,7 +186,7 @@ struct Adopt {
     /// Tell what `warren run` would keep, end and remove; touches nothing
     #[arg(long, group = "what")]
     dry_run: bool,
-    /// Give the node back to the agents, which have been started again; warren must not run
+    /// Give the node back to the agents, which have been started again; warren must not run in these roles
     #[arg(long, group = "what")]
     undo: bool,
     /// How long --undo waits for the agents to take everything over
@@ -288,9 +289,9 @@ pub enum CliError {
     )]
     StillRunning,
     #[error(
-        "give anything back: a warren runs on this host, and would take it again; stop it first, start the agents, then try again"
+        "give back the role {role}: a warren runs on this host in this role, and would take it again; stop it first (without this role it may go on: --roles), start the agent, then try again"
     )]
-    StillServing,
+    StillServing { role: Role },
     #[error(
         "tell leftovers: no warren has used {} as its state directory, nor one in {}; name it with --state-dir, or remove everything with --all",
         dir.display(), state_path.display()

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::*;
+use crate::neutron::Role;
 use crate::neutron::bus::{CallError, Failure, LinkError};
 use crate::{chain, config, topology};
 
@@ -184,8 +185,21 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
             "has not written",
         ),
         (
-            Box::new(CliError::StillServing),
-            "warren",
+            Box::new(GiveBackError::NotHeard(path.clone())),
+            "/the/place",
+            "nobody listens",
+        ),
+        (
+            Box::new(GiveBackError::Connect {
+                path: path.clone(),
+                source: full(),
+            }),
+            "/the/place",
+            WHY,
+        ),
+        (
+            Box::new(CliError::StillServing { role: Role::L3 }),
+            "the role l3",
             "runs on this host",
         ),
         (

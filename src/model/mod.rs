@@ -8,6 +8,7 @@ mod dhcp_tag;
 mod event;
 mod ids;
 mod instance;
+mod kinds;
 mod network;
 mod port;
 mod report;
@@ -24,6 +25,7 @@ pub use ids::{
     RouterId, SegmentId, SubnetId,
 };
 pub use instance::{Instance, PublicKey};
+pub use kinds::Kinds;
 pub use network::{Attachment, HostRoute, Ipv6Mode, Network, Segment, Subnet, Vxlan};
 pub use port::{DeviceOwner, DnsAssignment, FixedIp, Port};
 pub use report::Report;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::bus;
+use crate::model::Kinds;
 
 /// The agent whose place we take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +26,16 @@ impl fmt::Display for Role {
             Self::L3 => "l3",
             Self::Metadata => "metadata",
         })
+    }
+}
+
+/// What is made in these roles: for metadata alone nothing is.
+impl From<&BTreeSet<Role>> for Kinds {
+    fn from(roles: &BTreeSet<Role>) -> Self {
+        Self {
+            networks: roles.contains(&Role::Dhcp),
+            routers: roles.contains(&Role::L3),
+        }
     }
 }
 

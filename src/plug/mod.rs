@@ -16,7 +16,7 @@ mod settings;
 use std::collections::{BTreeMap, BTreeSet};
 
 use netns::spec::Link;
-use netns::{KindSeen, Namespace, Spec};
+use netns::{KindSeen, Namespace, Place, Spec};
 use tracing::info;
 
 pub use error::Error;
@@ -25,7 +25,7 @@ pub use ovsdb::Error as OvsdbError;
 use rows::{Fate, NewPort};
 pub use settings::{Driver, OpenVswitch, OvsdbAddress, OvsdbTls};
 
-use crate::model::{DevName, NsName};
+use crate::model::{DevName, Kinds, NsName};
 use crate::plan::{self, OwnPort, Plugging};
 
 /// Default: nobody but the kernel need know of our ports.
@@ -190,28 +190,32 @@ impl Plug {
         switch.unplug(&both_names(&there)).await
     }
 
-    /// Ports of the switch that we made and that are none of `wanted`: their namespaces went without our doing. `is_asked`
-    /// says of a port's namespace whether it counts.
+    /// Ports of the switch that were made by who has these kinds, and that are none of `wanted`: their namespaces went
+    /// without our doing.
     pub async fn leftovers(
         &self,
         wanted: &[OwnPort],
-        is_asked: impl Fn(Option<&NsName>) -> bool,
+        kinds: Kinds,
     ) -> Result<BTreeSet<DevName>, Error> {
         let Some(settings) = &self.switch else {
             return Ok(BTreeSet::new());
         };
         let wanted = both_names(wanted.iter().map(|port| &port.device));
-        let ours = Switch::connect(settings).await?.ours().await?.into_iter();
-        let left = ours.filter(|(name, of)| !wanted.contains(name) && is_asked(of.as_ref()));
-        Ok(left.map(|(name, _)| name).collect())
+        let ours = Switch::connect(settings).await?.ours().await?;
+        Ok(of_kinds(ours, kinds).difference(&wanted).cloned().collect())
     }
 
-    /// The ports stay, and are somebody else's from now on.
-    pub async fn disown(&self) -> Result<(), Error> {
-        match &self.switch {
-            Some(settings) => Switch::connect(settings).await?.disown().await,
-            None => Ok(()),
+    /// The ports of these kinds stay, and are somebody else's from now on.
+    pub async fn disown(&self, kinds: Kinds) -> Result<(), Error> {
+        let Some(settings) = &self.switch else {
+            return Ok(());
+        };
+        if kinds.has_none() {
+            return Ok(());
         }
+        let mut switch = Switch::connect(settings).await?;
+        let ports = of_kinds(switch.ours().await?, kinds);
+        switch.disown(&ports).await
     }
 
     /// Removes ports of the switch by name.
@@ -250,9 +254,21 @@ fn new_port(port: &OwnPort, name: DevName, ns: &Namespace, internal: bool) -> Ne
         name,
         id: port.id,
         mac: port.mac,
-        namespace: ns.place().to_string(),
+        namespace: match ns.place() {
+            Place::Named(name) => Some(name.clone()),
+            Place::Home => None,
+        },
         internal,
     }
+}
+
+/// Of ports of ours, each with its namespace, those of these kinds. One that does not name a namespace may be of any.
+fn of_kinds(ports: BTreeMap<DevName, Option<NsName>>, kinds: Kinds) -> BTreeSet<DevName> {
+    let ports = ports.into_iter().filter(|(_, namespace)| {
+        let target = namespace.as_ref().and_then(plan::is_ours);
+        target.map_or(kinds.has_all(), |target| kinds.has(target))
+    });
+    ports.map(|(name, _)| name).collect()
 }
 
 /// Devices of ports of ours.
@@ -266,4 +282,36 @@ async fn devices(ns: &Namespace) -> Result<BTreeSet<DevName>, Error> {
 fn both_names<'a>(devices: impl IntoIterator<Item = &'a DevName>) -> BTreeSet<DevName> {
     let names = |device: &DevName| [device.clone(), plan::tap_of(device)];
     devices.into_iter().flat_map(names).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_of_the_switch_is_of_its_namespaces_kind() {
+        let id = "0a1b2c3d-0000-4000-8000-000000000001";
+        let port = |name: &str, namespace: Option<String>| {
+            let namespace = namespace.map(|name| NsName::new(name).expect("a name"));
+            (DevName::new(name).expect("a name"), namespace)
+        };
+        let ports: BTreeMap<_, _> = [
+            port("tapa", Some(format!("qdhcp-{id}"))),
+            // The same id.
+            port("qr-b", Some(format!("qrouter-{id}"))),
+            port("tapc", Some("another".into())),
+            port("tapd", None),
+        ]
+        .into();
+        for (networks, routers, expected) in [
+            (true, true, &["qr-b", "tapa", "tapc", "tapd"][..]),
+            (true, false, &["tapa"]),
+            (false, true, &["qr-b"]),
+            (false, false, &[]),
+        ] {
+            let found = of_kinds(ports.clone(), Kinds { networks, routers });
+            let found: Vec<&str> = found.iter().map(DevName::as_str).collect();
+            assert_eq!(found, expected, "{networks} {routers}");
+        }
+    }
 }

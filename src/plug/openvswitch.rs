@@ -46,9 +46,11 @@ impl<'a> Switch<'a> {
         }
     }
 
-    /// From now on nothing here is ours.
-    pub(super) async fn disown(&mut self) -> Result<(), Error> {
-        self.session.transact(&rows::disown()).await?;
+    /// From now on these are not ours.
+    pub(super) async fn disown(&mut self, ports: &BTreeSet<DevName>) -> Result<(), Error> {
+        if !ports.is_empty() {
+            self.session.transact(&rows::disown(ports)).await?;
+        }
         Ok(())
     }
 

@@ -24,7 +24,8 @@ pub(super) struct NewPort {
     pub(super) name: DevName,
     pub(super) id: PortId,
     pub(super) mac: MacAddr,
-    pub(super) namespace: String,
+    /// `None`: the host's own.
+    pub(super) namespace: Option<NsName>,
     /// Open vSwitch makes the device itself.
     pub(super) internal: bool,
 }
@@ -111,15 +112,14 @@ pub(super) fn ours(rows: &mut Rows) -> BTreeMap<DevName, Option<NsName>> {
         .collect()
 }
 
-/// Our mark goes from all ports that carry it.
-pub(super) fn disown() -> Vec<Value> {
+/// Our mark goes from these ports; one that does not carry it stays as it is.
+pub(super) fn disown(ports: &BTreeSet<DevName>) -> Vec<Value> {
     let mark = json!(["map", [[OWNER, MARK]]]);
-    let ours = json!([["external_ids", "includes", mark]]);
-    vec![mutate(
-        "Port",
-        &ours,
-        &json!([["external_ids", "delete", mark]]),
-    )]
+    let one = |name| {
+        let named = json!([["name", "==", name]]);
+        mutate("Port", &named, &json!([["external_ids", "delete", mark]]))
+    };
+    ports.iter().map(one).collect()
 }
 
 /// Takes ports out of whatever bridge they are in. Nothing else holds on to their rows and those of their interfaces, so
@@ -152,13 +152,15 @@ pub(super) fn add(bridge: &str, ports: &[NewPort]) -> Vec<Value> {
             device["type"] = json!("internal");
         }
         done.push(insert("Interface", &interface, &device));
+        let mut ours = vec![json!([OWNER, MARK])];
+        ours.extend((port.namespace.as_ref()).map(|name| json!([NAMESPACE, name])));
         let in_bridge = json!({
             "name": port.name,
             "interfaces": ["named-uuid", interface],
             "tag": DEAD_VLAN,
             "vlan_mode": "trunk",
             "trunks": DEAD_VLAN,
-            "external_ids": ["map", [[OWNER, MARK], [NAMESPACE, port.namespace]]],
+            "external_ids": ["map", ours],
         });
         done.push(insert("Port", &row, &in_bridge));
         new.push(json!(["named-uuid", row]));

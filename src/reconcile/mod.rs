@@ -32,7 +32,9 @@ use tracing::{error, info, warn};
 use crate::adopt::Predecessor;
 use crate::chain;
 use crate::latest::Latest;
-use crate::model::{DevName, Event, Network, NetworkId, Report, Router, RouterId, State, Target};
+use crate::model::{
+    DevName, Event, Kinds, Network, NetworkId, Report, Router, RouterId, State, Target,
+};
 use crate::plan::{self, Plan, Settings};
 use crate::plug::Plug;
 use crate::status::{Convergence, SourceView, socket};
@@ -92,7 +94,7 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
-    /// What is being written.
+    /// What a save that was started writes: if we end before it has begun, nobody else does. One at a time.
     saving: Dirty,
     /// `None`: it has not spoken yet.
     source: Option<SourceView>,
@@ -111,7 +113,7 @@ pub struct Reconciler {
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
     reports: Option<Arc<Reports>>,
-    kinds: sweep::Kinds,
+    kinds: Kinds,
 }
 
 #[derive(Debug, Default)]
@@ -154,7 +156,7 @@ pub struct Parts {
     pub ready: oneshot::Sender<()>,
     /// `None`: the source has nobody to tell.
     pub reports: Option<Arc<Reports>>,
-    pub kinds: sweep::Kinds,
+    pub kinds: Kinds,
 }
 
 impl Reconciler {
@@ -277,7 +279,7 @@ impl Reconciler {
             self.host_look_due = None;
             self.start_host_look();
         }
-        if self.save_due.is_some_and(|due| due <= now) {
+        if self.save_due.is_some_and(|due| due <= now) && self.saving.is_empty() {
             self.save_due = None;
             self.start_save();
         }
@@ -389,7 +391,7 @@ impl Reconciler {
         let settled = self.queue.is_settled();
         let quiet = [
             self.host_look_due.filter(|_| !self.host_busy),
-            self.save_due,
+            self.save_due.filter(|_| self.saving.is_empty()),
         ]
         .into_iter()
         .flatten()

@@ -12,6 +12,7 @@ use crate::chain;
 use crate::model::{Report, Target};
 use crate::plan;
 use crate::status::Convergence;
+use crate::store::Dirty;
 
 impl Reconciler {
     pub(super) fn finished(&mut self, outcome: Outcome) {
@@ -73,7 +74,7 @@ impl Reconciler {
                 }
             }
             Outcome::Saved(mut dirty) => {
-                self.saving = Default::default();
+                self.saving = Dirty::default();
                 self.dirty.append(&mut dirty);
                 if !self.dirty.is_empty() {
                     self.save_due

@@ -6,40 +6,9 @@ use netns::{Namespace, Spec};
 use tracing::info;
 
 use crate::adopt::{AdoptError, Predecessor};
-use crate::model::{DevName, NsName, State, Target};
-use crate::neutron::Role;
+use crate::model::{DevName, Kinds, NsName, State, Target};
 use crate::plan::{self, MARK, OwnPort, Settings};
 use crate::plug::{self, Plug};
-
-/// What a daemon makes, and so may remove; another one on this host may make the rest.
-#[derive(Debug, Clone, Copy)]
-pub struct Kinds {
-    pub networks: bool,
-    pub routers: bool,
-}
-
-impl Default for Kinds {
-    fn default() -> Self {
-        let (networks, routers) = (true, true);
-        Self { networks, routers }
-    }
-}
-
-impl Kinds {
-    pub fn of(roles: &BTreeSet<Role>) -> Self {
-        Self {
-            networks: roles.contains(&Role::Dhcp),
-            routers: roles.contains(&Role::L3),
-        }
-    }
-
-    fn has(self, target: Target) -> bool {
-        match target {
-            Target::Network(_) => self.networks,
-            Target::Router(_) => self.routers,
-        }
-    }
-}
 
 /// Names that must stay.
 #[derive(Debug, Default)]
@@ -110,7 +79,7 @@ pub async fn leftovers(home: &Namespace, wanted: &Wanted) -> Result<Leftovers, n
         }
     }
     // Whose a device is, its mark does not say. Beside another daemon there are ends of pairs only, which go with the others.
-    if wanted.kinds.networks && wanted.kinds.routers {
+    if wanted.kinds.has_all() {
         let devices = netns::marked_links(home, MARK).await?;
         found.devices = devices.difference(&wanted.devices).cloned().collect();
     }
@@ -194,12 +163,7 @@ async fn emptied(predecessor: &Predecessor, names: &mut BTreeSet<NsName>) -> Vec
 
 /// Ports of the switch that were made by who has these kinds, and that nothing wants.
 pub async fn ports_left(plug: &Plug, wanted: &Wanted) -> Result<BTreeSet<DevName>, plug::Error> {
-    let kinds = wanted.kinds;
-    let is_asked = |namespace: Option<&NsName>| match namespace.and_then(plan::is_ours) {
-        Some(target) => kinds.has(target),
-        None => kinds.networks && kinds.routers,
-    };
-    plug.leftovers(&wanted.ports, is_asked).await
+    plug.leftovers(&wanted.ports, wanted.kinds).await
 }
 
 async fn forget_ports(plug: &Plug, wanted: &Wanted) -> Result<(), plug::Error> {

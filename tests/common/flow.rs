@@ -15,23 +15,57 @@ use super::{Guest, Place, Running};
 /// Requests of half a second: so long a busy machine may keep an answer.
 const LATE: u32 = 25;
 
+/// Seconds without an answer that are worth telling.
+const LONG: f64 = 0.2;
+
 /// A `ping` that goes on.
 #[derive(Debug)]
 pub struct Pinging {
     running: Running,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PingReport {
     pub sent: u32,
     pub received: u32,
     /// Between two answers.
     pub longest_gap: Duration,
+    /// When no answer came for long.
+    pub silences: Vec<Span>,
+    /// When requests were sent that were not answered, and how many: those before the last answer.
+    pub losses: Vec<(Span, u32)>,
+}
+
+/// By the clock, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    pub from: f64,
+    pub to: f64,
+}
+
+impl Span {
+    fn length(self) -> f64 {
+        self.to - self.from
+    }
+
+    fn overlap(self, other: Self) -> f64 {
+        (self.to.min(other.to) - self.from.max(other.from)).max(0.0)
+    }
 }
 
 impl PingReport {
     pub fn lost(&self) -> u32 {
         self.sent - self.received
+    }
+
+    /// Without what was sent and lost while `other` heard nothing either, for most of that time.
+    pub fn lost_alone(&self, other: &Self) -> u32 {
+        let shared = self.losses.iter().filter(|(span, _)| {
+            let both: f64 = other.silences.iter().map(|it| span.overlap(*it)).sum();
+            both > span.length() / 2.0
+        });
+        let shared = shared.map(|(_, lost)| lost).sum();
+        self.lost().saturating_sub(shared)
     }
 }
 
@@ -69,7 +103,7 @@ impl Pinging {
         self.running.signal(Signal::SIGINT);
         self.running.ended();
         let log = self.running.log();
-        let answers: Vec<(f64, u32)> = log.lines().filter_map(answer).collect();
+        let answers: Vec<Answer> = log.lines().filter_map(Answer::parse).collect();
         let summary = log
             .lines()
             .find_map(|line| line.split_once(" packets transmitted"));
@@ -77,24 +111,49 @@ impl Pinging {
             .and_then(|(n, _)| n.parse().ok())
             .unwrap_or_else(|| panic!("ping ended oddly:\n{log}"));
         let received = u32::try_from(answers.len()).unwrap();
-        let last = answers.last().map_or(0, |(_, number)| *number);
-        let gap = answers
-            .windows(2)
-            .map(|pair| pair[1].0 - pair[0].0)
-            .fold(0.0, f64::max);
+        let last = answers.last().map_or(0, |answer| answer.number);
+        let silences = answers.windows(2).map(|pair| Span {
+            from: pair[0].at,
+            to: pair[1].at,
+        });
+        let gap = silences.clone().map(Span::length).fold(0.0, f64::max);
+        let losses = answers.windows(2).map(|pair| {
+            let (from, to) = (pair[0].asked_at, pair[1].asked_at);
+            let between = pair[1].number.saturating_sub(pair[0].number + 1);
+            (Span { from, to }, between)
+        });
         PingReport {
             sent: if sent - last <= LATE { last } else { sent },
             received,
             longest_gap: Duration::from_secs_f64(gap),
+            silences: silences.filter(|span| span.length() > LONG).collect(),
+            losses: losses.filter(|(_, lost)| *lost > 0).collect(),
         }
     }
 }
 
-/// "[1700000000.123456] 64 bytes from 10.0.0.1: icmp_seq=7 ttl=64 time=0.05 ms": when, and which.
-fn answer(line: &str) -> Option<(f64, u32)> {
-    let (at, rest) = line.strip_prefix('[')?.split_once(']')?;
-    let (_, number) = rest.split_once("bytes from")?.1.split_once("icmp_seq=")?;
-    Some((at.parse().ok()?, number.split(' ').next()?.parse().ok()?))
+struct Answer {
+    number: u32,
+    /// By the clock, in seconds.
+    at: f64,
+    asked_at: f64,
+}
+
+impl Answer {
+    /// "[1700000000.123456] 64 bytes from 10.0.0.1: icmp_seq=7 ttl=64 time=0.05 ms"
+    fn parse(line: &str) -> Option<Self> {
+        let (at, rest) = line.strip_prefix('[')?.split_once(']')?;
+        let (_, rest) = rest.split_once("bytes from")?.1.split_once("icmp_seq=")?;
+        let (number, rest) = rest.split_once(' ')?;
+        let (_, rest) = rest.split_once("time=")?;
+        let milliseconds: f64 = rest.split(' ').next()?.parse().ok()?;
+        let at: f64 = at.parse().ok()?;
+        Some(Self {
+            number: number.parse().ok()?,
+            at,
+            asked_at: at - milliseconds / 1000.0,
+        })
+    }
 }
 
 /// A TCP connection on which numbers go out and come back, without end.

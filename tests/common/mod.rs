@@ -71,7 +71,7 @@ pub use daemon::Daemon;
 pub use dhcp::{Dhcp, discover};
 pub use dnsmasq::{Dnsmasq, resolver};
 pub use flood::Flood;
-pub use flow::{PingReport, Pinging, StreamReport, TcpStreaming, tcp_stream};
+pub use flow::{PingReport, Pinging, Span, StreamReport, TcpStreaming, tcp_stream};
 pub use guest::{DigAnswer, Guest};
 pub use host::{Host, WARREN};
 pub use http::{HttpAnswer, HttpRequest, HttpStub};

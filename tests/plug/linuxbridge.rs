@@ -1,5 +1,7 @@
 //! Beside the linuxbridge agent, which finds our taps by their names and puts them into its bridges.
 
+use std::time::Duration;
+
 use warren::model::Event;
 use warren::plug::Driver;
 
@@ -81,4 +83,26 @@ fn the_agents_bridges_are_its_own() {
         sh("ip link show brqb10e");
         node.stop().await;
     });
+}
+
+/// As long as no thread is free to write, the state is written at the end.
+#[test]
+fn a_save_that_has_not_begun_is_not_lost() {
+    on_a_host(
+        "linuxbridge::a_save_that_has_not_begun_is_not_lost",
+        || async {
+            // As many threads as tokio has for this.
+            for _ in 0..512 {
+                tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_secs(4)));
+            }
+            let node = Node::with_tenant(Driver::LinuxBridge).await;
+            node.converged(2).await;
+            // Past the time in which changes are gathered.
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            let written = || std::fs::read_dir("/run/state/routers").unwrap().count();
+            assert_eq!(written(), 0, "nobody could write");
+            node.stop().await;
+            assert_eq!(written(), 1);
+        },
+    );
 }

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod give_back;
 mod linuxbridge;
 mod node;
 mod openvswitch;

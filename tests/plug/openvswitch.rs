@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use warren::model::Event;
+use warren::model::{Event, Kinds};
 use warren::plug::{Driver, OpenVswitch, OvsdbAddress, OvsdbTls};
-use warren::reconcile::sweep::Kinds;
 
 use crate::node::Node;
 use crate::tenant::{
@@ -15,7 +14,7 @@ use crate::world::{eventually, on_a_host, sh, try_sh};
 
 const SOCKET: &str = "/run/peers/run/openvswitch/db.sock";
 
-fn driver(database: OvsdbAddress, veth: bool) -> Driver {
+pub(crate) fn driver(database: OvsdbAddress, veth: bool) -> Driver {
     Driver::OpenVswitch(OpenVswitch {
         bridge: "br-int".into(),
         database,
@@ -25,7 +24,7 @@ fn driver(database: OvsdbAddress, veth: bool) -> Driver {
     })
 }
 
-fn unix() -> OvsdbAddress {
+pub(crate) fn unix() -> OvsdbAddress {
     OvsdbAddress::Unix(PathBuf::from(SOCKET))
 }
 
@@ -33,7 +32,7 @@ fn tcp() -> OvsdbAddress {
     OvsdbAddress::Tcp("127.0.0.1:6640".parse().unwrap())
 }
 
-fn start_database() {
+pub(crate) fn start_database() {
     sh("mkdir -p /run/openvswitch
         [ -e /run/conf.db ] || ovsdb-tool create /run/conf.db /usr/share/openvswitch/vswitch.ovsschema
         ovsdb-server /run/conf.db --remote=punix:/run/openvswitch/db.sock --remote=db:Open_vSwitch,Open_vSwitch,manager_options \
@@ -42,7 +41,7 @@ fn start_database() {
         ovs-vsctl --no-wait init");
 }
 
-fn start_switch() {
+pub(crate) fn start_switch() {
     sh("ovs-vswitchd --pidfile --log-file=/run/vswitchd.log --detach --no-chdir --disable-system");
 }
 
@@ -52,7 +51,7 @@ fn stop(daemon: &str) {
     ));
 }
 
-fn add_bridge() {
+pub(crate) fn add_bridge() {
     sh("ovs-vsctl add-br br-int -- set bridge br-int datapath_type=netdev fail-mode=secure");
     agent_adds_flows();
 }
@@ -176,8 +175,8 @@ fn internal_ports() {
         );
 
         // A device that vanished is made anew, dead until the agent has been there again.
-        sh(&format!("ip -n {} link del {dhcp}", dhcp_namespace()));
         let uuid = get("Port", &dhcp, "_uuid");
+        sh(&format!("ip -n {} link del {dhcp}", dhcp_namespace()));
         eventually(&format!(
             "[ $(ovs-vsctl get Port {dhcp} _uuid) != {uuid} ] && ip -n {} link show {dhcp}",
             dhcp_namespace()
@@ -358,19 +357,26 @@ async fn sweep_of_routers(veth: bool, prefix: &str) {
     start_database();
     start_switch();
     add_bridge();
-    let node = Node::with_tenant(driver(unix(), veth)).await;
-    node.converged(2).await;
-    node.stop().await;
     let dhcp = format!("ovs-vsctl get Port tap{DHCP} tag");
     let router = format!("ovs-vsctl get Port {prefix}{ROUTER} tag");
-    sh(&format!("{dhcp} && {router}"));
-    let kinds = Kinds {
-        networks: false,
-        routers: true,
-    };
-    let other = Node::start_as(driver(unix(), veth), kinds, "/run/other");
-    other.say(vec![complete()]).await;
-    eventually(&format!("! {router}")).await;
-    sh(&format!("{dhcp} && ip -n {} link show", dhcp_namespace()));
-    other.stop().await;
+    // With its namespace, and when somebody else has deleted that.
+    for before in [
+        ":".to_owned(),
+        format!("ip netns del {}", router_namespace()),
+    ] {
+        let node = Node::with_tenant(driver(unix(), veth)).await;
+        node.converged(2).await;
+        node.stop().await;
+        sh(&format!("{dhcp} && {router}"));
+        sh(&before);
+        let kinds = Kinds {
+            networks: false,
+            routers: true,
+        };
+        let other = Node::start_as(driver(unix(), veth), kinds, "/run/other");
+        other.say(vec![complete()]).await;
+        eventually(&format!("! {router}")).await;
+        sh(&format!("{dhcp} && ip -n {} link show", dhcp_namespace()));
+        other.stop().await;
+    }
 }

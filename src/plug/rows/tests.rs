@@ -13,7 +13,7 @@ fn port(n: u8, internal: bool) -> NewPort {
         name: dev(&format!("tap{n}")),
         id: PortId(Uuid::from_u128(n.into())),
         mac: MacAddr([0xfa, 0x16, 0x3e, 0, 0, n]),
-        namespace: "qdhcp-1".to_owned(),
+        namespace: NsName::new("qdhcp-1").ok(),
         internal,
     }
 }
@@ -192,4 +192,14 @@ fn ours_are_told_by_their_mark() {
         ours(&mut answer),
         [(dev("tap1"), None), (dev("tap2"), Some(of))].into()
     );
+}
+
+#[test]
+fn given_back_are_ports_by_name() {
+    let names = [dev("tap1"), dev("qr-2")].into();
+    let one = |name: &str| {
+        json!({"op": "mutate", "table": "Port", "where": [["name", "==", name]],
+            "mutations": [["external_ids", "delete", ["map", [["owner", "warren"]]]]]})
+    };
+    assert_eq!(disown(&names), [one("qr-2"), one("tap1")]);
 }

@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, LONG, Node, id};
-use crate::common::{Guest, HttpAnswer, HttpStub, wait_for};
+use crate::common::{Guest, HttpAnswer, HttpStub, wait_for, wait_until};
 
 pub(super) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// The address of `vm1`.
+pub(super) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 77);
 
 /// A network with a router, served by whoever serves it: `vm1` has a floating IP, `vm2` has not.
 pub(super) struct Life<'a> {
@@ -54,16 +56,16 @@ impl<'a> Life<'a> {
         for subnet in [&subnet, &slaac] {
             cloud.put(&interface, &json!({"subnet_id": id(subnet)}));
         }
-        let instance = |name, address| -> (Value, Guest) {
+        let instance = |name, address: Ipv4Addr| -> (Value, Guest) {
             let fixed = json!({"fixed_ips": [{"ip_address": address}]});
             let port = cloud.instance_port(id(&network), "net1", fixed);
             let guest = net1.guest(name, &port);
             cloud.port_active(id(&port));
             (port, guest)
         };
-        let (port, vm1) = instance("vm1", "10.1.0.77");
-        let (_, vm2) = instance("vm2", "10.1.0.78");
-        let (_, vm3) = instance("vm3", "10.1.0.79");
+        let (port, vm1) = instance("vm1", NEIGHBOUR);
+        let (_, vm2) = instance("vm2", Ipv4Addr::new(10, 1, 0, 78));
+        let (_, vm3) = instance("vm3", Ipv4Addr::new(10, 1, 0, 79));
         let floating = cloud.create(
             "floatingip",
             json!({"floating_network_id": id(&outside), "port_id": id(&port)}),
@@ -90,10 +92,10 @@ impl<'a> Life<'a> {
         };
         life.vm1.udhcpc();
         life.vm2.udhcpc();
-        wait_for("a way in", LONG, || {
-            life.world.ping(life.floating).then_some(())
-        });
-        wait_for("a way out", LONG, || life.vm2.ping(OUTSIDE).then_some(()));
+        let comes_in = wait_until(LONG, || life.world.ping(life.floating));
+        assert!(comes_in, "no way in: {}", net1.tails());
+        let goes_out = wait_until(LONG, || life.vm2.ping(OUTSIDE));
+        assert!(goes_out, "no way out: {}", net1.tails());
         life
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dhcproto::Encodable;
 use dhcproto::v4::{DhcpOption, Message, MessageType};
 
-use super::life::{Life, OUTSIDE};
+use super::life::{Life, NEIGHBOUR, OUTSIDE};
 use crate::common::{
     Dhcp, Guest, Pinging, Place, StreamReport, TcpStreaming, Udp, tcp_stream, udp_frame,
 };
@@ -21,6 +21,12 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Traffic both ways, by ping and TCP.
 pub(super) struct Traffic {
     pings: [(&'static str, Pinging); 2],
+    /// Past the router, between neighbours: nothing that changes hands is on its way. Where this is not answered either, the
+    /// switch itself stands still. Open vSwitch in user space forwards in one thread, by turns with all else that it does. While
+    /// the agents start that took 1.8 s on a busy machine, and the same 12 pings were lost here and through SNAT; the
+    /// kernel's bridges beside it had no gap. A socket holds some hundred packets meanwhile: of a switch that is stopped for
+    /// 6 s, 180 pings of 300 are lost.
+    beside: Pinging,
     streams: [(&'static str, TcpStreaming); 2],
     asking: [Asking; 3],
 }
@@ -39,6 +45,7 @@ impl Traffic {
                     world.pinging(life.floating).flowing(),
                 ),
             ],
+            beside: vm2.pinging(NEIGHBOUR).flowing(),
             streams: [
                 ("TCP through SNAT", tcp_stream(vm2, world, OUTSIDE, port)),
                 (
@@ -54,7 +61,7 @@ impl Traffic {
         }
     }
 
-    /// No connection broke, and no ping lost anything; `why` tells more if one did.
+    /// No connection broke, and no ping lost anything alone; `why` tells more if one did.
     #[track_caller]
     pub(super) fn end(self, why: impl Fn() -> String) {
         for (what, stream) in self.streams {
@@ -67,10 +74,13 @@ impl Traffic {
             assert_eq!(broken, None, "{what}");
             assert!(echoed > 100, "{what}: {echoed}");
         }
-        for (what, ping) in self.pings {
-            let report = ping.stop();
+        let reports = self.pings.map(|(what, ping)| (what, ping.stop()));
+        let beside = self.beside.stop();
+        println!("a ping within the network: {beside:?}");
+        for (what, report) in reports {
             println!("{what}: {report:?}");
-            assert_eq!(report.lost(), 0, "{what}: {report:?}\n{}", why());
+            let lost = report.lost_alone(&beside);
+            assert_eq!(lost, 0, "{what}: {report:?}\n{}", why());
         }
         self.asking.into_iter().for_each(Asking::end);
     }

@@ -357,6 +357,7 @@ async fn serve() {
         device: DevName::new("br0").unwrap(),
         mac: SERVER_MAC,
         options: Arc::default(),
+        tags: Arc::default(),
         lease: 86400,
         mtu: Some(1450),
         search: vec!["lan".to_owned()],

@@ -28,7 +28,7 @@ type Ask = fn(&Party) -> Option<Duration>;
 type Frames = fn(&Ground) -> Vec<Vec<u8>>;
 
 fn main() {
-    let floods: [(&str, &str, Frames, Ask); 5] = [
+    let floods: [(&str, &str, Frames, Ask); 6] = [
         (
             "DISCOVERs of made-up machines",
             "",
@@ -40,6 +40,12 @@ fn main() {
             "",
             |_| frames::discovers_of(BAD),
             Party::dhcp,
+        ),
+        (
+            "DHCPv6 SOLICITs of made-up machines",
+            "",
+            |_| frames::dhcp6_of_many(frames::SOLICIT),
+            Party::dhcp6,
         ),
         (
             "DNS queries",

@@ -24,6 +24,7 @@ use warren::metadata::{
     Limits, MetadataSettings, NovaProtocol, NovaSettings, Secret, Server, Shared, Upstream,
 };
 use warren::model::{DeviceOwner, InstanceId, NetworkId, Port, PortId, ProjectId, State, Target};
+use warren::pace::Budgets;
 use warren::plan::scope::{MetadataScope, Residents};
 
 use common::{Host, PATIENCE, Running, wait_for};
@@ -184,6 +185,7 @@ async fn serve() {
         limits: Limits::default(),
     };
     let shared = Shared::new(settings, Arc::new(ArcSwap::from_pointee(State::default()))).unwrap();
+    shared.limit(Budgets::UNLIMITED);
     let by_address = (0..GUESTS).map(|number| {
         let port = Arc::new(port(number));
         (guest(number), port.id, port)

@@ -10,9 +10,19 @@
 //!
 //! So the others on a network are served while one floods it, as long as all of it can be read.
 
+mod limits;
+mod suspects;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+pub use limits::Limits;
+use suspects::Suspects;
 
 /// With so many buckets, those that are full again are thrown away, and newcomers get none. Clients always do: there are no
 /// more of them than a network has ports.
@@ -21,11 +31,9 @@ const TOLD_APART: usize = 4096;
 const CLEARING: Duration = Duration::from_secs(1);
 /// So long newcomers are not served after replies did not get away: longer than what is in their way lasts, by far.
 const DISTRUST: Duration = Duration::from_secs(60);
-/// Names that are counted to find the loudest. Who sends more than a ninth of what is dropped is among them.
-const SUSPECTS: usize = 8;
 
 /// A bucket's measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     pub per_second: u32,
     /// What a bucket holds.
@@ -33,7 +41,7 @@ pub struct Rate {
 }
 
 /// What one network may ask of one server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budgets {
     /// Messages of each client that is known.
     pub client: Rate,
@@ -80,8 +88,7 @@ pub struct Pace<K> {
     /// Until then newcomers are not served.
     distrusted: Option<Instant>,
     throttled: u64,
-    /// How often each was dropped, at least (Misra and Gries).
-    suspects: Vec<(K, u64)>,
+    suspects: Suspects<K>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,19 +108,20 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             distrusted: None,
             budgets,
             throttled: 0,
-            suspects: Vec::new(),
+            suspects: Suspects::default(),
         }
+    }
+
+    /// These hold from now on; who has tokens keeps them, as far as the new buckets hold them.
+    pub fn set(&mut self, budgets: Budgets) {
+        self.budgets = budgets;
     }
 
     /// Takes note of messages that were read. Returns how long to leave the next unread.
     pub fn read(&mut self, messages: usize, now: Instant) -> Duration {
-        let rate = self.budgets.network;
-        self.network.fill(rate, now);
         #[allow(clippy::cast_precision_loss, reason = "one turn's messages are few")]
         let taken = messages as f64;
-        self.network.tokens -= taken;
-        let debt = (-self.network.tokens).max(0.0);
-        Duration::from_secs_f64(debt / f64::from(rate.per_second.max(1)))
+        self.network.borrow(taken, self.budgets.network, now)
     }
 
     /// Whether a message that was read is to be answered.
@@ -133,9 +141,24 @@ impl<K: Copy + Eq + Hash> Pace<K> {
         };
         if !admitted {
             self.throttled += 1;
-            self.suspect(key);
+            self.suspects.note(key, now);
         }
         admitted
+    }
+
+    /// For a message that is answered in any case: how long after `now`. Who has no tokens waits for those that it borrows, and
+    /// so do all of a network that has none.
+    pub fn defer(&mut self, who: Who<K>, now: Instant) -> Duration {
+        let (key, own) = match who {
+            Who::Known(key) => (key, self.borrow_own(key, now)),
+            Who::Newcomer(key) | Who::Other(key) => {
+                (key, self.others.borrow(1.0, self.budgets.others, now))
+            }
+        };
+        if !own.is_zero() {
+            self.suspects.note(key, now);
+        }
+        own.max(self.read(1, now))
     }
 
     /// Replies do not get away: they wait for neighbours that there are not, and those of all clients wait behind them.
@@ -149,20 +172,27 @@ impl<K: Copy + Eq + Hash> Pace<K> {
         self.throttled
     }
 
-    /// Who sent most of those, if anybody sent a good part.
-    pub fn loudest(&self) -> Option<K> {
-        let (who, times) = self.suspects.iter().max_by_key(|(_, times)| *times)?;
-        (times.saturating_mul(2 * SUSPECTS as u64) > self.throttled).then_some(*who)
+    /// Who sent most of what was dropped or deferred in the last minutes, if anybody sent a good part.
+    pub fn loudest(&self, now: Instant) -> Option<K> {
+        self.suspects.loudest(now)
     }
 
     fn take_own(&mut self, key: K, now: Instant) -> bool {
         let rate = self.budgets.client;
+        self.own(key, now).take(rate, now)
+    }
+
+    fn borrow_own(&mut self, key: K, now: Instant) -> Duration {
+        let rate = self.budgets.client;
+        self.own(key, now).borrow(1.0, rate, now)
+    }
+
+    fn own(&mut self, key: K, now: Instant) -> &mut Bucket {
         if !self.clients.contains_key(&key) {
             self.has_room(now);
         }
         let own = self.clients.entry(key);
-        let own = own.or_insert_with(|| Bucket::full(rate, now));
-        own.take(rate, now)
+        own.or_insert_with(|| Bucket::full(self.budgets.client, now))
     }
 
     /// Makes room, if it is time for that.
@@ -178,19 +208,6 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             });
         }
         self.clients.len() < TOLD_APART
-    }
-
-    fn suspect(&mut self, who: K) {
-        if let Some((_, times)) = self.suspects.iter_mut().find(|(known, _)| *known == who) {
-            *times += 1;
-        } else if self.suspects.len() < SUSPECTS {
-            self.suspects.push((who, 1));
-        } else {
-            self.suspects.retain_mut(|(_, times)| {
-                *times -= 1;
-                *times > 0
-            });
-        }
     }
 }
 
@@ -217,139 +234,12 @@ impl Bucket {
         }
         enough
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn budgets() -> Budgets {
-        let rate = |per_second, at_once| Rate {
-            per_second,
-            at_once,
-        };
-        Budgets {
-            client: rate(10, 3),
-            others: rate(2, 2),
-            network: rate(1000, 100),
-        }
-    }
-
-    #[test]
-    fn a_client_has_its_own_bucket_and_the_others_share_one() {
-        let start = Instant::now();
-        let mut pace = Pace::new(budgets(), start);
-        for (name, who, millis, want) in [
-            ("first", Who::Known(1), 0, true),
-            ("second", Who::Known(1), 0, true),
-            ("third", Who::Known(1), 0, true),
-            ("past the bucket", Who::Known(1), 0, false),
-            ("another client", Who::Known(2), 0, true),
-            ("somebody", Who::Other(7), 0, true),
-            ("somebody else", Who::Other(8), 0, true),
-            (
-                "a third one, and the bucket of all is empty",
-                Who::Other(9),
-                0,
-                false,
-            ),
-            ("which is nothing to a client", Who::Known(2), 0, true),
-            ("not yet", Who::Known(1), 90, false),
-            ("a token more", Who::Known(1), 110, true),
-            ("and no more", Who::Known(1), 110, false),
-            ("after silence", Who::Known(1), 60_000, true),
-            ("the clock never goes back", Who::Known(1), 50_000, true),
-        ] {
-            let now = start + Duration::from_millis(millis);
-            assert_eq!(pace.admits(who, now), want, "{name}");
-        }
-        assert_eq!(pace.throttled(), 4);
-    }
-
-    #[test]
-    fn a_network_past_its_bucket_is_left_unread_for_as_long_as_it_has_overdrawn() {
-        let start = Instant::now();
-        let mut pace = Pace::<u8>::new(budgets(), start);
-        for (name, millis, messages, rest) in [
-            ("within", 0, 64, 0),
-            ("the rest, and 28 more", 0, 64, 28),
-            ("paid", 28, 0, 0),
-            ("one by one", 28, 1, 1),
-            ("after silence a bucket is full and no more", 60_000, 101, 1),
-        ] {
-            let now = start + Duration::from_millis(millis);
-            let got = pace.read(messages, now).as_secs_f64() * 1e3;
-            assert!((got - f64::from(rest)).abs() < 0.01, "{name}: {got}");
-        }
-    }
-
-    #[test]
-    fn who_is_loudest_is_known() {
-        let now = Instant::now();
-        let mut pace = Pace::new(budgets(), now);
-        assert_eq!(pace.loudest(), None);
-        for number in 0..10_000 {
-            pace.admits(Who::Other(1000 + number), now);
-            if number % 4 == 0 {
-                pace.admits(Who::Known(1), now);
-            }
-        }
-        assert_eq!(pace.loudest(), Some(1));
-        for number in 0..100_000 {
-            pace.admits(Who::Other(1000 + number), now);
-        }
-        assert_eq!(pace.loudest(), None, "it is nobody in particular by now");
-    }
-
-    #[test]
-    fn a_newcomer_costs_the_others_one_token_and_then_has_its_own() {
-        let start = Instant::now();
-        let mut pace = Pace::new(budgets(), start);
-        for (name, who, millis, want) in [
-            ("the others' first", Who::Newcomer(1), 0, true),
-            ("its own second", Who::Newcomer(1), 0, true),
-            ("its own third", Who::Newcomer(1), 0, true),
-            ("past its bucket", Who::Newcomer(1), 0, false),
-            ("the others' second", Who::Newcomer(2), 0, true),
-            ("the others have no more", Who::Newcomer(3), 0, false),
-            ("nor for strangers", Who::Other(4), 0, false),
-            ("who is here stays", Who::Newcomer(2), 0, true),
-            ("which is nothing to a client", Who::Known(5), 0, true),
-            ("a token of the others", Who::Newcomer(3), 500, true),
-        ] {
-            let now = start + Duration::from_millis(millis);
-            assert_eq!(pace.admits(who, now), want, "{name}");
-        }
-        let now = start + Duration::from_secs(10);
-        pace.jammed(now);
-        assert!(!pace.admits(Who::Newcomer(2), now), "may be made up");
-        assert!(pace.admits(Who::Known(5), now), "is not");
-        assert!(pace.admits(Who::Newcomer(2), now + DISTRUST));
-    }
-
-    #[test]
-    fn memory_has_an_end() {
-        let start = Instant::now();
-        let others = Rate {
-            per_second: 1000,
-            at_once: 1_000_000,
-        };
-        let mut pace = Pace::new(
-            Budgets {
-                others,
-                ..budgets()
-            },
-            start,
-        );
-        for number in 0..100_000 {
-            assert!(pace.admits(Who::Newcomer(number), start));
-        }
-        assert_eq!(pace.clients.len(), TOLD_APART);
-        assert!(pace.admits(Who::Known(100_001), start));
-        assert_eq!(pace.clients.len(), TOLD_APART + 1, "a client has its own");
-        let later = start + Duration::from_secs(1);
-        assert!(pace.admits(Who::Newcomer(100_002), later));
-        assert_eq!(pace.clients.len(), 1, "the silent are forgotten");
-        assert!(pace.suspects.len() <= SUSPECTS);
+    /// Takes so many in any case. Returns how long it takes until none is owed.
+    fn borrow(&mut self, tokens: f64, rate: Rate, now: Instant) -> Duration {
+        self.fill(rate, now);
+        self.tokens -= tokens;
+        let debt = (-self.tokens).max(0.0);
+        Duration::from_secs_f64(debt / f64::from(rate.per_second.max(1)))
     }
 }

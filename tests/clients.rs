@@ -8,7 +8,9 @@ mod common;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use common::{Client, Daemon, Dhcp, DhcpClient, Dnsmasq, Guest, Host, PATIENCE, Running, Wire};
+use common::{
+    Client, Daemon, Dhcp, DhcpClient, Dnsmasq, Guest, Host, PATIENCE, Running, Wire, wait_for,
+};
 use dhcproto::v4::MessageType;
 use nix::sys::signal::Signal;
 
@@ -307,6 +309,34 @@ fn is_told_no(server: Server, client: Client) {
     assert_eq!(lease.address, OTHER_ADDRESS);
 }
 
+/// Its address is another one from now on, in a subnet that is not the network's first.
+fn is_given_another(server: Server, client: Client) {
+    let Some(lan) = Lan::new("moved", server) else {
+        return;
+    };
+    let far = lan.host.guest("far", "lan", FAR_MAC);
+    let wire = far.wire();
+    let mut dhcp = far.dhcp(client);
+    assert_eq!(dhcp.bound().address, FAR_ADDRESS);
+    let warren = lan.warren.as_ref().unwrap();
+    warren.rewrite(&TOPOLOGY.replace("10.2.0.11", "10.2.0.12"));
+    wait_for("the new address to hold", PATIENCE, || {
+        let shown = warren.warren(&["show", "instance", "far"]).ok();
+        shown.contains("10.2.0.12").then_some(())
+    });
+    if client == Client::Udhcpc {
+        dhcp.signal(Signal::SIGUSR1);
+    }
+    let nak = sees(&wire, MessageType::Nak, &dhcp);
+    assert_eq!(nak.server_id(), Some(Ipv4Addr::new(10, 2, 0, 2)));
+    // Long before its lease ends.
+    let mut address = dhcp.bound().address;
+    while address == FAR_ADDRESS {
+        address = dhcp.bound().address;
+    }
+    assert_eq!(address, Ipv4Addr::new(10, 2, 0, 12));
+}
+
 fn is_served_through_a_relay(server: Server, client: Client) {
     let Some(lan) = Lan::new("relay", server) else {
         return;
@@ -361,7 +391,7 @@ macro_rules! matrix {
 
 mod warren {
     use super::{Client, Server};
-    matrix!(Warren: boots renews rebinds reboots releases declines is_told_no is_served_through_a_relay);
+    matrix!(Warren: boots renews rebinds reboots releases declines is_told_no is_given_another is_served_through_a_relay);
 }
 
 mod dnsmasq {

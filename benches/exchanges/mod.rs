@@ -72,10 +72,9 @@ pub fn start_warren(host: &Host) -> Running {
 
 /// For servers that are to be as fast as they can be.
 pub fn unlimited() -> Arc<Shared> {
-    Arc::new(Shared {
-        budgets: Budgets::UNLIMITED,
-        ..Shared::default()
-    })
+    let shared = Shared::default();
+    shared.limit(Budgets::UNLIMITED);
+    Arc::new(shared)
 }
 
 /// On the one CPU from now on. `ground` makes the server's `br0`. `None`: there may be no namespaces here.

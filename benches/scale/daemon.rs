@@ -30,6 +30,7 @@ impl Loop {
             dhcp: Arc::default(),
             dns: dns::Shared::new(),
             metadata: metadata::Shared::new(local, Arc::clone(&shared_state)).unwrap(),
+            ra: Arc::default(),
         };
         let (ready, is_ready) = oneshot::channel();
         let parts = Parts {

@@ -111,6 +111,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         dhcp: Arc::default(),
         dns: dns::Shared::new(),
         metadata: Arc::clone(&metadata),
+        ra: Arc::default(),
     };
     let listener = socket::listen(&options.socket)?;
     let proxies = match &options.source {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use super::limits::limits;
 use super::problem::{Code, quoted};
 use super::reader::{Reader, default};
 use super::{bus, dnsmasq};
@@ -225,6 +226,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         ipv6_gateway: ipv6_gateway(reader),
         ra_interval: ra_interval(reader),
         advertise_without_router: reader.bool(("warren", "advertise_without_router")),
+        limits: limits(reader),
         // The driver says.
         plugging: plan::Plugging::default(),
         conntrack_helpers: helpers(reader),

@@ -3,7 +3,7 @@
 //!
 //! `files` which are read | `ini` their syntax | `sources` which value counts | `substitute` `$option` | `value` types |
 //! `options` every option in tables, and what becomes of it (`judge`) | `reader` options by name | `bus` `agents` `nova` `plugging`
-//! `logging` `dnsmasq` options to settings | `transport` the grammar of `transport_url` | `secrets` files that are too open |
+//! `logging` `dnsmasq` `limits` options to settings | `transport` the grammar of `transport_url` | `secrets` files that are too open |
 //! `flags` those of the agents' command lines.
 //!
 //! Nothing here shows a secret: neither `Debug` nor a problem.
@@ -15,6 +15,7 @@ mod files;
 mod flags;
 mod ini;
 mod judge;
+mod limits;
 mod logging;
 mod nova;
 mod options;

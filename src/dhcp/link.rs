@@ -6,7 +6,7 @@ use super::codes;
 use super::reply::Delivery;
 use super::request::{Ask, Request};
 use crate::model::MacAddr;
-use crate::plan::scope::DhcpScope;
+use crate::plan::scope::{DhcpClient, DhcpScope};
 
 pub(super) const SERVER_PORT: u16 = 67;
 pub(super) const CLIENT_PORT: u16 = 68;
@@ -78,6 +78,32 @@ impl<'a> Link<'a> {
             .iter()
             .any(|subnet| subnet.server == Some(server));
         own || self.request.relay_address(codes::RELAY_SERVER_ID) == Some(server)
+    }
+
+    /// The own address by which a client is told that its address is none of its own: that of the server which it chose, else
+    /// of the subnet in which it believes to be, else of that in which it has an address. By it clients know whether the word
+    /// is their server's (udhcpc passes over a NAK of another).
+    pub(super) fn refuser(&self, client: Option<&DhcpClient>) -> Ipv4Addr {
+        let own = |index: usize| self.scope.subnets.get(index)?.server;
+        let of_address = |ip: Ipv4Addr| {
+            let mut subnets = self.scope.subnets.iter();
+            subnets.find(|subnet| subnet.cidr.contains(&ip))?.server
+        };
+        let named = match (self.only, self.request.ask) {
+            (Some(only), _) => return own(only).unwrap_or(self.fallback),
+            (None, Ask::Select { server, .. }) => {
+                Some(server).filter(|ip| of_address(*ip) == Some(*ip))
+            }
+            (None, Ask::Reboot { address } | Ask::Renew { address } | Ask::Rebind { address }) => {
+                of_address(address)
+            }
+            (None, _) => None,
+        };
+        let of_client = || {
+            let mut addresses = client?.addresses.iter().rev();
+            addresses.find_map(|(subnet, _)| own(*subnet))
+        };
+        named.or_else(of_client).unwrap_or(self.fallback)
     }
 
     /// To a client that is told that its address is none of its own.

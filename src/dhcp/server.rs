@@ -23,7 +23,7 @@ use super::leases::{Lease, Table};
 use super::v6::Neighbour;
 use crate::complaint::Complaint;
 use crate::model::{DevName, NetworkId};
-use crate::pace::{Budgets, Pace, Rate};
+use crate::pace::{Budgets, Limits, Pace};
 
 mod batch;
 mod frame;
@@ -39,23 +39,6 @@ mod tests;
 
 /// How long a server rests after an error that may repeat at once: its device is down or gone, say.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// A machine that boots sends five messages, one with a boot ROM twice as many, within some seconds. All of a network may do
-/// so at once; and what a flood of 100,000 packets per second brings is read whole, so that who is among them is served.
-const BUDGETS: Budgets = Budgets {
-    client: Rate {
-        per_second: 100,
-        at_once: 500,
-    },
-    others: Rate {
-        per_second: 200,
-        at_once: 1000,
-    },
-    network: Rate {
-        per_second: 120_000,
-        at_once: 20_000,
-    },
-};
 
 /// Why there is no server. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -86,9 +69,16 @@ pub struct Shared {
     /// A network without messages for so long gives back what it needs for machines that start.
     pub quiet: Duration,
     /// What is taken of one network, by each of the two servers.
-    pub budgets: Budgets,
+    budgets: ArcSwap<Budgets>,
     /// So many networks keep what they need for it over their turn; in others it is made for each, which costs more.
     pub starting: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// What is taken of each network from now on.
+    pub fn limit(&self, budgets: Budgets) {
+        self.budgets.store(Arc::new(budgets));
+    }
 }
 
 impl Default for Shared {
@@ -96,7 +86,7 @@ impl Default for Shared {
         Self {
             turn: 64,
             quiet: Duration::from_secs(5),
-            budgets: BUDGETS,
+            budgets: ArcSwap::from_pointee(Limits::DHCP),
             starting: Arc::new(Semaphore::new(8)),
         }
     }
@@ -142,7 +132,7 @@ impl<V: Version> Server<V> {
             book: Mutex::new(Book {
                 leases: Table::default(),
                 counters: Counters::default(),
-                pace: Pace::new(shared.budgets, Instant::now()),
+                pace: Pace::new(**shared.budgets.load(), Instant::now()),
                 complaint: Complaint::default(),
                 throttling: Complaint::default(),
             }),
@@ -178,9 +168,9 @@ impl<V: Version> Server<V> {
         }
     }
 
-    /// Whose messages most of the throttled were.
+    /// Whose messages most of those throttled of late were.
     pub fn loudest(&self) -> Option<V::Name> {
-        self.serving.book().pace.loudest()
+        self.serving.book().pace.loudest(Instant::now())
     }
 }
 
@@ -254,6 +244,7 @@ impl<V: Version> Serving<V> {
             };
             let now = Instant::now();
             let mut book = self.book();
+            book.pace.set(**self.shared.budgets.load());
             for received in inbox.messages() {
                 book.counters.received += 1;
                 let asked = book.take(&scope, received, outbox, now);
@@ -329,7 +320,7 @@ impl<V: Version> Book<V> {
         };
         if !self.pace.admits(V::who(scope, &request), now) {
             if let Some(times) = self.throttling.due(now) {
-                let loudest = self.pace.loudest().map(|name| name.to_string());
+                let loudest = self.pace.loudest(now).map(|name| name.to_string());
                 tracing::warn!(%network, loudest, times, "dropped {name} messages of who sent more than its share");
             }
             return None;

@@ -21,6 +21,7 @@ pub(super) fn tags<'a>(rules: &'a [DhcpTag], request: &Request<'_>, known: bool)
                 let value = request.option(*code);
                 value.is_some_and(|value| sought.is_in(value))
             }
+            When::Says6 { .. } | When::Class6 { .. } => false,
             When::Mac(start) => begins(&request.mac().0, start),
             When::Tagged(tags) => tags.iter().all(|tag| tag.holds(&present)),
         };

@@ -137,8 +137,8 @@ impl<'a> Link<'a> {
     /// A wrong choice of ours, and who renews with us, hear that they are wrong. Else others may know better.
     fn unknown(&self) -> Answer {
         match self.request.ask {
-            Ask::Select { server, .. } if self.is_us(server) => self.nak("no such client"),
-            Ask::Renew { .. } => self.nak("no such client"),
+            Ask::Select { server, .. } if self.is_us(server) => self.nak(None, "no such client"),
+            Ask::Renew { .. } => self.nak(None, "no such client"),
             Ask::Inform { .. } => self.inform(None),
             Ask::Discover
             | Ask::Select { .. }
@@ -160,7 +160,7 @@ impl<'a> Link<'a> {
         now: Instant,
     ) -> Answer {
         let Some((subnet, ip)) = granted else {
-            return self.nak("wrong address");
+            return self.nak(Some(client), "wrong address");
         };
         // An offer's length holds, also when the REQUEST does not repeat the wish for it.
         let wish = wish.or_else(|| leases.wish(client.port));
@@ -261,11 +261,8 @@ impl<'a> Link<'a> {
         })
     }
 
-    fn nak(&self, why: &str) -> Answer {
-        let subnet = self.only.and_then(|index| self.scope.subnets.get(index));
-        let own = subnet
-            .and_then(|subnet| subnet.server)
-            .unwrap_or(self.fallback);
+    fn nak(&self, client: Option<&DhcpClient>, why: &str) -> Answer {
+        let own = self.refuser(client);
         let none = Ipv4Addr::UNSPECIFIED;
         // RFC 2131 section 4.3.2: a relay has to broadcast it, since the client's address may be of another subnet.
         let broadcast = self.request.giaddr().is_some();

@@ -112,9 +112,9 @@ impl Server {
         self.serving.tally.read()
     }
 
-    /// Whose queries most of the throttled were.
+    /// Whose queries most of those throttled of late were.
     pub fn loudest(&self) -> Option<IpAddr> {
-        self.serving.pace().loudest()
+        self.serving.pace().loudest(Instant::now().into_std())
     }
 }
 
@@ -155,6 +155,7 @@ pub(super) struct Serving {
     waiting: Arc<Places>,
     pub(super) connections: Arc<Places>,
     pub(super) settings: Settings,
+    shared: Arc<Shared>,
     pub(super) tally: Tally,
 }
 
@@ -168,13 +169,13 @@ pub(super) enum Due {
 }
 
 impl Serving {
-    fn new(namespace: &Namespace, scope: Arc<DnsScope>, shared: &Shared) -> Self {
+    fn new(namespace: &Namespace, scope: Arc<DnsScope>, shared: &Arc<Shared>) -> Self {
         let sockets = Sockets::new(namespace.clone());
         Self {
             forwarding: Forwarding::new(sockets, &scope, shared.settings),
             scope: ArcSwap::new(scope),
             pace: Mutex::new(Pace::new(
-                shared.settings.budgets,
+                **shared.budgets.load(),
                 Instant::now().into_std(),
             )),
             throttling: Complaint::default(),
@@ -183,6 +184,7 @@ impl Serving {
             waiting: Arc::new(shared.waiting()),
             connections: Arc::new(shared.connections()),
             settings: shared.settings,
+            shared: Arc::clone(shared),
             tally: Tally::default(),
         }
     }
@@ -233,7 +235,7 @@ impl Serving {
             self.tally.throttled.add();
             if let Some(times) = self.throttling.due(now) {
                 let network = scope.network;
-                let loudest = pace.loudest().map(|client| client.to_string());
+                let loudest = pace.loudest(now).map(|client| client.to_string());
                 tracing::warn!(%network, loudest, times, "dropped DNS queries of who sent more than its share");
             }
         }
@@ -245,9 +247,11 @@ impl Serving {
         self.pace().jammed(Instant::now().into_std());
     }
 
-    /// Held for a moment. Whoever panicked under it left whole values.
+    /// With the budgets that hold now. Held for a moment; whoever panicked under it left whole values.
     fn pace(&self) -> MutexGuard<'_, Pace<IpAddr>> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.set(**self.shared.budgets.load());
+        pace
     }
 
     /// Answers, refuses, or finds a place to ask a forwarder. Never waits.

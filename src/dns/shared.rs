@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::cache::{Cache, Room};
 use super::places::Places;
-use crate::pace::{Budgets, Rate};
+use crate::pace::{Budgets, Limits};
 
 /// How much may be open, and how long. Nothing is ever queued beyond these: it is turned away, and counted.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +19,6 @@ pub struct Settings {
     pub waiting: Bound,
     /// TCP connections.
     pub connections: Bound,
-    /// Queries, also those that are answered at once.
-    pub budgets: Budgets,
     /// How long one forwarder is waited for.
     pub per_forwarder: Duration,
     /// How long, until the next one is asked as well.
@@ -44,25 +43,6 @@ pub struct Bound {
     pub in_all: usize,
 }
 
-/// A busy resolver of a tenant's may ask as it likes; and what a flood of 100,000 packets per second brings is read whole, so
-/// that who is among them is served. Addresses that are no port's may be an instance's (a privacy address, a virtual one),
-/// or made up: each that is answered is some seconds in the neighbour table, of which the host has one (1,024 entries, if
-/// nobody raised that), so few of them are met for the first time.
-const BUDGETS: Budgets = Budgets {
-    client: Rate {
-        per_second: 20_000,
-        at_once: 40_000,
-    },
-    others: Rate {
-        per_second: 20,
-        at_once: 200,
-    },
-    network: Rate {
-        per_second: 120_000,
-        at_once: 20_000,
-    },
-};
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -76,7 +56,6 @@ impl Default for Settings {
                 per_namespace: 20,
                 in_all: 1024,
             },
-            budgets: BUDGETS,
             per_forwarder: Duration::from_secs(2),
             head_start: Duration::from_millis(400),
             in_all: Duration::from_secs(5),
@@ -94,6 +73,8 @@ pub struct Shared {
     waiting: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     cached: Arc<Room>,
+    /// Of queries, also of those that are answered at once.
+    pub(super) budgets: ArcSwap<Budgets>,
 }
 
 impl Shared {
@@ -108,7 +89,13 @@ impl Shared {
             connections: Arc::new(Semaphore::new(settings.connections.in_all)),
             cached: Room::new(settings.cached),
             settings,
+            budgets: ArcSwap::from_pointee(Limits::DNS),
         })
+    }
+
+    /// What is taken of each network from now on.
+    pub fn limit(&self, budgets: Budgets) {
+        self.budgets.store(Arc::new(budgets));
     }
 
     /// One namespace's places for queries that wait.

@@ -16,6 +16,8 @@ pub struct Counters {
     /// Connections that ended by a mistake of the guest, or because it was too slow.
     pub connections_failed: u64,
     pub requests: u64,
+    /// How often one of those waited, because somebody had asked more often than its share.
+    pub delayed: u64,
     /// Requests of addresses that are no machine's.
     pub unknown: u64,
     /// Answers by status.
@@ -31,6 +33,7 @@ pub(super) struct Tally {
     pub(super) connections_refused: Count,
     pub(super) throttled: Count,
     pub(super) connections_failed: Count,
+    pub(super) delayed: Count,
     pub(super) unknown: Count,
     answers_2xx: Count,
     answers_4xx: Count,
@@ -72,6 +75,7 @@ impl Tally {
             throttled: self.throttled.value(),
             connections_failed: self.connections_failed.value(),
             requests: answers_2xx + answers_4xx + answers_5xx,
+            delayed: self.delayed.value(),
             unknown: self.unknown.value(),
             answers_2xx,
             answers_4xx,

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::{Bytes, BytesMut};
@@ -41,6 +42,9 @@ const METHODS: [Method; 7] = [
 
 /// A body too large is read on for so many times its limit: a guest that still sends would not see the answer.
 const OVERRUN: usize = 16;
+
+/// So many pieces of a body count as a request more: each has a cost of its own, however small it is.
+const PIECES: usize = 16;
 
 /// What a server's connections share.
 pub(super) struct House {
@@ -118,10 +122,12 @@ async fn try_answer(
     let origin = seat.origin();
     let source = origin.address;
     if let Some(rate) = &house.rate
-        && rate.exceeds(origin, std::time::Instant::now())
+        && rate.exceeds(origin, Instant::now())
     {
         return Err(StatusCode::TOO_MANY_REQUESTS);
     }
+    let turn = pulse.in_time(pin!(turn(house, seat))).await;
+    turn.map_err(|Late| StatusCode::SERVICE_UNAVAILABLE)?;
     if !METHODS.contains(&head.method) {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -135,7 +141,7 @@ async fn try_answer(
         let errand = Errand {
             method: &head.method,
             target,
-            body: collect(body, shared.limits.body, pulse).await?,
+            body: collect(body, house, seat, pulse).await?,
             of: scope.of,
             source,
         };
@@ -159,7 +165,7 @@ async fn try_answer(
     let Some(asker) = known.or_else(|| learned.as_ref().map(Asker::of)) else {
         return Err(StatusCode::NOT_FOUND);
     };
-    let body = collect(body, shared.limits.body, pulse).await?;
+    let body = collect(body, house, seat, pulse).await?;
     let response = match &*knowing {
         Source::Agent(_) | Source::Local => {
             tell(shared, asker, &head.method, target.path(), &body)?
@@ -206,6 +212,15 @@ async fn learn(
     learned
 }
 
+/// Waits, where the guest has asked more often than its share.
+async fn turn(house: &House, seat: &Seat) {
+    let wait = seat.wait(Instant::now());
+    if !wait.is_zero() {
+        house.tally.delayed.up();
+        tokio::time::sleep(wait).await;
+    }
+}
+
 /// A place among this guest's requests, and among those of all.
 async fn begin(seat: &Seat, pulse: &Pulse) -> Result<Permit, StatusCode> {
     if let Some(permit) = seat.try_begin() {
@@ -218,15 +233,17 @@ async fn begin(seat: &Seat, pulse: &Pulse) -> Result<Permit, StatusCode> {
 /// The request's body, which Nova gets whole: a guest that sends slowly does not hold a connection there.
 async fn collect(
     incoming: &mut Incoming,
-    limit: usize,
+    house: &House,
+    seat: &Seat,
     pulse: &Pulse,
 ) -> Result<Bytes, StatusCode> {
     if incoming.is_end_stream() {
         return Ok(Bytes::new());
     }
+    let limit = house.shared.limits.body;
     let read = async {
         let mut body = BytesMut::new();
-        let mut size = 0;
+        let (mut size, mut pieces) = (0, 0);
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|_broken| StatusCode::BAD_REQUEST)?;
             // Trailers have nobody to go to.
@@ -238,6 +255,10 @@ async fn collect(
                 body.extend_from_slice(&piece);
             } else if size > limit.saturating_mul(OVERRUN) {
                 break;
+            }
+            pieces += 1;
+            if pieces % PIECES == 0 {
+                turn(house, seat).await;
             }
         }
         if size > limit {

@@ -1,25 +1,28 @@
 //! Nobody takes more than their share: connections and requests per guest, per namespace and in all. And nobody makes
-//! connections faster than its share.
+//! connections, or asks on those that are open, faster than its share.
 //!
 //! A connection past its limit is closed at once; a request past its limit waits its turn behind its own kind. So a
 //! guest that floods or stalls waits for itself, and a namespace full of them takes nothing of what is assured to others.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Limits;
 use super::route::Origin;
-use crate::pace::{Pace, Who};
+use crate::pace::{self, Pace, Who};
 
 /// What all namespaces share.
 #[derive(Debug)]
 pub(super) struct Budgets {
     connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
+    /// Of connections made, also those that end at once; and of requests.
+    paces: ArcSwap<pace::Budgets>,
 }
 
 /// Who is connected in one namespace.
@@ -30,7 +33,13 @@ pub(super) struct Door {
     /// Requests that are not of the common budget.
     assured: Arc<Semaphore>,
     inside: Mutex<Inside>,
-    pace: Mutex<Pace<Origin>>,
+    paces: Mutex<Paces>,
+}
+
+#[derive(Debug)]
+struct Paces {
+    connects: Pace<Origin>,
+    requests: Pace<Origin>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +80,29 @@ impl Budgets {
         Arc::new(Self {
             connections: Arc::new(Semaphore::new(limits.connections)),
             requests: Arc::new(Semaphore::new(limits.requests)),
+            paces: ArcSwap::from_pointee(pace::Limits::METADATA),
         })
+    }
+
+    pub(super) fn pace(&self, budgets: pace::Budgets) {
+        self.paces.store(Arc::new(budgets));
+    }
+}
+
+impl Paces {
+    fn new(budgets: pace::Budgets, now: Instant) -> Self {
+        Self {
+            connects: Pace::new(budgets, now),
+            requests: Pace::new(budgets, now),
+        }
+    }
+}
+
+fn who(origin: Origin, known: bool) -> Who<Origin> {
+    if known {
+        Who::Known(origin)
+    } else {
+        Who::Other(origin)
     }
 }
 
@@ -82,24 +113,30 @@ impl Door {
             limits: limits.clone(),
             budgets: Arc::clone(budgets),
             inside: Mutex::default(),
-            pace: Mutex::new(Pace::new(limits.connects, Instant::now())),
+            paces: Mutex::new(Paces::new(**budgets.paces.load(), Instant::now())),
         })
     }
 
     /// Counts a connection that was made. Whether its guest has not made too many, and how long to accept no more.
     pub(super) fn knock(&self, origin: Origin, known: bool, now: Instant) -> (bool, Duration) {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        let who = if known {
-            Who::Known(origin)
-        } else {
-            Who::Other(origin)
-        };
-        (pace.admits(who, now), pace.read(1, now))
+        let pace = &mut self.paces().connects;
+        (pace.admits(who(origin, known), now), pace.read(1, now))
     }
 
-    pub(super) fn loudest(&self) -> Option<Origin> {
-        let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.loudest()
+    /// Who makes too many connections; where nobody does, who asks too often on those that are open.
+    pub(super) fn loudest(&self, now: Instant) -> Option<Origin> {
+        let paces = self.paces();
+        let by_connects = paces.connects.loudest(now);
+        by_connects.or_else(|| paces.requests.loudest(now))
+    }
+
+    /// With the budgets that hold now.
+    fn paces(&self) -> MutexGuard<'_, Paces> {
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let budgets = **self.budgets.paces.load();
+        paces.connects.set(budgets);
+        paces.requests.set(budgets);
+        paces
     }
 
     /// `None`: this guest, this namespace or all together have as many connections as they may.
@@ -138,6 +175,12 @@ impl Door {
 impl Seat {
     pub(super) fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// Counts a request. How long it is to wait, since its guest has asked more often than its share.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        let who = who(self.origin, self.name.is_some());
+        self.door.paces().requests.defer(who, now)
     }
 
     /// A permit, if neither this guest nor all together are at their limit.
@@ -232,6 +275,30 @@ mod tests {
         let door = Door::new(&limits, &Budgets::new(&limits));
         let seats = [1, 2, 3, 4].map(|guest| door.admit(guest_at(guest), true));
         assert_eq!(seats.iter().flatten().count(), 3);
+    }
+
+    #[test]
+    fn who_asks_too_often_waits_and_nobody_else() {
+        let limits = Limits::default();
+        let budgets = Budgets::new(&limits);
+        let door = Door::new(&limits, &budgets);
+        let now = Instant::now();
+        let seats = [(1, true), (2, true), (3, false)].map(|(guest, known)| {
+            let seat = door.admit(guest_at(guest), known);
+            seat.expect("there is room")
+        });
+        let waits = |seat: &Seat| (0..2000).map(|_| seat.wait(now)).max();
+        assert_eq!(waits(&seats[0]), Some(Duration::ZERO));
+        assert_eq!(seats[0].wait(now), Duration::from_millis(2));
+        assert_eq!(door.loudest(now), Some(guest_at(1)));
+        assert_eq!(waits(&seats[1]), Some(Duration::ZERO));
+        assert!(
+            waits(&seats[2]) > Some(Duration::from_secs(9)),
+            "a stranger"
+        );
+        budgets.pace(pace::Budgets::UNLIMITED);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(seats[2].wait(later), Duration::ZERO, "new budgets");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) const WEB: &str = "00000000-0000-0000-0000-000000000001";
 pub(super) fn residents(number: u128, who: &[(&str, Option<&str>)]) -> Arc<Residents> {
     let port = |(nth, (address, instance)): (u128, &(&str, Option<&str>))| {
         let mut port = port(number, nth, &[]);
-        port.instance = instance.map(|id| InstanceId::from(id));
+        port.instance = instance.map(InstanceId::from);
         (ip(address), port.id, Arc::new(port))
     };
     Arc::new(Residents {

@@ -96,9 +96,10 @@ impl Server {
         self.house.tally.counters()
     }
 
-    /// Whose connections most of the throttled were.
+    /// Who made most of the connections throttled of late, or of the requests delayed.
     pub fn loudest(&self) -> Option<IpAddr> {
-        self.door.loudest().map(|origin| origin.address)
+        let loudest = self.door.loudest(Instant::now());
+        loudest.map(|origin| origin.address)
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Secret;
-use crate::pace::{Budgets, Rate};
 
 #[derive(Debug, Clone)]
 pub struct MetadataSettings {
@@ -62,8 +61,6 @@ pub struct Limits {
     pub connections: usize,
     pub connections_per_namespace: usize,
     pub connections_per_guest: usize,
-    /// Connections made, also those that end at once.
-    pub connects: Budgets,
     /// Requests being answered: the next one waits its turn, at most for `request`.
     pub requests: usize,
     pub requests_per_guest: usize,
@@ -99,22 +96,6 @@ pub struct Window {
     pub duration: Duration,
 }
 
-/// cloud-init makes some dozens within some seconds.
-const CONNECTS: Budgets = Budgets {
-    client: Rate {
-        per_second: 500,
-        at_once: 2000,
-    },
-    others: Rate {
-        per_second: 100,
-        at_once: 1000,
-    },
-    network: Rate {
-        per_second: 5000,
-        at_once: 10_000,
-    },
-};
-
 impl Default for Limits {
     /// Neutron's haproxy has the same times, and 1024 connections per namespace as its only bound.
     fn default() -> Self {
@@ -122,7 +103,6 @@ impl Default for Limits {
             connections: 8192,
             connections_per_namespace: 1024,
             connections_per_guest: 32,
-            connects: CONNECTS,
             requests: 512,
             requests_per_guest: 8,
             assured_connections: 64,

@@ -13,6 +13,7 @@ use super::passwords::Passwords;
 use super::{Error, Limits, MetadataSettings, Upstream};
 use crate::complaint::Complaint;
 use crate::model::State;
+use crate::pace;
 
 pub struct Shared {
     pub(super) source: ArcSwap<Source>,
@@ -56,6 +57,11 @@ impl Shared {
     /// From now on this is asked for whoever the model does not know. The first one stays.
     pub fn set_lookup(&self, lookup: Arc<dyn Lookup>) {
         self.lookup.get_or_init(|| lookup::Source::new(lookup));
+    }
+
+    /// What is taken of each network from now on: of connections, and of requests.
+    pub fn limit(&self, budgets: pace::Budgets) {
+        self.budgets.pace(budgets);
     }
 
     /// What was asked by the socket for other processes; `None`: there is none.

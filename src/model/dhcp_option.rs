@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 mod names;
 mod value;
 
-pub(super) use names::any_v4;
 pub(crate) use names::is_of_subnets;
+pub(super) use names::{any_v4, any_v6};
 pub(super) use value::{prefix_of, sought, unquoted};
 
 /// The longest name accepted, tags included, in bytes.

@@ -1,10 +1,10 @@
-//! What is known of a DHCPv4 client by what it says: tags, by which options are chosen. Written as dnsmasq writes it, since
+//! What is known of a DHCP client by what it says: tags, by which options are chosen. Written as dnsmasq writes it, since
 //! that is what operators have in `dnsmasq_config_file`.
 
 use serde::{Deserialize, Serialize};
 
 use super::Tag;
-use super::dhcp_option::{any_v4, is_tag, prefix_of, sought, unquoted};
+use super::dhcp_option::{any_v4, any_v6, is_tag, prefix_of, sought, unquoted};
 
 /// A client has the tag `name` if `when` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,10 +17,23 @@ pub struct DhcpTag {
 pub enum When {
     /// It sends this option (RFC 2132 code), with this in it.
     Says { code: u8, sought: Sought },
+    /// With DHCPv6, it sends this option (RFC 8415 code), with this in it.
+    Says6 { code: u16, sought: Sought },
+    /// With DHCPv6, one of the texts of its class has this in it.
+    Class6 { of: Class6, part: Vec<u8> },
     /// Its MAC begins so; `None` is any byte.
     Mac(Vec<Option<u8>>),
     /// It has and has not these other tags, of those that stand before.
     Tagged(Vec<Tag>),
+}
+
+/// Where DHCPv6 has classes, as lists of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Class6 {
+    /// Option 15.
+    User,
+    /// Option 16 of this enterprise; `None`: of any.
+    Vendor(Option<u32>),
 }
 
 /// What is looked for in an option's bytes.
@@ -40,8 +53,8 @@ const VENDOR_CLASS: u8 = 60;
 const USER_CLASS: u8 = 77;
 
 impl DhcpTag {
-    /// `set:TAG,OPTION[,VALUE]` (dnsmasq's `dhcp-match`), OPTION being a number or `option:NAME`. `Err` says what would be
-    /// right, here and below.
+    /// `set:TAG,OPTION[,VALUE]` (dnsmasq's `dhcp-match`), OPTION being a number, `option:NAME`, or of DHCPv6 `option6:NUMBER` or
+    /// `option6:NAME`. `Err` says what would be right, here and below.
     pub fn parse_match(text: &str) -> Result<Self, String> {
         let (name, rest) = set(text)?;
         let (option, value) = rest.split_once(',').unwrap_or((rest, ""));
@@ -51,31 +64,45 @@ impl DhcpTag {
     /// The same in parts.
     pub fn of_option(name: &str, option: &str, value: &str) -> Result<Self, String> {
         let option = option.trim();
+        if let Some(option) = option.strip_prefix("option6:") {
+            let (code, kind) = any_v6(option)?;
+            let sought = sought(kind, value.trim())?;
+            return Self::new(name, When::Says6 { code, sought });
+        }
         let (code, kind) = any_v4(option.strip_prefix("option:").unwrap_or(option))?;
         let sought = sought(kind, value.trim())?;
         Self::new(name, When::Says { code, sought })
     }
 
-    /// `set:TAG,TEXT` (`dhcp-vendorclass`).
+    /// `set:TAG,TEXT` (`dhcp-vendorclass`), which is of DHCPv4; `set:TAG,enterprise:NUMBER,TEXT` of DHCPv6.
     pub fn parse_vendor_class(text: &str) -> Result<Self, String> {
         let (name, class) = set(text)?;
-        Self::of_class(name, VENDOR_CLASS, unquoted(class))
+        let Some(rest) = class.strip_prefix("enterprise:") else {
+            return Self::of_class(name, VENDOR_CLASS, unquoted(class));
+        };
+        let (number, class) = rest.split_once(',').unwrap_or((rest, ""));
+        let number = number.trim().parse();
+        let number =
+            number.map_err(|_| "an enterprise is a number: set:TAG,enterprise:343,TEXT")?;
+        Self::of_class6(name, Class6::Vendor(Some(number)), unquoted(class.trim()))
     }
 
-    /// `set:TAG,TEXT` (`dhcp-userclass`).
-    pub fn parse_user_class(text: &str) -> Result<Self, String> {
+    /// `set:TAG,TEXT` (`dhcp-userclass`), of either version.
+    pub fn parse_user_class(text: &str) -> Result<[Self; 2], String> {
         let (name, class) = set(text)?;
-        Self::of_class(name, USER_CLASS, unquoted(class))
+        Self::of_user_class(name, unquoted(class))
     }
 
-    /// By a part of option 60.
-    pub fn of_vendor_class(name: &str, class: &str) -> Result<Self, String> {
-        Self::of_class(name, VENDOR_CLASS, class)
+    /// By a part of option 60; with DHCPv6 of option 16, whichever the enterprise.
+    pub fn of_vendor_class(name: &str, class: &str) -> Result<[Self; 2], String> {
+        let v6 = Self::of_class6(name, Class6::Vendor(None), class)?;
+        Ok([Self::of_class(name, VENDOR_CLASS, class)?, v6])
     }
 
-    /// By a part of option 77.
-    pub fn of_user_class(name: &str, class: &str) -> Result<Self, String> {
-        Self::of_class(name, USER_CLASS, class)
+    /// By a part of option 77; with DHCPv6 of option 15.
+    pub fn of_user_class(name: &str, class: &str) -> Result<[Self; 2], String> {
+        let v6 = Self::of_class6(name, Class6::User, class)?;
+        Ok([Self::of_class(name, USER_CLASS, class)?, v6])
     }
 
     /// `set:TAG,MAC`, with `*` for any byte (`dhcp-mac`).
@@ -126,11 +153,13 @@ impl DhcpTag {
     }
 
     fn of_class(name: &str, code: u8, class: &str) -> Result<Self, String> {
-        if class.is_empty() {
-            return Err("a class is a text that is a part of what the client says".into());
-        }
-        let sought = Sought::Part(class.as_bytes().to_vec());
+        let sought = Sought::Part(part(class)?);
         Self::new(name, When::Says { code, sought })
+    }
+
+    fn of_class6(name: &str, of: Class6, class: &str) -> Result<Self, String> {
+        let part = part(class)?;
+        Self::new(name, When::Class6 { of, part })
     }
 
     fn new(name: &str, when: When) -> Result<Self, String> {
@@ -160,6 +189,13 @@ impl Sought {
 pub(crate) fn begins(bytes: &[u8], start: &[Option<u8>]) -> bool {
     let fits = |(want, byte): (&Option<u8>, &u8)| want.is_none_or(|want| want == *byte);
     bytes.len() >= start.len() && start.iter().zip(bytes).all(fits)
+}
+
+fn part(class: &str) -> Result<Vec<u8>, String> {
+    if class.is_empty() {
+        return Err("a class is a text that is a part of what the client says".into());
+    }
+    Ok(class.as_bytes().to_vec())
 }
 
 /// `set:TAG,REST`
@@ -216,14 +252,19 @@ mod tests {
     #[test]
     fn a_class_may_stand_in_quotes() {
         for (class, want) in [("HTTPClient", &b"HTTPClient"[..]), ("\"a, b\"", b"a, b")] {
-            for tag in [
-                DhcpTag::parse_vendor_class(&format!("set:x,{class}")),
-                DhcpTag::parse_user_class(&format!("set:x,{class}")),
-            ] {
-                let When::Says { sought, .. } = tag.unwrap().when else {
+            let vendor = DhcpTag::parse_vendor_class(&format!("set:x,{class}")).unwrap();
+            let [user, user6] = DhcpTag::parse_user_class(&format!("set:x,{class}")).unwrap();
+            for tag in [vendor, user] {
+                let When::Says { sought, .. } = tag.when else {
                     panic!("{class}");
                 };
                 assert_eq!(sought, Sought::Part(want.to_vec()), "{class}");
+            }
+            let enterprise = format!("set:x,enterprise:343,{class}");
+            let vendor6 = DhcpTag::parse_vendor_class(&enterprise).unwrap();
+            for (tag, of) in [(user6, Class6::User), (vendor6, Class6::Vendor(Some(343)))] {
+                let part = want.to_vec();
+                assert_eq!(tag.when, When::Class6 { of, part }, "{class}");
             }
         }
     }
@@ -253,6 +294,23 @@ mod tests {
                 DhcpTag::parse_user_class("set:efi").map(drop),
                 "a class is a text",
             ),
+            (
+                DhcpTag::parse_vendor_class("set:efi,enterprise:intel,PXE").map(drop),
+                "an enterprise is a number",
+            ),
+            (
+                DhcpTag::parse_vendor_class("set:efi,enterprise:343").map(drop),
+                "a class is a text",
+            ),
+            (
+                DhcpTag::parse_match("set:efi,option6:client-arch,x86").map(drop),
+                "takes a number",
+            ),
+            (
+                DhcpTag::parse_match("set:efi,option6:no-such").map(drop),
+                "no option of this name",
+            ),
+            (DhcpTag::parse_match("set:efi,option6:61,7").map(drop), ""),
             (DhcpTag::parse_mac("set:efi,fa:16").map(drop), ""),
             (
                 DhcpTag::parse_mac("set:efi,fa:16:3e:1:2:3:4").map(drop),

@@ -17,7 +17,7 @@ mod state;
 pub(crate) use dhcp_option::is_of_subnets;
 pub use dhcp_option::{DhcpOption, OptionError, Tag, Within, parse_client_id};
 pub(crate) use dhcp_tag::begins;
-pub use dhcp_tag::{DhcpTag, Sought, When};
+pub use dhcp_tag::{Class6, DhcpTag, Sought, When};
 pub use event::{Event, Target};
 pub use ids::{
     AddressScopeId, FloatingIpId, InstanceId, NetworkId, PortForwardingId, PortId, ProjectId,

@@ -31,7 +31,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         } else {
             Vec::new()
         },
-        options: common_options(network, settings),
+        options: common_options(network, settings, 4),
         tags: settings.dhcp_tags.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         only_v6: is_only_v6(network),
@@ -51,12 +51,18 @@ pub(super) fn search(network: &Network) -> Vec<String> {
 }
 
 /// Those of all networks, then those of this one, which count more.
-fn common_options(network: &Network, settings: &Settings) -> Arc<[CommonOption]> {
-    let own = network.dhcp_options.iter().map(|option| CommonOption {
+pub(super) fn common_options(
+    network: &Network,
+    settings: &Settings,
+    ip_version: u8,
+) -> Arc<[CommonOption]> {
+    let own = network.dhcp_options.iter();
+    let own = own.filter(|option| option.ip_version == ip_version);
+    let own = own.map(|option| CommonOption {
         option: option.clone(),
         forced: false,
     });
-    settings.dhcp_options_of(4).chain(own).collect()
+    settings.dhcp_options_of(ip_version).chain(own).collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;

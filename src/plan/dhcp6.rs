@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::dhcp::{dhcp_servers, needs_data, search};
+use super::dhcp::{common_options, dhcp_servers, needs_data, search};
 use super::network::own_port;
 use super::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 use super::{Settings, names};
@@ -32,7 +32,8 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<Dhcp6Scope> {
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
         search: search(network),
         every_address: settings.every_address,
-        options: settings.dhcp_options_of(6).collect(),
+        options: common_options(network, settings, 6),
+        tags: settings.dhcp_tags.as_slice().into(),
         subnets,
         clients: Claims::default(),
         by_client_id: Claims::default(),

@@ -100,8 +100,10 @@ pub struct Dhcp6Scope {
     pub search: Vec<String>,
     /// A client has all of its port's addresses of one subnet, instead of the last.
     pub every_address: bool,
-    /// What every client is told besides.
+    /// What a port does not say itself; all of version 6.
     pub options: Arc<[CommonOption]>,
+    /// What clients are told apart by, in order.
+    pub tags: Arc<[DhcpTag]>,
     pub subnets: Vec<Dhcp6Subnet>,
     pub clients: Claims<MacAddr, Arc<Dhcp6Client>>,
     /// By DUID; these are in `clients` too.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{DhcpOption, DhcpTag, Protocol};
+use crate::pace::Limits;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -63,6 +64,9 @@ pub struct Settings {
     /// DHCP namespaces advertise the prefixes that no router of ours does; an option of our own.
     #[serde(default)]
     pub advertise_without_router: bool,
+    /// What one network may ask of each kind of server; options of our own.
+    #[serde(default)]
+    pub limits: Limits,
     /// Kernel's names of those that it has: others are left out. Empty where they are not wanted (extension `conntrack_helper`).
     pub conntrack_helpers: BTreeSet<(String, Protocol)>,
 }
@@ -195,6 +199,7 @@ impl Default for Settings {
             ipv6_gateway: Ipv6Gateway::default(),
             ra_interval: ra_interval(),
             advertise_without_router: false,
+            limits: Limits::default(),
             conntrack_helpers: BTreeSet::new(),
         }
     }

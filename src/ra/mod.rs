@@ -10,4 +10,4 @@ mod server;
 mod timer;
 
 pub use advert::{Ending, is_solicitation, messages};
-pub use server::{Counters, Error, Server};
+pub use server::{Counters, Error, Server, Shared};

@@ -8,6 +8,7 @@ use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use netns::Namespace;
 use netns::socket::{HOP_LIMIT, Icmp6Received, Icmp6Socket, icmp6};
 use serde::Serialize;
@@ -19,7 +20,7 @@ use super::advert::{Ending, SOLICITATION, is_solicitation, messages};
 use super::timer::{Answer, Timer};
 use crate::complaint::Complaint;
 use crate::model::{DevName, Target};
-use crate::pace::{Budgets, Pace, Rate, Who};
+use crate::pace::{Budgets, Limits, Pace, Who};
 use crate::plan::scope::{RaLink, RaPrefix};
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -29,18 +30,7 @@ const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const LONGEST: usize = 256;
 /// So many solicitations are taken in a row. More in one go are a flood: the rest waits, and the kernel drops what has no room.
 const TURN: usize = 64;
-/// A machine asks three times when its interface comes up. What is read at all, [`TURN`] and [`PAUSE`] say.
-const BUDGETS: Budgets = Budgets {
-    client: Rate {
-        per_second: 2,
-        at_once: 20,
-    },
-    others: Rate {
-        per_second: 100,
-        at_once: 1000,
-    },
-    ..Budgets::UNLIMITED
-};
+/// So long; what is read at all, these two say.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why nothing is advertised. The text reads after "failed to".
@@ -73,6 +63,28 @@ pub struct Counters {
     pub throttled: u64,
 }
 
+/// The process-wide part of router advertisements.
+#[derive(Debug)]
+pub struct Shared {
+    /// Of solicitations.
+    budgets: ArcSwap<Budgets>,
+}
+
+impl Shared {
+    /// What is taken of each network from now on.
+    pub fn limit(&self, budgets: Budgets) {
+        self.budgets.store(Arc::new(budgets));
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            budgets: ArcSwap::from_pointee(Limits::RA),
+        }
+    }
+}
+
 /// Advertises on one link until it is dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -84,6 +96,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Serving {
     socket: Icmp6Socket,
+    shared: Arc<Shared>,
     of: Target,
     device: DevName,
     book: Mutex<Book>,
@@ -109,6 +122,7 @@ impl Server {
         of: Target,
         device: &DevName,
         link: Arc<RaLink>,
+        shared: &Arc<Shared>,
     ) -> Result<Self, Error> {
         let socket = icmp6(namespace, device, SOLICITATION, ALL_ROUTERS).await;
         let socket = socket.map_err(|source| Error::Listen {
@@ -118,6 +132,7 @@ impl Server {
         })?;
         let serving = Arc::new(Serving {
             socket,
+            shared: Arc::clone(shared),
             of,
             device: device.clone(),
             book: Mutex::new(Book {
@@ -125,7 +140,7 @@ impl Server {
                 link: Some(link),
                 fading: Vec::new(),
                 counters: Counters::default(),
-                pace: Pace::new(BUDGETS, Instant::now()),
+                pace: Pace::new(**shared.budgets.load(), Instant::now()),
             }),
             renewed: Notify::new(),
             complaint: Complaint::default(),
@@ -177,9 +192,9 @@ impl Server {
         self.serving.book().counters
     }
 
-    /// Whose solicitations most of the throttled were.
+    /// Whose solicitations most of those throttled of late were.
     pub fn loudest(&self) -> Option<Ipv6Addr> {
-        self.serving.book().pace.loudest()
+        self.serving.book().pace.loudest(Instant::now())
     }
 }
 
@@ -255,6 +270,7 @@ impl Serving {
         }
         let alone = !source.is_unspecified();
         let now = Instant::now();
+        book.pace.set(**self.shared.budgets.load());
         // Machines without an address yet are many, and only hasten what everyone hears.
         if alone && !book.pace.admits(Who::Newcomer(source), now) {
             book.counters.throttled += 1;

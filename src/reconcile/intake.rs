@@ -19,6 +19,7 @@ impl Reconciler {
             Word::Settings(settings) => {
                 if *settings != self.settings {
                     self.settings = *settings;
+                    self.rooms.limit(&self.settings.limits);
                     self.known.clear();
                     self.replan_all();
                 }

@@ -160,6 +160,7 @@ pub struct Parts {
 impl Reconciler {
     /// Starts from the last known state.
     pub fn new(parts: Parts, state: State) -> Result<Self, netns::Error> {
+        parts.rooms.limit(&parts.settings.limits);
         let (watcher, moves) = Watcher::new();
         let mut reconciler = Self {
             shared_state: parts.shared_state,

@@ -7,6 +7,7 @@ use netns::Namespace;
 use tokio::task::JoinSet;
 
 use crate::model::DevName;
+use crate::pace::Limits;
 use crate::plan::scope::{
     Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, RaLink, RaScope, Services,
 };
@@ -18,6 +19,17 @@ pub struct Rooms {
     pub dhcp: Arc<dhcp::Shared>,
     pub dns: Arc<dns::Shared>,
     pub metadata: Arc<metadata::Shared>,
+    pub ra: Arc<ra::Shared>,
+}
+
+impl Rooms {
+    /// What is taken of each network from now on.
+    pub(super) fn limit(&self, limits: &Limits) {
+        self.dhcp.limit(limits.dhcp);
+        self.dns.limit(limits.dns);
+        self.metadata.limit(limits.metadata);
+        self.ra.limit(limits.ra);
+    }
 }
 
 /// What runs in a namespace. Clones share the servers; the last one stops them.
@@ -147,7 +159,7 @@ impl Served {
             .await
             .map_err(ServeError::Metadata);
         let ra = self
-            .settle_ra(ns, indexes, wanted)
+            .settle_ra(ns, indexes, wanted, rooms)
             .await
             .map_err(ServeError::Ra);
         dhcp.and(dhcp6).and(dns).and(metadata).and(ra)
@@ -282,6 +294,7 @@ impl Served {
         ns: &Namespace,
         indexes: &Indexes,
         wanted: &Services,
+        rooms: &Rooms,
     ) -> Result<(), ra::Error> {
         let Some(RaScope { of, links }) = wanted.ra.as_deref() else {
             self.ra.clear();
@@ -295,7 +308,7 @@ impl Served {
             if self.ra.contains_key(device) {
                 continue;
             }
-            match ra::Server::start(ns, *of, device, Arc::clone(link)).await {
+            match ra::Server::start(ns, *of, device, Arc::clone(link), &rooms.ra).await {
                 Ok(server) => {
                     let served = (Arc::new(server), Arc::clone(link));
                     self.ra.insert(device.clone(), served);

@@ -140,7 +140,7 @@ fn every_example_is_good() {
             let steps: Vec<&str> = path.split('.').filter(|step| !step.is_empty()).collect();
             for depth in 1..=steps.len() {
                 let header = steps[..depth].join(".");
-                let one = ["metadata", "router.gateway"].contains(&header.as_str());
+                let one = ["metadata", "limits", "router.gateway"].contains(&header.as_str());
                 text += &if one {
                     format!("[{header}]\n")
                 } else {

@@ -43,6 +43,7 @@ table! {
         instance: Vec<Instance>,
         router: Vec<Router>,
         metadata: Metadata,
+        limits: Limits,
     }
 }
 
@@ -215,6 +216,26 @@ table! {
         port: Number<1, 65_535>,
     }
 }
+
+table! {
+    /// Each of one network, per second.
+    Limits {
+        dhcp_client: PerSecond,
+        dhcp_others: PerSecond,
+        dhcp_network: PerSecond,
+        dns_client: PerSecond,
+        dns_others: PerSecond,
+        dns_network: PerSecond,
+        ra_client: PerSecond,
+        ra_others: PerSecond,
+        metadata_client: PerSecond,
+        metadata_others: PerSecond,
+        metadata_network: PerSecond,
+    }
+}
+
+// None at all would be a server that nobody is answered by; more is no limit to anybody.
+type PerSecond = Number<1, 1_000_000>;
 
 /// The tables of a list, or none.
 pub(super) fn all<T>(list: &Option<At<Vec<T>>>) -> &[T] {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Check, open_regular};
 use super::file::{self, all};
+use super::limits::limits;
 use super::mistake::{Code, Notes, Span};
 use super::read::At;
 use super::tags::tags;
@@ -122,6 +123,7 @@ pub(super) fn settings(file: &file::File, notes: &mut Notes<'_>) -> Settings {
             &file.advertise_without_router,
             default.advertise_without_router,
         ),
+        limits: limits(file.limits.as_ref().map(|limits| &limits.value)),
         // The rest is Neutron's to say.
         ..default
     }

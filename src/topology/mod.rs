@@ -10,7 +10,7 @@
 //! | looking for | open |
 //! |---|---|
 //! | a key | `file.rs`; what its value may be is in `words.rs`, `values.rs`, `options.rs` |
-//! | what a key means, and when it is wrong | `network.rs`, `uplink.rs`, `subnet.rs`, `ipv6.rs`, `instance.rs`, `port.rs`, `router.rs`, `interface.rs`, `leading_in.rs`, `target.rs`, `tags.rs`, `metadata.rs` |
+//! | what a key means, and when it is wrong | `network.rs`, `uplink.rs`, `subnet.rs`, `ipv6.rs`, `instance.rs`, `port.rs`, `router.rs`, `interface.rs`, `leading_in.rs`, `target.rs`, `tags.rs`, `metadata.rs`, `limits.rs` |
 //! | two that want one address | `addresses.rs` |
 //! | how ids, MACs and addresses are chosen | `ids.rs`, `picks.rs` |
 //! | how a change of the file is noticed | `watch.rs` |
@@ -28,6 +28,7 @@ mod instance;
 mod interface;
 mod ipv6;
 mod leading_in;
+mod limits;
 mod metadata;
 mod mistake;
 mod names;

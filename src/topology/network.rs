@@ -96,7 +96,7 @@ impl Check<'_, '_> {
         domains.map(|domain| domain.value.0.clone()).collect()
     }
 
-    /// What all clients on the network are told: options of DHCPv4 that say nothing of who somebody is.
+    /// What all clients on the network are told: options that say nothing of who somebody is.
     fn network_options(&mut self, file: &file::Network) -> Vec<DhcpOption> {
         let Some(options) = &file.dhcp_options else {
             return Vec::new();
@@ -107,13 +107,7 @@ impl Check<'_, '_> {
             let fix = "say it in the `dhcp_options` of the instance's port";
             self.mistake(Code::Misplaced, at, &file.object, why, fix);
         }
-        if options.sent.iter().any(|option| option.ip_version == 6) {
-            let why = "options of DHCPv6 are told to single ports only";
-            let fix = "say them in the `dhcp_options` of the instances' ports";
-            self.mistake(Code::Misplaced, at, &file.object, why, fix);
-        }
-        let v4 = options.sent.iter().filter(|option| option.ip_version == 4);
-        for option in v4.filter(|option| option.is_of_subnets()) {
+        for option in options.sent.iter().filter(|option| option.is_of_subnets()) {
             let code = option.outer_code();
             let why = format!(
                 "option {code} is told for each subnet or port, and never as the network's"

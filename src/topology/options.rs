@@ -59,9 +59,12 @@ impl Options {
             self.client_id = Some(parse_client_id(&value.0));
             return;
         }
-        let parsed = match version {
-            6 => DhcpOption::parse_v6(name, &value.0),
-            _ => DhcpOption::parse_v4(name, &value.0),
+        // As dnsmasq writes it, behind the tags.
+        let of_v6 = name.split_once("option6:");
+        let parsed = match (version, of_v6) {
+            (_, Some((tags, name))) => DhcpOption::parse_v6(&format!("{tags}{name}"), &value.0),
+            (6, None) => DhcpOption::parse_v6(name, &value.0),
+            (_, None) => DhcpOption::parse_v4(name, &value.0),
         };
         match parsed {
             Ok(option) => {

@@ -15,31 +15,40 @@ pub(super) fn tags(file: &file::File, notes: &mut Notes<'_>) -> Vec<DhcpTag> {
     let mut tags: Vec<DhcpTag> = tags
         .iter()
         .filter_map(|tag| self::tag(tag, notes))
+        .flatten()
         .collect();
     DhcpTag::order(&mut tags);
     tags
 }
 
-fn tag(file: &file::DhcpTag, notes: &mut Notes<'_>) -> Option<DhcpTag> {
+/// One rule, in the words of each version of DHCP.
+fn tag(file: &file::DhcpTag, notes: &mut Notes<'_>) -> Option<Vec<DhcpTag>> {
     let name = &file.name.as_ref()?.value;
+    let one = |tag| vec![tag];
     let value = file.value.as_ref();
     let by_option = file.option.as_ref().map(|option| {
         let value = value.map_or("", |value| value.value.text());
         (
             option.at,
-            DhcpTag::of_option(name, option.value.text(), value),
+            DhcpTag::of_option(name, option.value.text(), value).map(one),
         )
     });
     let by_vendor = file.vendor_class.as_ref();
-    let by_vendor = by_vendor.map(|class| (class.at, DhcpTag::of_vendor_class(name, &class.value)));
+    let by_vendor = by_vendor.map(|class| {
+        let tags = DhcpTag::of_vendor_class(name, &class.value);
+        (class.at, tags.map(Vec::from))
+    });
     let by_user = file.user_class.as_ref();
-    let by_user = by_user.map(|class| (class.at, DhcpTag::of_user_class(name, &class.value)));
+    let by_user = by_user.map(|class| {
+        let tags = DhcpTag::of_user_class(name, &class.value);
+        (class.at, tags.map(Vec::from))
+    });
     let by_mac = file.mac.as_ref();
-    let by_mac = by_mac.map(|mac| (mac.at, DhcpTag::of_mac(name, &mac.value)));
+    let by_mac = by_mac.map(|mac| (mac.at, DhcpTag::of_mac(name, &mac.value).map(one)));
     let by_tags = file.tags.as_ref();
     let by_tags = by_tags.map(|tags| {
         let names = tags.value.iter().map(String::as_str);
-        (tags.at, DhcpTag::of_tags(name, names))
+        (tags.at, DhcpTag::of_tags(name, names).map(one))
     });
     if let Some(value) = value.filter(|_| file.option.is_none() && !file.is_broken("option")) {
         let why = "`value` is looked for in an `option`, and there is none";
@@ -65,7 +74,7 @@ fn tag(file: &file::DhcpTag, notes: &mut Notes<'_>) -> Option<DhcpTag> {
     let mut ways = [by_option, by_vendor, by_user, by_mac, by_tags]
         .into_iter()
         .flatten();
-    let Some((at, tag)) = ways.next() else {
+    let Some((at, tags)) = ways.next() else {
         let why = "nothing says who has this tag";
         let fix = "say one of `option`, `vendor_class`, `user_class`, `mac` and `tags`";
         notes.mistake(Code::MissingKey, file.at, &file.object, why, fix);
@@ -78,8 +87,8 @@ fn tag(file: &file::DhcpTag, notes: &mut Notes<'_>) -> Option<DhcpTag> {
         notes.mistake(Code::Misplaced, at, &file.object, why, fix);
         return None;
     }
-    match tag {
-        Ok(tag) => Some(tag),
+    match tags {
+        Ok(tags) => Some(tags),
         Err(why) => {
             let why = format!("tag {name:?}: {why}");
             notes.mistake(

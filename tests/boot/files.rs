@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -27,7 +27,8 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn serve(place: &Place, files: &[(&str, Vec<u8>)]) -> Self {
         let (tftp, http) = place.inside(|| {
-            let any = Ipv4Addr::UNSPECIFIED;
+            // Of both IP versions.
+            let any = Ipv6Addr::UNSPECIFIED;
             let tftp = UdpSocket::bind((any, 69)).unwrap();
             let http = TcpListener::bind((any, 80)).unwrap();
             http.set_nonblocking(true).unwrap();
@@ -51,7 +52,7 @@ impl Files {
                 let Ok((length, from)) = tftp.recv_from(&mut request) else {
                     continue;
                 };
-                let socket = inside.inside(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap());
+                let socket = inside.inside(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap());
                 if let Some(name) = send_over_tftp(&socket, from, &request[..length], &known) {
                     record.lock().unwrap().push(format!("tftp {name}"));
                 }

@@ -11,6 +11,8 @@ pub(crate) enum Firmware {
     Bios,
     /// A UEFI that boots by PXE of its own, the network card without a ROM.
     UefiPxe,
+    /// The same over IPv6.
+    UefiPxe6,
     /// A UEFI that boots over HTTP.
     UefiHttp,
 }
@@ -32,7 +34,7 @@ impl Machine {
         let card = format!("virtio-net-pci,netdev=lan,mac={mac}");
         let card = match firmware {
             Firmware::Bios => card,
-            Firmware::UefiPxe | Firmware::UefiHttp => card + ",romfile=",
+            Firmware::UefiPxe | Firmware::UefiPxe6 | Firmware::UefiHttp => card + ",romfile=",
         };
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
         let vars = format!("/run/{name}.vars");
@@ -61,7 +63,7 @@ impl Machine {
         match firmware {
             // The BIOS' screen is its serial line then.
             Firmware::Bios => argv.extend(["-machine", "pc,graphics=off"]),
-            Firmware::UefiPxe | Firmware::UefiHttp => {
+            Firmware::UefiPxe | Firmware::UefiPxe6 | Firmware::UefiHttp => {
                 let copy = ["cp", "/usr/share/OVMF/OVMF_VARS_4M.fd", &vars];
                 host.run(&copy).ok();
                 argv.extend([
@@ -73,10 +75,11 @@ impl Machine {
                     &flash,
                     "-device",
                     "virtio-rng-pci",
-                    "-fw_cfg",
-                    "name=opt/org.tianocore/IPv6PXESupport,string=n",
                 ]);
-                if firmware == Firmware::UefiHttp {
+                if firmware != Firmware::UefiPxe6 {
+                    argv.extend(["-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n"]);
+                }
+                if firmware != Firmware::UefiPxe {
                     argv.extend(["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"]);
                 }
             }

@@ -73,6 +73,53 @@ const SCRIPT: &str = "#!ipxe\n\
      imgfetch tftp://${next-server}/second\n\
      imgfetch http://10.0.0.9/third\n";
 
+/// A network whose options tell iPXE, firmware that boots by PXE and such that boots over HTTP apart, by DHCPv6; with more options,
+/// subnets and addresses of the machine.
+fn topology6(options: &str, subnets: &str, addresses: &str) -> String {
+    format!(
+        r#"
+[[dhcp_tag]]
+name = "efi64"
+option = "option6:client-arch"
+value = 7
+
+[[dhcp_tag]]
+name = "http"
+vendor_class = "HTTPClient"
+
+[[network]]
+name = "lan"
+bridge = "lan"
+[network.dhcp_options]
+{options}
+"tag:efi64,option6:bootfile-url" = "tftp://[2001:db8:1::9]/snponly.efi"
+"tag:http,option6:bootfile-url" = "http://[2001:db8:1::9]/snponly.efi"
+"tag:ipxe6,option6:bootfile-url" = "http://[2001:db8:1::9]/boot6.ipxe"
+{subnets}
+[[network.subnet]]
+name = "v6"
+cidr = "2001:db8:1::/64"
+ipv6_ra_mode = "dhcpv6-stateful"
+ipv6_address_mode = "dhcpv6-stateful"
+
+[[router]]
+name = "r"
+interfaces = ["v6"]
+
+[[instance]]
+name = "node"
+[[instance.port]]
+network = "lan"
+mac = "{MAC}"
+addresses = ["2001:db8:1::11"{addresses}]
+"#
+    )
+}
+
+const SCRIPT6: &str = "#!ipxe\n\
+     echo told ${filename}, user ${user-class}.\n\
+     imgfetch http://[2001:db8:1::9]/third\n";
+
 /// A network with a boot server at 10.0.0.9.
 struct Rack {
     files: Files,
@@ -87,11 +134,12 @@ impl Rack {
         let host = Host::new(name)?;
         let daemon = host.warren_run(topology);
         let server = host.guest("files", "lan", "fa:16:3e:00:00:09");
-        server.ip("addr add 10.0.0.9/24 dev eth0");
+        server.ip("addr add 10.0.0.9/24 dev eth0\naddr add 2001:db8:1::9/64 dev eth0 nodad");
         let rom = host.place().path("/usr/lib/ipxe/snponly.efi");
         let files = [
             ("snponly.efi", std::fs::read(rom).unwrap()),
             ("boot.ipxe", SCRIPT.into()),
+            ("boot6.ipxe", SCRIPT6.into()),
             ("second", b"second".into()),
             ("third", b"third".into()),
         ];
@@ -164,6 +212,36 @@ fn a_uefi_over_http() {
             "http third",
         ],
         "told 10.0.0.11 by 10.0.0.2: http://10.0.0.9/boot.ipxe of 10.0.0.9, user",
+    );
+}
+
+#[test]
+fn a_uefi_by_pxe_over_ipv6() {
+    let Some(rack) = Rack::new("uefi6", &topology6("", "", "")) else {
+        return;
+    };
+    rack.boots(
+        Firmware::UefiPxe6,
+        &["tftp snponly.efi", "http boot6.ipxe", "http third"],
+        "told http://[2001:db8:1::9]/boot6.ipxe",
+    );
+}
+
+/// Which tries IPv4 first. Where nobody answered at all, that would take it a minute; a file that is not there, no time.
+#[test]
+fn a_uefi_over_http_and_ipv6() {
+    let of_v4 = topology6(
+        "\"tag:!ipxe,67\" = \"http://10.0.0.9/nothing\"",
+        "[[network.subnet]]\ncidr = \"10.0.0.0/24\"\n",
+        ", \"10.0.0.11\"",
+    );
+    let Some(rack) = Rack::new("http6", &of_v4) else {
+        return;
+    };
+    rack.boots(
+        Firmware::UefiHttp,
+        &["http snponly.efi", "http boot6.ipxe", "http third"],
+        "told http://[2001:db8:1::9]/boot6.ipxe",
     );
 }
 

@@ -1,4 +1,4 @@
-//! Somebody with a packet generator.
+//! Somebody with a packet generator, or in a great hurry.
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,12 +18,12 @@ const AT_ONCE: usize = 64;
 /// It ends by itself after so long, whatever becomes of the test.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Frames sent in the background, from one interface, until this is dropped.
+/// Something sent in the background until this is dropped.
 #[derive(Debug)]
 pub struct Flood {
     ends: Arc<AtomicBool>,
-    /// How many went out.
-    sends: Option<JoinHandle<u64>>,
+    /// How much went out by each.
+    sends: Vec<JoinHandle<u64>>,
 }
 
 impl Flood {
@@ -48,18 +48,40 @@ impl Flood {
         let sends = std::thread::spawn(move || send(&socket, &frames, per_second, &told));
         Self {
             ends,
-            sends: Some(sends),
+            sends: vec![sends],
         }
     }
 
-    /// Ends it. How many frames went out.
+    /// Does `work` over and over, as fast as so many threads can. It says how much it did.
+    pub(super) fn work(place: &Place, threads: usize, work: fn() -> u64) -> Self {
+        let ends = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ends);
+        // They are of the namespace that the thread which starts them is in.
+        let sends = place.inside(move || {
+            let working = || {
+                let told = Arc::clone(&told);
+                std::thread::spawn(move || {
+                    let (start, mut done) = (Instant::now(), 0);
+                    while !told.load(Ordering::Relaxed) && start.elapsed() < LONGEST {
+                        done += work();
+                    }
+                    done
+                })
+            };
+            (0..threads).map(|_| working()).collect()
+        });
+        Self { ends, sends }
+    }
+
+    /// Ends it. How much went out.
     pub fn stop(mut self) -> u64 {
         self.end()
     }
 
     fn end(&mut self) -> u64 {
         self.ends.store(true, Ordering::Relaxed);
-        self.sends.take().map_or(0, |sends| sends.join().unwrap())
+        let sends = self.sends.drain(..).map(|sends| sends.join().unwrap());
+        sends.sum()
     }
 }
 

@@ -231,6 +231,11 @@ impl Guest {
         Flood::start(&self.place, "eth0", frames, per_second)
     }
 
+    /// Does `work` in so many threads over and over, until the returned value is dropped.
+    pub fn hurry(&self, threads: usize, work: fn() -> u64) -> Flood {
+        Flood::work(&self.place, threads, work)
+    }
+
     /// The wire of `eth0`: crafted frames out, all frames in.
     pub fn wire(&self) -> Wire {
         Wire::open(&self.place, "eth0")

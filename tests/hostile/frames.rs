@@ -1,20 +1,17 @@
 //! What somebody hostile sends, as frames. Many different ones, where the sender makes up names.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use netns::MacAddr;
 
-use super::common::{Udp, discover, udp_frame};
+use super::common::{Udp, Udp6, discover, udp_frame};
 
 /// So many different ones; they are sent in turns.
 const MANY: u16 = 4096;
 
 /// DISCOVERs, each of another machine.
 pub fn discovers_of_many() -> Vec<Vec<u8>> {
-    let of = |number: u16| {
-        let [high, low] = number.to_be_bytes();
-        discover(MacAddr([0x0a, 0, 0, 0, high, low]), number.into())
-    };
+    let of = |number: u16| discover(made_up(number), number.into());
     (0..MANY).map(of).collect()
 }
 
@@ -22,6 +19,86 @@ pub fn discovers_of(mac: MacAddr) -> Vec<Vec<u8>> {
     (0..MANY)
         .map(|number| discover(mac, number.into()))
         .collect()
+}
+
+/// A DHCPv6 message from a client with this DUID: of SOLICIT with an association, of others without.
+pub fn dhcp6(kind: u8, transaction: u32, duid: &[u8]) -> Vec<u8> {
+    let mut message = transaction.to_be_bytes().to_vec();
+    message[0] = kind;
+    message.extend(option6(1, duid));
+    if kind == SOLICIT {
+        message.extend(option6(3, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]));
+    }
+    message
+}
+
+/// The DUID of a machine whose MAC is this.
+pub fn duid(mac: MacAddr) -> Vec<u8> {
+    [&[0, 3, 0, 1][..], &mac.0].concat()
+}
+
+/// DHCPv6 messages of one machine, each with a DUID that is made up.
+pub fn dhcp6_of(mac: MacAddr, kind: u8) -> Vec<Vec<u8>> {
+    let of = |number: u16| {
+        let message = dhcp6(kind, number.into(), &duid(made_up(number)));
+        dhcp6_frame(mac, (mac.link_local(), 546), message)
+    };
+    (0..MANY).map(of).collect()
+}
+
+/// The same, each from another link-local address, of which half tell a MAC and half tell none.
+pub fn dhcp6_of_many(kind: u8) -> Vec<Vec<u8>> {
+    let of = |number: u16| {
+        let mac = made_up(number);
+        let source = match number % 2 {
+            0 => mac.link_local(),
+            _ => Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1234, 0, 0, number),
+        };
+        let message = dhcp6(kind, number.into(), &duid(mac));
+        dhcp6_frame(mac, (source, 546), message)
+    };
+    (0..MANY).map(of).collect()
+}
+
+/// The same by a relay that there is not, which says that it was asked on `link`.
+pub fn dhcp6_relayed(mac: MacAddr, relay: Ipv6Addr, link: Ipv6Addr, kind: u8) -> Vec<Vec<u8>> {
+    let of = |number: u16| {
+        let client = made_up(number);
+        let message = dhcp6(kind, number.into(), &duid(client));
+        let mut relayed = vec![12, 0];
+        relayed.extend(link.octets());
+        relayed.extend(client.link_local().octets());
+        relayed.extend(option6(9, &message));
+        dhcp6_frame(mac, (relay, 547), relayed)
+    };
+    (0..MANY).map(of).collect()
+}
+
+pub const SOLICIT: u8 = 1;
+pub const INFORMATION_REQUEST: u8 = 11;
+
+/// To all servers and relays.
+pub fn dhcp6_frame(mac: MacAddr, (source, port): (Ipv6Addr, u16), message: Vec<u8>) -> Vec<u8> {
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+    let datagram = Udp6 {
+        to_mac: [0x33, 0x33, 0, 1, 0, 2],
+        from_mac: mac.0,
+        from: SocketAddrV6::new(source, port, 0, 0),
+        to: SocketAddrV6::new(group, 547, 0, 0),
+        payload: message,
+    };
+    datagram.frame()
+}
+
+fn option6(code: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap();
+    [&code.to_be_bytes()[..], &length.to_be_bytes(), value].concat()
+}
+
+/// Nobody's.
+fn made_up(number: u16) -> MacAddr {
+    let [high, low] = number.to_be_bytes();
+    MacAddr([0x0a, 0, 0, 0, high, low])
 }
 
 /// A query for the address of `name`.

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use dhcproto::v4::MessageType;
 use netns::MacAddr;
+use socket2::SockRef;
 
-use super::common::{Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Wire, discover, wait_for};
+use super::common::{Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Udp6, Wire, discover, wait_for};
 use super::figures::cpu_time;
-use super::frames::query;
+use super::frames::{SOLICIT, dhcp6, dhcp6_frame, duid, query};
 
 const TOPOLOGY: &str = r#"
 dns_domain = "test"
@@ -25,6 +26,8 @@ cidr = "10.1.0.0/16"
 dhcp_address = "10.1.0.2"
 [[network.subnet]]
 cidr = "fd00:1::/64"
+ipv6_ra_mode = "dhcpv6-stateful"
+ipv6_address_mode = "dhcpv6-stateful"
 
 [[network]]
 name = "calm"
@@ -32,27 +35,30 @@ bridge = "br-calm"
 [[network.subnet]]
 cidr = "10.2.0.0/24"
 dhcp_address = "10.2.0.2"
+[[network.subnet]]
+cidr = "fd00:2::/64"
+ipv6_address_mode = "dhcpv6-stateful"
 
 [[instance]]
 name = "bad"
 [[instance.port]]
 network = "loud"
 mac = "fa:16:3e:00:01:0b"
-addresses = ["10.1.0.11"]
+addresses = ["10.1.0.11", "fd00:1::b"]
 
 [[instance]]
 name = "good"
 [[instance.port]]
 network = "loud"
 mac = "fa:16:3e:00:01:0c"
-addresses = ["10.1.0.12"]
+addresses = ["10.1.0.12", "fd00:1::c"]
 
 [[instance]]
 name = "neighbour"
 [[instance.port]]
 network = "calm"
 mac = "fa:16:3e:00:02:0b"
-addresses = ["10.2.0.11"]
+addresses = ["10.2.0.11", "fd00:2::b"]
 "#;
 
 /// An own leg of the router for router advertisements; without one, `loud` has its metadata from the DHCP namespace.
@@ -69,6 +75,9 @@ pub const BAD_IP: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 11);
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 /// Where DHCP and DNS answer on `loud`.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 2);
+
+/// A request whose answer is short.
+const ASK: &[u8] = b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n";
 
 /// What is not answered within this, is not answered.
 const SOON: Duration = Duration::from_secs(1);
@@ -138,14 +147,25 @@ impl Ground {
         };
         for party in [&ground.good, &ground.neighbour] {
             wait_for("an offer", PATIENCE, || party.dhcp());
+            wait_for("an address of IPv6", PATIENCE, || party.dhcp6());
             wait_for("a name", PATIENCE, || party.dns());
         }
         wait_for("metadata", PATIENCE, || ground.neighbour.metadata());
         Some(ground)
     }
 
+    /// The same machines, and this.
+    pub fn rewrite(&self, more: &str) {
+        self.daemon.rewrite(&format!("{TOPOLOGY}{more}"));
+    }
+
     pub fn flood(&self, frames: Vec<Vec<u8>>, per_second: u32) -> Flood {
         self.bad.flood(frames, per_second)
+    }
+
+    /// Somebody on `loud` does `work` with so many threads.
+    pub fn hurry(&self, threads: usize, work: fn() -> u64) -> Flood {
+        self.bad.hurry(threads, work)
     }
 
     /// The MAC of `loud`'s own port.
@@ -156,11 +176,13 @@ impl Ground {
         own["mac"].as_str().unwrap().parse().unwrap()
     }
 
-    /// Entries of all namespaces in the host's table of IPv4 neighbours.
-    pub fn neighbours(&self) -> usize {
+    /// Entries of all namespaces in the host's table of neighbours of this IP version.
+    pub fn neighbours(&self, version: &str) -> usize {
         let namespaces = self.host.namespaces();
         let of = |namespace: &String| {
-            let shown = self.host.run_in(namespace, &["ip", "-4", "neigh", "show"]);
+            let shown = self
+                .host
+                .run_in(namespace, &["ip", version, "neigh", "show"]);
             shown.ok().lines().count()
         };
         namespaces.iter().map(of).sum()
@@ -185,6 +207,26 @@ impl Party {
         self.wire.send(&discover(self.mac, transaction));
         let mut of = Dhcp::of(MessageType::Offer);
         let ours = |frame: &[u8]| of(frame).filter(|offer| offer.message.xid() == transaction);
+        self.wire.recv(SOON, ours)?;
+        Some(begin.elapsed())
+    }
+
+    /// From a SOLICIT to its ADVERTISE with an address.
+    pub fn dhcp6(&self) -> Option<Duration> {
+        let transaction = 0x77_0000 | u32::from(self.next());
+        let begin = Instant::now();
+        let message = dhcp6(SOLICIT, transaction, &duid(self.mac));
+        let source = (self.mac.link_local(), 546);
+        self.wire.send(&dhcp6_frame(self.mac, source, message));
+        let begins = [&[2], &transaction.to_be_bytes()[1..]].concat();
+        let address = [0xfd, 0, 0];
+        let ours = |frame: &[u8]| {
+            let told = Udp6::parse(frame).filter(|udp| udp.payload.starts_with(&begins))?;
+            told.payload
+                .windows(3)
+                .find(|bytes| *bytes == address)
+                .map(drop)
+        };
         self.wire.recv(SOON, ours)?;
         Some(begin.elapsed())
     }
@@ -242,4 +284,65 @@ impl Party {
     fn next(&self) -> u16 {
         self.asked.replace(self.asked.get().wrapping_add(1))
     }
+}
+
+/// Connects for metadata, asks, reads the answer, and does not say good-bye. 1: that was answered.
+pub fn connect_and_ask() -> u64 {
+    let to = SocketAddr::from((METADATA, 80));
+    let Ok(mut stream) = TcpStream::connect_timeout(&to, SOON) else {
+        return 0;
+    };
+    // Else its own ports are used up in a moment.
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut answer = [0; 4096];
+    let asked = stream.write_all(ASK);
+    let heard = asked.and_then(|()| stream.read(&mut answer));
+    heard.map_or(0, |length| u64::from(length > 0))
+}
+
+/// Connects for metadata once, and asks on and on without waiting for answers, which it reads to make room for more.
+/// How much it read, counted in answers.
+pub fn ask_and_ask() -> u64 {
+    let to = SocketAddr::from((METADATA, 80));
+    let Ok(mut stream) = TcpStream::connect_timeout(&to, SOON) else {
+        return 0;
+    };
+    stream.set_nodelay(true).unwrap();
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let (end, many) = (Instant::now() + SOON, ASK.repeat(64));
+    let (mut answers, mut read) = (vec![0; 65_536], 0);
+    while Instant::now() < end {
+        let asked = stream.write_all(&many);
+        match asked.and_then(|()| stream.read(&mut answers)) {
+            Ok(length @ 1..) => read += length as u64,
+            Ok(0) | Err(_) => break,
+        }
+    }
+    read / 256
+}
+
+/// Asks once, with a body that comes byte by byte and has no end. 1: it was sent as far as anybody would take it.
+pub fn ask_byte_by_byte() -> u64 {
+    let to = SocketAddr::from((METADATA, 80));
+    let Ok(mut stream) = TcpStream::connect_timeout(&to, SOON) else {
+        return 0;
+    };
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let head = "POST /latest/meta-data/instance-id HTTP/1.1\r\nHost: 169.254.169.254\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (end, bytes) = (Instant::now() + SOON, "1\r\nx\r\n".repeat(10_000));
+    let mut sent = stream.write_all(head.as_bytes());
+    while sent.is_ok() && Instant::now() < end {
+        sent = stream.write_all(bytes.as_bytes());
+    }
+    1
 }

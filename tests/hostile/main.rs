@@ -16,10 +16,12 @@ mod figures;
 mod frames;
 mod ground;
 
+use std::net::Ipv6Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, wait_for};
+use common::{Flood, PATIENCE, wait_for};
+use frames::{INFORMATION_REQUEST, SOLICIT};
 use ground::{BAD, BAD_IP, Ground, METADATA, Party, ROUTER, SERVER};
 
 /// Packets per second.
@@ -33,9 +35,14 @@ type Ask = fn(&Party) -> Option<Duration>;
 
 /// Floods with `frames` while the neighbour asks. Returns how many were sent.
 fn flooded(ground: &mut Ground, frames: Vec<Vec<u8>>, ask: Ask) -> u64 {
+    beset(ground, |ground| ground.flood(frames, FLOOD), ask)
+}
+
+/// The same with any kind of flood.
+fn beset(ground: &mut Ground, start: impl FnOnce(&Ground) -> Flood, ask: Ask) -> u64 {
     let quiet = ground.neighbour.ask(ask, Duration::from_millis(500));
     let (begin, before) = (Instant::now(), ground.spent());
-    let flood = ground.flood(frames, FLOOD);
+    let flood = start(ground);
     let served = ground.neighbour.ask(ask, LASTS);
     // With as much patience as a client has.
     wait_for("the flooded network's other machine", PATIENCE, || {
@@ -43,7 +50,7 @@ fn flooded(ground: &mut Ground, frames: Vec<Vec<u8>>, ask: Ask) -> u64 {
     });
     let sent = flood.stop();
     let (lasted, spent) = (begin.elapsed(), ground.spent() - before);
-    println!("{sent} packets in {lasted:?}, {spent:?} of CPU; quiet {quiet:?}, flooded {served:?}");
+    println!("{sent} sent in {lasted:?}, {spent:?} of CPU; quiet {quiet:?}, flooded {served:?}");
     assert_eq!(served.answered, served.asked, "the neighbour is answered");
     assert!(spent < lasted, "{spent:?} of CPU in {lasted:?}");
     wait_for("all to be as before", PATIENCE, || ask(&ground.good));
@@ -111,7 +118,7 @@ fn queries_of_made_up_addresses() {
     let server = (ground.server_mac(), SERVER);
     let queries = frames::queries_of_many(BAD, server, "good.test");
     let sent = flooded(&mut ground, queries, Party::dns);
-    let entries = ground.neighbours();
+    let entries = ground.neighbours("-4");
     println!("{entries} neighbours");
     assert!(entries < 500, "{entries} neighbours");
     let counters = ground.counters("network", "loud", "dns");
@@ -154,4 +161,126 @@ fn connections_to_metadata_that_are_never_made() {
     };
     let syns = frames::syns((BAD, BAD_IP), (ground.server_mac(), METADATA), 80);
     flooded(&mut ground, syns, Party::metadata);
+}
+
+/// Whoever asks for nothing else gets no more connections than its share, and who else asks is answered.
+#[test]
+fn connections_to_metadata_one_after_the_other() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut ground) = Ground::new("") else {
+        return;
+    };
+    let hurries = |ground: &Ground| ground.hurry(8, ground::connect_and_ask);
+    beset(&mut ground, hurries, Party::metadata);
+    let counters = ground.counters("network", "loud", "metadata");
+    assert!(counters["throttled"].as_u64().unwrap() > 0, "{counters}");
+    assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
+    let counters = ground.counters("network", "calm", "metadata");
+    assert_eq!(counters["throttled"], 0, "{counters}");
+}
+
+/// As many requests as fit, on connections that are kept.
+#[test]
+fn requests_for_metadata() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut ground) = Ground::new("") else {
+        return;
+    };
+    let hurries = |ground: &Ground| ground.hurry(8, ground::ask_and_ask);
+    beset(&mut ground, hurries, Party::metadata);
+    let counters = ground.counters("network", "loud", "metadata");
+    assert!(counters["delayed"].as_u64().unwrap() > 0, "{counters}");
+    assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
+    let counters = ground.counters("network", "calm", "metadata");
+    assert_eq!(counters["delayed"], 0, "{counters}");
+}
+
+/// Bodies whose every byte is a piece of its own: reading them costs more than answering.
+#[test]
+fn bodies_for_metadata_in_pieces() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mut ground) = Ground::new("") else {
+        return;
+    };
+    let hurries = |ground: &Ground| ground.hurry(8, ground::ask_byte_by_byte);
+    beset(&mut ground, hurries, Party::metadata);
+    let counters = ground.counters("network", "loud", "metadata");
+    assert!(counters["delayed"].as_u64().unwrap() > 0, "{counters}");
+    assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
+}
+
+/// Each kind by one machine in many names, by many, and by a relay that nobody has set up.
+#[test]
+fn dhcp6_of_made_up_clients() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let [relay, link]: [Ipv6Addr; 2] = ["fd00:1::9", "fd00:1::"].map(|text| text.parse().unwrap());
+    let (own, by_relay) = (BAD.link_local().to_string(), relay.to_string());
+    for (name, frames, loudest) in [
+        ("SOLICIT", frames::dhcp6_of(BAD, SOLICIT), Some(&own)),
+        ("SOLICIT of many", frames::dhcp6_of_many(SOLICIT), None),
+        (
+            "SOLICIT, relayed",
+            frames::dhcp6_relayed(BAD, relay, link, SOLICIT),
+            Some(&by_relay),
+        ),
+        (
+            "INFORMATION-REQUEST",
+            frames::dhcp6_of(BAD, INFORMATION_REQUEST),
+            Some(&own),
+        ),
+        (
+            "INFORMATION-REQUEST of many",
+            frames::dhcp6_of_many(INFORMATION_REQUEST),
+            None,
+        ),
+        (
+            "INFORMATION-REQUEST, relayed",
+            frames::dhcp6_relayed(BAD, relay, link, INFORMATION_REQUEST),
+            Some(&by_relay),
+        ),
+    ] {
+        let Some(mut ground) = Ground::new("") else {
+            return;
+        };
+        print!("{name}: ");
+        let sent = flooded(&mut ground, frames, Party::dhcp6);
+        let entries = ground.neighbours("-6");
+        assert!(entries < 500, "{name}: {entries} neighbours");
+        let counters = ground.counters("network", "loud", "dhcp6");
+        let throttled = counters["throttled"].as_u64().unwrap();
+        assert!(throttled > sent / 10, "{name}: {counters}");
+        let said = counters["loudest"].as_str();
+        assert_eq!(said, loudest.map(String::as_str), "{name}: {counters}");
+        let counters = ground.counters("network", "calm", "dhcp6");
+        assert_eq!(counters["throttled"], 0, "{name}: {counters}");
+    }
+}
+
+/// An operator finds that a limit is wrong: the servers go on with the new one.
+#[test]
+fn limits_are_changed_while_they_hold() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(ground) = Ground::new("") else {
+        return;
+    };
+    let dhcp = || {
+        let served = ground.good.ask(Party::dhcp, Duration::from_millis(300));
+        let counters = ground.counters("network", "loud", "dhcp");
+        (served, counters)
+    };
+    let (served, before) = dhcp();
+    assert_eq!(served.answered, served.asked, "{before}");
+    ground.rewrite("[limits]\ndhcp_client = 1\n");
+    wait_for("who asks too often to be dropped", PATIENCE, || {
+        let (served, counters) = dhcp();
+        let dropped = counters["throttled"].as_u64().unwrap() > 0;
+        (dropped && served.answered < served.asked).then_some(())
+    });
+    ground.rewrite("");
+    let after = wait_for("all to be as before", PATIENCE, || {
+        let (served, counters) = dhcp();
+        (served.answered == served.asked).then_some(counters)
+    });
+    let received = |counters: &serde_json::Value| counters["received"].as_u64().unwrap();
+    assert!(received(&after) > received(&before), "it was started anew");
 }

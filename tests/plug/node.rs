@@ -53,6 +53,7 @@ impl Node {
             dhcp: Arc::default(),
             dns: dns::Shared::new(),
             metadata: metadata::Shared::new(of_metadata, Arc::clone(&shared_state)).unwrap(),
+            ra: Arc::default(),
         };
         let parts = Parts {
             store: Arc::new(store),

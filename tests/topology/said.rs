@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use warren::model::Attachment;
+use warren::pace::Limits;
 use warren::topology::{Code, MetadataSource, Source, load};
 
 use super::{Host, network, router, seats};
@@ -245,7 +246,8 @@ fn settings() {
     host.write(
         "lease = \"infinite\"\ndns_resolvers = [\"192.0.2.1\", \"192.0.2.2:5353\", \"[2001:db8::1]:53\"]\ndns_joined = false\n\
          dns_cache = 0\ndns_rebind_protection = true\ndns_rebind_allowed = [\"Corp.example.\"]\n\
-         dhcp_broadcast = true\nsnat_random_ports = false\nadvertise_without_router = true\n[metadata]\nisolated = false\nforce = true\nport = 9000\n",
+         dhcp_broadcast = true\nsnat_random_ports = false\nadvertise_without_router = true\n[metadata]\nisolated = false\nforce = true\nport = 9000\n\
+         [limits]\ndhcp_client = 1000\ndns_others = 1\n",
     );
     let loaded = host.open().1;
     let settings = &loaded.settings;
@@ -273,6 +275,10 @@ fn settings() {
     );
     assert!(!settings.metadata.isolated && settings.metadata.routed && settings.metadata.force);
     assert_eq!(settings.metadata.port, 9000);
+    let mut limits = Limits::default();
+    limits.dhcp.client = limits.dhcp.client.scaled_to(1000);
+    limits.dns.others = limits.dns.others.scaled_to(1);
+    assert_eq!(settings.limits, limits);
 }
 
 #[test]

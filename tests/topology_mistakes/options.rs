@@ -26,10 +26,10 @@ fn dhcp_options() {
                 &["client-id", "single machine"],
             ),
             (
-                "DHCPv6 for everybody",
-                "[[network]]\nname = \"x\"\ndhcp_options = ‸[{ name = \"59\", value = \"x\", ip_version = 6 }]\n",
+                "name servers of DHCPv6 for everybody",
+                "[[network]]\nname = \"a\"\ndhcp_options = ‸{ \"option6:dns-server\" = \"2001:db8::53\" }\n",
                 Code::Misplaced,
-                &["DHCPv6", "single ports"],
+                &["option 23 is told for each subnet"],
             ),
             (
                 "a router for everybody",
@@ -87,6 +87,12 @@ fn dhcp_tags() {
                 "[[dhcp_tag]]\nname = \"efi\"\noption = ‸\"client-arc\"\nvalue = 7\n",
                 Code::BadValue,
                 &["client-arch"],
+            ),
+            (
+                "a tag by no option of DHCPv6",
+                "[[dhcp_tag]]\nname = \"efi\"\noption = ‸\"option6:client-arc\"\nvalue = 7\n",
+                Code::BadValue,
+                &["no option of this name", "client-arch"],
             ),
             (
                 "a tag by no architecture",

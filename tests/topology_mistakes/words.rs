@@ -287,3 +287,30 @@ fn of_port_forwardings() {
         ],
     );
 }
+
+#[test]
+fn limits() {
+    one_mistake_each(
+        "[limits]\n",
+        &[
+            (
+                "nobody would be answered",
+                "dhcp_client = ‸0\n",
+                Code::BadValue,
+                &["`dhcp_client`: 0 is out of range", "1 to 1000000"],
+            ),
+            (
+                "a rate in words",
+                "dns_others = ‸\"20/s\"\n",
+                Code::WrongType,
+                &["`dns_others` is text", "expected number 1 to 1000000"],
+            ),
+            (
+                "advertisements have no limit of a network",
+                "‸ra_network = 5\n",
+                Code::UnknownKey,
+                &["there is no key `ra_network` here"],
+            ),
+        ],
+    );
+}

@@ -79,17 +79,11 @@ impl Told {
 
     /// What clients with a tag have in common.
     pub(super) fn tags(&mut self, name: &str, value: &str) -> Option<Remark> {
-        if value.contains(",option6:") || value.contains(",enterprise:") {
-            return Some(Remark::warning(
-                "DHCPv6 clients are told apart by the tag ipxe6 alone",
-                "leave it out",
-            ));
-        }
         let one = |tag| vec![tag];
         let tags = match name {
             "dhcp-match" => DhcpTag::parse_match(value).map(one),
             "dhcp-vendorclass" => DhcpTag::parse_vendor_class(value).map(one),
-            "dhcp-userclass" => DhcpTag::parse_user_class(value).map(one),
+            "dhcp-userclass" => DhcpTag::parse_user_class(value).map(Vec::from),
             "dhcp-mac" => DhcpTag::parse_mac(value).map(one),
             _ => DhcpTag::parse_if(value),
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::metadata::{NovaProtocol, NovaSettings, RateLimit, Secret, Upstream, Window};
 use crate::neutron::bus::{Compression, Failover, Login, QueueManager, Tls};
+use crate::pace::Limits;
 use crate::plug::{Driver, OvsdbAddress};
 
 fn nova(configured: &Configured) -> &NovaSettings {
@@ -35,6 +36,7 @@ fn defaults_are_those_of_the_agents() {
         ("host", !all.neutron.host.is_empty()),
         ("roles", all.neutron.roles.len() == 3),
         ("report", all.neutron.report_interval == Some(seconds(30))),
+        ("limits", all.plan.limits == Limits::default()),
         ("zone", all.neutron.availability_zone == "nova"),
         (
             "driver",
@@ -255,6 +257,41 @@ fn options_of_dhcp_and_l3() {
         ("[warren]\nadvertise_without_router = True", |all| {
             all.plan.advertise_without_router
         }),
+        (
+            "[warren]\nlimit_dhcp_client = 10\nlimit_dhcp_others = 20\nlimit_dhcp_network = 12000",
+            |all| {
+                let by = Limits::DHCP;
+                all.plan.limits.dhcp.client == by.client.scaled_to(10)
+                    && all.plan.limits.dhcp.others == by.others.scaled_to(20)
+                    && all.plan.limits.dhcp.network == by.network.scaled_to(12_000)
+            },
+        ),
+        (
+            "[warren]\nlimit_dns_client = 1\nlimit_dns_others = 2\nlimit_dns_network = 3",
+            |all| {
+                let by = Limits::DNS;
+                all.plan.limits.dns.client == by.client.scaled_to(1)
+                    && all.plan.limits.dns.others == by.others.scaled_to(2)
+                    && all.plan.limits.dns.network == by.network.scaled_to(3)
+            },
+        ),
+        (
+            "[warren]\nlimit_ra_client = 4\nlimit_ra_others = 5",
+            |all| {
+                let by = Limits::RA;
+                all.plan.limits.ra.client == by.client.scaled_to(4)
+                    && all.plan.limits.ra.others == by.others.scaled_to(5)
+            },
+        ),
+        (
+            "[warren]\nlimit_metadata_client = 6\nlimit_metadata_others = 7\nlimit_metadata_network = 8",
+            |all| {
+                let by = Limits::METADATA;
+                all.plan.limits.metadata.client == by.client.scaled_to(6)
+                    && all.plan.limits.metadata.others == by.others.scaled_to(7)
+                    && all.plan.limits.metadata.network == by.network.scaled_to(8)
+            },
+        ),
         ("[DEFAULT]\nagent_mode = legacy", |all| {
             all.neutron.l3.agent_mode == "legacy"
         }),

@@ -18,7 +18,7 @@ fn with(port: &[Text<'_>], common: &[Text<'_>], tags: &[&str]) -> World {
         match kind {
             "match" => vec![DhcpTag::parse_match(text).unwrap()],
             "vendor" => vec![DhcpTag::parse_vendor_class(text).unwrap()],
-            "user" => vec![DhcpTag::parse_user_class(text).unwrap()],
+            "user" => DhcpTag::parse_user_class(text).unwrap().into(),
             "mac" => vec![DhcpTag::parse_mac(text).unwrap()],
             _ => DhcpTag::parse_if(text).unwrap(),
         }

@@ -342,6 +342,23 @@ fn clients_are_known_by_id_before_mac() {
     }
 }
 
+/// By the server id that it knows a client tells our word from that of others.
+#[test]
+fn a_nak_comes_from_the_subnet_that_the_client_is_in() {
+    let second = "nak 0.0.0.0 from 10.1.0.2 to all 255.255.255.255";
+    for (name, ask) in [
+        ("chosen", select(BOB, "10.1.0.2", "10.1.0.99")),
+        ("chosen, unknown", select(STRANGER, "10.1.0.2", "10.1.0.99")),
+        ("reboot", reboot(BOB, "10.1.0.99")),
+        ("reboot, wrong network", reboot(BOB, "192.168.7.7")),
+        ("renew", renew(BOB, "10.1.0.99")),
+        ("renew, unknown", renew(STRANGER, "10.1.0.99")),
+        ("rebind", rebind(ANN, "10.1.0.99")),
+    ] {
+        assert_eq!(World::new().said(&ask), second, "{name}");
+    }
+}
+
 #[test]
 fn a_nak_says_only_that() {
     let mut world = World::new();

@@ -12,6 +12,7 @@ use super::identity::{self, Verdict};
 use super::options::Options;
 use super::reply::{CLIENT_PORT, Delivery, Kind, Reply, SERVER_PORT, Writer, duid};
 use super::request::{Arrived, Ask, Request};
+use super::tags::tags;
 use super::who::{self, Neighbour, Origin};
 use crate::dhcp::leases::LeaseState;
 use crate::model::MacAddr;
@@ -294,11 +295,14 @@ impl<'a> Session<'a> {
             let mut all = subnets.iter().filter(here);
             all.find(|subnet| subnet.cidr.contains(&ip))
         });
+        let mac = self.mac.or(self.client.map(|client| client.mac));
+        let tags = tags(&self.scope.tags, self.request, mac, self.client.is_some());
         Options {
             scope: self.scope,
             subnet: of_address.or_else(of_client).unwrap_or(self.link.0),
             client: self.client,
             request: self.request,
+            tags,
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) const RELAY_MESSAGE: u16 = 9;
 pub(super) const STATUS: u16 = 13;
 pub(super) const RAPID_COMMIT: u16 = 14;
 pub(super) const USER_CLASS: u16 = 15;
+pub(super) const VENDOR_CLASS: u16 = 16;
 pub(super) const INTERFACE_ID: u16 = 18;
 /// The last that is the protocol's own, and never a port's.
 pub(super) const RECONFIGURE_ACCEPT: u16 = 20;
@@ -32,6 +33,8 @@ pub(super) const REFRESH_TIME: u16 = 32;
 pub(super) const CLIENT_FQDN: u16 = 39;
 /// RFC 5908
 pub(super) const NTP_SERVERS: u16 = 56;
+/// RFC 5970
+pub(super) const BOOT_FILE_URL: u16 = 59;
 /// RFC 6939: a relay says which MAC the client has.
 pub(super) const CLIENT_MAC: u16 = 79;
 /// RFC 8357: a relay that does not use port 547.

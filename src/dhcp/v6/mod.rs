@@ -18,6 +18,7 @@ mod options;
 mod relay;
 mod reply;
 mod request;
+mod tags;
 mod who;
 mod wire;
 

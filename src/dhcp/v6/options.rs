@@ -6,19 +6,22 @@ use std::net::Ipv6Addr;
 use super::codes;
 use super::reply::Writer;
 use super::request::{Ask, Request};
+use super::tags::boots_over_http;
 use super::wire::put;
 use crate::dhcp::options::labels;
 use crate::model::DhcpOption;
 use crate::plan::scope::{Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 
 /// Where a reply's options come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Options<'a> {
     pub(super) scope: &'a Dhcp6Scope,
     pub(super) subnet: &'a Dhcp6Subnet,
     /// `None`: somebody unknown, who gets what everybody gets.
     pub(super) client: Option<&'a Dhcp6Client>,
     pub(super) request: &'a Request<'a>,
+    /// What the client has.
+    pub(super) tags: Vec<&'a str>,
 }
 
 /// Written from the network and its subnets, for who asks or says nothing of what it wants.
@@ -42,6 +45,7 @@ impl Options<'_> {
             self.put(codes::REFRESH_TIME, out);
         }
         self.fqdn(out);
+        self.http_class(out);
         let mut done = vec![codes::REFRESH_TIME, codes::CLIENT_FQDN];
         let mut once = |code: u16| {
             let new = !done.contains(&code);
@@ -144,6 +148,25 @@ impl Options<'_> {
         });
     }
 
+    /// A UEFI that boots over HTTP takes a file only from who says what it says of itself (UEFI 2.10 section 24.7).
+    fn http_class(&self, out: &mut Writer) {
+        let Some(enterprise) = boots_over_http(self.request) else {
+            return;
+        };
+        let file = self.of_port(codes::BOOT_FILE_URL);
+        let file = file.or_else(|| self.common(codes::BOOT_FILE_URL));
+        let is_http = [&b"http://"[..], b"https://"]
+            .iter()
+            .any(|start| file.is_some_and(|file| file.starts_with(start)));
+        if is_http {
+            out.option(codes::VENDOR_CLASS, |out| {
+                out.extend(enterprise.to_be_bytes());
+                // Behind its length.
+                out.extend(b"\0\x0aHTTPClient");
+            });
+        }
+    }
+
     /// The port's value: of several with one code and with tags that hold, the last.
     fn of_port(&self, code: u16) -> Option<&[u8]> {
         let mut last = self.client?.options.iter().rev();
@@ -164,21 +187,7 @@ impl Options<'_> {
     }
 
     fn fits(&self, option: &DhcpOption, code: u16) -> bool {
-        option.code == code && option.tags.iter().all(|tag| tag.holds(&self.tags()))
-    }
-
-    /// Those that a client has without being told; rules for others are of DHCPv4.
-    fn tags(&self) -> Vec<&'static str> {
-        let known = self.client.map(|_| "known");
-        let ipxe = self.is_ipxe().then_some("ipxe6");
-        known.into_iter().chain(ipxe).collect()
-    }
-
-    /// As Neutron has dnsmasq look for it: `--dhcp-userclass=set:ipxe6,iPXE`.
-    fn is_ipxe(&self) -> bool {
-        const NAME: &[u8] = b"iPXE";
-        let classes = self.request.option(codes::USER_CLASS);
-        classes.is_some_and(|classes| classes.windows(NAME.len()).any(|part| part == NAME))
+        option.code == code && option.tags.iter().all(|tag| tag.holds(&self.tags))
     }
 }
 

@@ -161,6 +161,12 @@ impl<'a> Request<'a> {
         Options(&self.message[4..]).first(code)
     }
 
+    /// All of this code.
+    pub(super) fn options(&self, code: u16) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let all = Options(&self.message[4..]);
+        all.filter_map(move |(of, value)| (of == code).then_some(value))
+    }
+
     pub(super) fn server_id(&self) -> Option<&'a [u8]> {
         self.option(codes::SERVER_ID)
     }

@@ -78,11 +78,11 @@ pub(in crate::dhcp) fn sender(scope: &Dhcp6Scope, request: &Request<'_>) -> Who<
         Origin::Mac(mac) => Some(mac),
         Origin::Ask(_) | Origin::Unknown => None,
     };
-    let relayed = request.relays.last().map(|relay| relay.peer);
     match (find(scope, request, mac), origin) {
         (Some(client), _) => Who::Known(client.mac.link_local()),
         (None, Origin::Ask(source)) => Who::Newcomer(source),
-        (None, _) => Who::Other(relayed.unwrap_or(*request.source.ip())),
+        // Of a relay's message too: the clients may be made up by whoever sends it.
+        (None, _) => Who::Other(*request.source.ip()),
     }
 }
 

@@ -159,6 +159,8 @@ const V6: &[(&str, u16, Kind)] = &[
     ("ntp-server", 56, Kind::TimeServers6),
     ("bootfile-url", 59, Kind::Text),
     ("bootfile-param", 60, Kind::Texts6),
+    ("client-arch", 61, Kind::Number(2)),
+    ("client-interface-id", 62, Kind::Free),
     ("captive-portal", 103, Kind::Text),
 ];
 
@@ -223,6 +225,13 @@ pub(in crate::model) fn any_v4(name: &str) -> Result<(u8, Kind), String> {
     known
         .map(|(_, code, kind)| (code, kind))
         .ok_or_else(|| unknown(name, V4))
+}
+
+/// The same of DHCPv6.
+pub(in crate::model) fn any_v6(name: &str) -> Result<(u16, Kind), String> {
+    let of_protocol = number(name).flatten();
+    let of_protocol = of_protocol.filter(|code| V6_REFUSED_NUMBERS.contains(code));
+    of_protocol.map_or_else(|| v6(name), |code| Ok((code, Kind::Free)))
 }
 
 /// The code of an option that holds others.

@@ -195,6 +195,15 @@ fn a_port_has_its_addresses_name_and_options() {
     };
     let one_each = scope(&network, &settings);
     assert_eq!(*one_each.options, settings.dhcp_options[1..]);
+    let mut booting = network.clone();
+    booting.dhcp_options = vec![
+        DhcpOption::parse_v4("67", "loader").unwrap(),
+        DhcpOption::parse_v6("59", "tftp://a/loader").unwrap(),
+    ];
+    let of_network = scope(&booting, &settings).options;
+    assert_eq!(of_network[0], settings.dhcp_options[1]);
+    assert_eq!(of_network[1].option, booting.dhcp_options[1]);
+    assert_eq!(of_network.len(), 2, "after those of all networks");
     let one_each = of(&one_each);
     assert_eq!(
         one_each.addresses,

@@ -12,13 +12,22 @@ const MAC: &str = "fa:16:3e:00:16:01";
 /// What the kernel makes of it (RFC 4291 appendix A).
 const SUFFIX: &str = "f816:3eff:fe00:1601";
 
+/// What the operator says of a machine by its MAC.
+const CONFIG: &str = "dhcp-mac=set:made,fa:16:3e:00:16:*\n\
+     dhcp-option=tag:made,option6:sntp-server,[fd00:16::99]\n\
+     dhcp-option=tag:!made,option6:sntp-server,[fd00:16::98]\n";
+
 #[test]
 #[ignore = "minutes long: make test-neutron runs it"]
 fn an_ipv6_life() {
     let Some(cloud) = Cloud::shared() else {
         return;
     };
-    let ground = Ground::prepared(cloud, "life16", |_| ());
+    let ground = Ground::prepared(cloud, "life16", |node| {
+        node.place().write("/etc/neutron/six.conf", CONFIG);
+        let line = "[DEFAULT]\ndnsmasq_config_file = /etc/neutron/six.conf";
+        node.configure("dhcp_agent.ini", line);
+    });
     let router = cloud.create("router", here(&ground.node, "r16", json!({})));
     let life = Life { ground, router };
     life.stateful();
@@ -117,6 +126,7 @@ impl Life<'_> {
         self.reaches(&vm, &subnet);
         if asks {
             self.asked(&vm, "-S", "new_dhcp6_name_servers", "fd00::53");
+            self.asked(&vm, "-S", "new_dhcp6_sntp_servers", "fd00:16::99");
         }
     }
 

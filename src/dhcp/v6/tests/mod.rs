@@ -18,6 +18,7 @@ mod mutated;
 mod options;
 mod relays;
 mod states;
+mod tags;
 
 /// Has 2001:db8:1::a.
 pub(super) const ANN: u8 = 0xa;
@@ -83,6 +84,7 @@ pub(super) fn scope() -> Dhcp6Scope {
         search: vec!["example.org".into()],
         every_address: true,
         options: [].into(),
+        tags: [].into(),
         subnets: vec![
             Dhcp6Subnet {
                 dns: vec![ip("2001:db8:1::53")],

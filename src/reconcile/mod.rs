@@ -92,7 +92,7 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
-    /// What is being written.
+    /// What is being written. No other save begins meanwhile: it could write the same file, and end first.
     saving: Dirty,
     /// `None`: it has not spoken yet.
     source: Option<SourceView>,
@@ -229,7 +229,11 @@ impl Reconciler {
                 Some(outcome) = self.tasks.join_next() => match outcome {
                     Ok(outcome) => self.finished(outcome),
                     Err(error) if error.is_cancelled() => {}
-                    Err(error) => error!(%error, "a task of the loop broke; its target is looked at again within a minute"),
+                    Err(error) => {
+                        error!(%error, "a task of the loop broke; its target is looked at again within a minute");
+                        // It may have been the save.
+                        self.dirty.append(&mut self.saving);
+                    }
                 },
                 () = tokio::time::sleep_until(wake.into()) => {}
                 _ = look.tick() => self.look_at_all(),
@@ -277,7 +281,7 @@ impl Reconciler {
             self.host_look_due = None;
             self.start_host_look();
         }
-        if self.save_due.is_some_and(|due| due <= now) {
+        if self.save_due.is_some_and(|due| due <= now) && self.saving.is_empty() {
             self.save_due = None;
             self.start_save();
         }
@@ -389,7 +393,7 @@ impl Reconciler {
         let settled = self.queue.is_settled();
         let quiet = [
             self.host_look_due.filter(|_| !self.host_busy),
-            self.save_due,
+            self.save_due.filter(|_| self.saving.is_empty()),
         ]
         .into_iter()
         .flatten()

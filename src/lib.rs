@@ -22,7 +22,7 @@
 //! | what is kept over a restart | `store.rs` |
 //! | how Neutron's messages travel | `neutron/bus/` |
 //! | what `warren show` shows | `status/view.rs`, filled in `reconcile/answer.rs` |
-//! | what keeps a tenant who floods from harming others | `pace.rs`, used by each `server.rs` |
+//! | what keeps a tenant who floods from harming others | `pace.rs`, used by each `server.rs`; how much that is, and who sets it: the files `limits.rs` of `pace`, `topology` and `config` |
 //! | which code an error has | `code.rs`; what to do about it: `docs/errors.md` |
 //!
 //! Arrows point one way: `main -> cli -> app -> topology -> model`, `cli -> config` (settings of the rooms), `app -> neutron -> model`, `app -> reconcile -> plan -> model`,

@@ -29,6 +29,8 @@ use suspects::Suspects;
 const TOLD_APART: usize = 4096;
 /// Room is made so often at most: it takes a look at all.
 const CLEARING: Duration = Duration::from_secs(1);
+/// So much, and no more, is owed of what comes: who waits longer has given up, and would still wait when it comes again.
+const OWED: Duration = Duration::from_secs(60);
 /// So long newcomers are not served after replies did not get away: longer than what is in their way lasts, by far.
 const DISTRUST: Duration = Duration::from_secs(60);
 
@@ -235,10 +237,16 @@ impl Bucket {
         enough
     }
 
-    /// Takes so many in any case. Returns how long it takes until none is owed.
+    /// Takes so many, whether they are there or not. Returns how long it takes until none is owed.
     fn borrow(&mut self, tokens: f64, rate: Rate, now: Instant) -> Duration {
         self.fill(rate, now);
-        self.tokens -= tokens;
+        if self.owed(rate) < OWED {
+            self.tokens -= tokens;
+        }
+        self.owed(rate)
+    }
+
+    fn owed(&self, rate: Rate) -> Duration {
         let debt = (-self.tokens).max(0.0);
         Duration::from_secs_f64(debt / f64::from(rate.per_second.max(1)))
     }

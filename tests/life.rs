@@ -263,6 +263,46 @@ fn a_corrupt_state_file_costs_that_object_only() {
     assert_eq!(pings.lost(), 0, "the router's flows went on: {pings:?}");
 }
 
+/// The disk is slow (a pipe that nobody reads yet takes nothing), and what is to be written changes meanwhile.
+#[test]
+fn one_state_is_written_after_the_other() {
+    let Some((host, daemon, ..)) = cloud("slow-disk") else {
+        return;
+    };
+    let network = daemon.json(&["show", "network", "blue"])["id"].clone();
+    let file = format!(
+        "{}/networks/{}",
+        daemon.state_dir(),
+        network.as_str().unwrap()
+    );
+    let (kept, aside) = (format!("{file}.json"), format!("{file}.new"));
+    let machine = host.machine();
+    wait_for("the state to be kept", PATIENCE, || machine.read(&kept));
+    machine.run(&["mkfifo", "-m", "600", &aside]).ok();
+    for mtu in [1400, 1300] {
+        let network = format!("name = \"blue\"\nmtu = {mtu}\n");
+        daemon.rewrite(&CLOUD.replace("name = \"blue\"\n", &network));
+        wait_for("the new MTU", PATIENCE, || {
+            let shown = daemon.json(&["show", "network", "blue"]);
+            (shown["mtu"] == mtu).then_some(())
+        });
+        // Long after it would be written.
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let mtu = |text: &str| -> Option<u64> {
+        let network: serde_json::Value = serde_json::from_str(text).ok()?;
+        network["mtu"].as_u64()
+    };
+    let written = machine.run(&["cat", &aside]).ok();
+    assert_eq!(mtu(&written), Some(1400), "alone: {written}");
+    wait_for("what came last to be kept", PATIENCE, || {
+        // For a moment it is the pipe.
+        let there = std::fs::metadata(machine.path(&kept)).ok()?;
+        let text = there.is_file().then(|| machine.read(&kept))??;
+        (mtu(&text) == Some(1300)).then_some(())
+    });
+}
+
 #[test]
 fn secrets_and_user_data_are_not_in_the_log() {
     let Some(host) = Host::new("secrets") else {

@@ -103,6 +103,19 @@ fn what_is_answered_in_any_case_waits_for_what_it_borrows() {
 }
 
 #[test]
+fn nobody_owes_more_than_what_is_waited_for() {
+    let start = Instant::now();
+    let mut pace = Pace::new(budgets(), start);
+    for _ in 0..10_000 {
+        pace.defer(Who::Known(1), start);
+    }
+    let wait = pace.defer(Who::Known(1), start);
+    assert!(wait <= OWED + Duration::from_secs(1), "{wait:?}");
+    let later = start + OWED + Duration::from_secs(1);
+    assert_eq!(pace.defer(Who::Known(1), later), Duration::ZERO);
+}
+
+#[test]
 fn new_budgets_hold_at_once() {
     let start = Instant::now();
     let mut pace = Pace::new(budgets(), start);

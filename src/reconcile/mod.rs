@@ -94,7 +94,8 @@ pub struct Reconciler {
     rooms: Rooms,
     store: Arc<Store>,
     dirty: Dirty,
-    /// What a save that was started writes: if we end before it has begun, nobody else does. One at a time.
+    /// What is being written: nobody else does if we end before it has begun. No other save begins meanwhile: it could write
+    /// the same file, and end first.
     saving: Dirty,
     /// `None`: it has not spoken yet.
     source: Option<SourceView>,
@@ -231,7 +232,11 @@ impl Reconciler {
                 Some(outcome) = self.tasks.join_next() => match outcome {
                     Ok(outcome) => self.finished(outcome),
                     Err(error) if error.is_cancelled() => {}
-                    Err(error) => error!(%error, "a task of the loop broke; its target is looked at again within a minute"),
+                    Err(error) => {
+                        error!(%error, "a task of the loop broke; its target is looked at again within a minute");
+                        // It may have been the save.
+                        self.dirty.append(&mut self.saving);
+                    }
                 },
                 () = tokio::time::sleep_until(wake.into()) => {}
                 _ = look.tick() => self.look_at_all(),

@@ -60,9 +60,9 @@ impl Options {
             return;
         }
         // As dnsmasq writes it, behind the tags.
-        let of_v6 = name.split_once("option6:");
-        let parsed = match (version, of_v6) {
-            (_, Some((tags, name))) => DhcpOption::parse_v6(&format!("{tags}{name}"), &value.0),
+        let (tags, last) = name.split_at(name.rfind(',').map_or(0, |comma| comma + 1));
+        let parsed = match (version, last.strip_prefix("option6:")) {
+            (_, Some(last)) => DhcpOption::parse_v6(&format!("{tags}{last}"), &value.0),
             (6, None) => DhcpOption::parse_v6(name, &value.0),
             (_, None) => DhcpOption::parse_v4(name, &value.0),
         };

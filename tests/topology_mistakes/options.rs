@@ -44,6 +44,12 @@ fn dhcp_options() {
                 &["vendor:PXEClient,menu", "has a number"],
             ),
             (
+                "an option of DHCPv6 that is written into another word",
+                "[[network]]\nname = \"x\"\ndhcp_options = { \"1option6:59\" = ‸\"x\" }\n",
+                Code::BadValue,
+                &["1option6:59", "no option of this name"],
+            ),
+            (
                 "a tag that nobody has",
                 "[[network]]\nname = \"x\"\ndhcp_options = { \"tag:efi,67\" = ‸\"x\" }\n",
                 Code::Unusual,

@@ -58,7 +58,7 @@ mod tests {
         let router = Router {
             id: RouterId(Uuid::from_u128(1)),
             name: String::new(),
-            project: ProjectId("p".into()),
+            project: ProjectId::from("p"),
             admin_state_up: true,
             interfaces: Vec::new(),
             gateway: None,

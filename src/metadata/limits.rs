@@ -18,7 +18,7 @@ use crate::pace::{self, Pace, Who};
 
 /// What all namespaces share.
 #[derive(Debug)]
-pub(super) struct Budgets {
+pub(super) struct Commons {
     connections: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     /// Of connections made, also those that end at once; and of requests.
@@ -29,7 +29,7 @@ pub(super) struct Budgets {
 #[derive(Debug)]
 pub(super) struct Door {
     limits: Limits,
-    budgets: Arc<Budgets>,
+    commons: Arc<Commons>,
     /// Requests that are not of the common budget.
     assured: Arc<Semaphore>,
     inside: Mutex<Inside>,
@@ -75,7 +75,7 @@ pub(super) struct Permit {
     _of_all: OwnedSemaphorePermit,
 }
 
-impl Budgets {
+impl Commons {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             connections: Arc::new(Semaphore::new(limits.connections)),
@@ -107,13 +107,13 @@ fn who(origin: Origin, known: bool) -> Who<Origin> {
 }
 
 impl Door {
-    pub(super) fn new(limits: &Limits, budgets: &Arc<Budgets>) -> Arc<Self> {
+    pub(super) fn new(limits: &Limits, commons: &Arc<Commons>) -> Arc<Self> {
         Arc::new(Self {
             assured: Arc::new(Semaphore::new(limits.assured_requests)),
             limits: limits.clone(),
-            budgets: Arc::clone(budgets),
+            commons: Arc::clone(commons),
             inside: Mutex::default(),
-            paces: Mutex::new(Paces::new(**budgets.paces.load(), Instant::now())),
+            paces: Mutex::new(Paces::new(**commons.paces.load(), Instant::now())),
         })
     }
 
@@ -133,7 +133,7 @@ impl Door {
     /// With the budgets that hold now.
     fn paces(&self) -> MutexGuard<'_, Paces> {
         let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
-        let budgets = **self.budgets.paces.load();
+        let budgets = **self.commons.paces.load();
         paces.connects.set(budgets);
         paces.requests.set(budgets);
         paces
@@ -148,7 +148,7 @@ impl Door {
         let of_all = if inside.connections < self.limits.assured_connections {
             None
         } else {
-            let all = Arc::clone(&self.budgets.connections);
+            let all = Arc::clone(&self.commons.connections);
             Some(all.try_acquire_owned().ok()?)
         };
         let name = known.then_some(origin);
@@ -186,7 +186,7 @@ impl Seat {
     /// A permit, if neither this guest nor all together are at their limit.
     pub(super) fn try_begin(&self) -> Option<Permit> {
         let of_guest = Arc::clone(&self.requests).try_acquire_owned().ok()?;
-        let all = Arc::clone(&self.door.budgets.requests).try_acquire_owned();
+        let all = Arc::clone(&self.door.commons.requests).try_acquire_owned();
         let of_all = all.or_else(|_full| Arc::clone(&self.door.assured).try_acquire_owned());
         Some(Permit {
             _of_guest: of_guest,
@@ -198,7 +198,7 @@ impl Seat {
     pub(super) async fn begin(&self) -> Permit {
         let of_guest = Arc::clone(&self.requests).acquire_owned().await;
         let of_all = tokio::select! {
-            permit = Arc::clone(&self.door.budgets.requests).acquire_owned() => permit,
+            permit = Arc::clone(&self.door.commons.requests).acquire_owned() => permit,
             permit = Arc::clone(&self.door.assured).acquire_owned() => permit,
         };
         let open = "these semaphores are never closed";
@@ -240,8 +240,8 @@ mod tests {
             assured_connections: 1,
             ..Limits::default()
         };
-        let budgets = Budgets::new(&limits);
-        let [red, blue, green] = [(); 3].map(|()| Door::new(&limits, &budgets));
+        let commons = Commons::new(&limits);
+        let [red, blue, green] = [(); 3].map(|()| Door::new(&limits, &commons));
         let mut seats = Vec::new();
         for (name, door, guest, known, want) in [
             ("first", &red, 1, true, true),
@@ -272,7 +272,7 @@ mod tests {
             connections_per_namespace: 3,
             ..Limits::default()
         };
-        let door = Door::new(&limits, &Budgets::new(&limits));
+        let door = Door::new(&limits, &Commons::new(&limits));
         let seats = [1, 2, 3, 4].map(|guest| door.admit(guest_at(guest), true));
         assert_eq!(seats.iter().flatten().count(), 3);
     }
@@ -280,8 +280,8 @@ mod tests {
     #[test]
     fn who_asks_too_often_waits_and_nobody_else() {
         let limits = Limits::default();
-        let budgets = Budgets::new(&limits);
-        let door = Door::new(&limits, &budgets);
+        let commons = Commons::new(&limits);
+        let door = Door::new(&limits, &commons);
         let now = Instant::now();
         let seats = [(1, true), (2, true), (3, false)].map(|(guest, known)| {
             let seat = door.admit(guest_at(guest), known);
@@ -296,7 +296,7 @@ mod tests {
             waits(&seats[2]) > Some(Duration::from_secs(9)),
             "a stranger"
         );
-        budgets.pace(pace::Budgets::UNLIMITED);
+        commons.pace(pace::Budgets::UNLIMITED);
         let later = now + Duration::from_secs(1);
         assert_eq!(seats[2].wait(later), Duration::ZERO, "new budgets");
     }
@@ -309,8 +309,8 @@ mod tests {
             assured_requests: 1,
             ..Limits::default()
         };
-        let budgets = Budgets::new(&limits);
-        let [red, blue] = [(); 2].map(|()| Door::new(&limits, &budgets));
+        let commons = Commons::new(&limits);
+        let [red, blue] = [(); 2].map(|()| Door::new(&limits, &commons));
         let seat = |door: &Arc<Door>, guest| {
             let seat = door.admit(guest_at(guest), true);
             seat.expect("there is room")

@@ -296,7 +296,7 @@ impl Home {
         Self {
             // The proxies limit how often a guest may ask.
             house: House::new(scope, shared, http(limits), None, Arc::clone(tally)),
-            door: Door::new(limits, &shared.budgets),
+            door: Door::new(limits, &shared.commons),
             used: Mutex::new(Instant::now()),
             asked: tokio::sync::Mutex::default(),
         }

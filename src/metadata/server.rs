@@ -71,7 +71,7 @@ impl Server {
         let rate = limits.rate.map(Rate::new);
         let house = House::new(scope, shared, http(limits), rate, Arc::default());
         let house = Arc::new(house);
-        let door = Door::new(limits, &shared.budgets);
+        let door = Door::new(limits, &shared.commons);
         let mut tasks = JoinSet::new();
         for listener in listeners {
             // Those that are accepted inherit it. Without it an answer could wait for the guest's delayed ACK.

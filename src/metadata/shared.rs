@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::agent::Agent;
 use super::counters::{Counters, Tally};
-use super::limits::Budgets;
+use super::limits::Commons;
 use super::lookup::{self, Lookup};
 use super::nova::Nova;
 use super::passwords::Passwords;
@@ -18,7 +18,7 @@ use crate::pace;
 pub struct Shared {
     pub(super) source: ArcSwap<Source>,
     pub(super) limits: Limits,
-    pub(super) budgets: Arc<Budgets>,
+    pub(super) commons: Arc<Commons>,
     /// The model that the embedded source tells from.
     pub(super) state: Arc<ArcSwap<State>>,
     pub(super) passwords: Passwords,
@@ -44,7 +44,7 @@ impl Shared {
         let MetadataSettings { upstream, limits } = settings;
         Ok(Arc::new(Self {
             source: ArcSwap::from_pointee(Source::new(&upstream)?),
-            budgets: Budgets::new(&limits),
+            commons: Commons::new(&limits),
             limits,
             state,
             passwords: Passwords::default(),
@@ -61,7 +61,7 @@ impl Shared {
 
     /// What is taken of each network from now on: of connections, and of requests.
     pub fn limit(&self, budgets: pace::Budgets) {
-        self.budgets.pace(budgets);
+        self.commons.pace(budgets);
     }
 
     /// What was asked by the socket for other processes; `None`: there is none.

@@ -51,19 +51,23 @@ impl Options {
         &mut self,
         name: &str,
         value: &OptionValue,
-        version: u32,
+        version: Option<u32>,
         at: Span,
         reader: &mut Reader<'_, '_>,
     ) {
-        if version == 4 && matches!(name, "client-id" | "61") {
+        if version != Some(6) && matches!(name, "client-id" | "61") {
             self.client_id = Some(parse_client_id(&value.0));
             return;
         }
         // As dnsmasq writes it, behind the tags.
         let (tags, last) = name.split_at(name.rfind(',').map_or(0, |comma| comma + 1));
         let parsed = match (version, last.strip_prefix("option6:")) {
+            (Some(4), Some(_)) => {
+                let why = format!("DHCP option {name:?}: its name says DHCPv6, and `ip_version` 4");
+                return reader.mistake(Code::BadValue, at, why, "say one of them");
+            }
             (_, Some(last)) => DhcpOption::parse_v6(&format!("{tags}{last}"), &value.0),
-            (6, None) => DhcpOption::parse_v6(name, &value.0),
+            (Some(6), None) => DhcpOption::parse_v6(name, &value.0),
             (_, None) => DhcpOption::parse_v4(name, &value.0),
         };
         match parsed {
@@ -97,7 +101,7 @@ impl Read for Options {
             DeValue::Table(table) => {
                 for (name, value) in table.iter() {
                     if let Some(text) = OptionValue::read(value, reader) {
-                        options.take(name.get_ref(), &text, 4, value.span().into(), reader);
+                        options.take(name.get_ref(), &text, None, value.span().into(), reader);
                     }
                 }
                 // A table has no order: what is for some clients counts more than what is for all.
@@ -110,7 +114,7 @@ impl Read for Options {
                         let why = "`ip_version`: 5 is no version that DHCP has";
                         reader.mistake(Code::BadValue, version.at, why, "say 4 or 6");
                     } else if let (Some(name), Some(value)) = (option.name, option.value) {
-                        let version = version.map_or(4, |version| version.0);
+                        let version = version.map(|version| version.0);
                         options.take(&name.0, &value, version, value.at, reader);
                     }
                 }

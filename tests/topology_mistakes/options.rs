@@ -61,6 +61,12 @@ fn dhcp_options() {
                 Code::BadValue,
                 &["5 is no version"],
             ),
+            (
+                "an option of both versions",
+                "[[instance]]\nname = \"x\"\n[[instance.port]]\nnetwork = \"blue\"\ndhcp_options = [{ name = \"option6:59\", value = ‸\"x\", ip_version = 4 }]\n",
+                Code::BadValue,
+                &["its name says DHCPv6, and `ip_version` 4"],
+            ),
         ],
     );
 }

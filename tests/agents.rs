@@ -140,11 +140,8 @@ fn signals_do_what_operators_expect() {
     let log = "/run/log/dhcp.log";
     let read = |path: &str| node.0.machine().read(path).unwrap_or_default();
     let mut agent = node.start("dhcp", &format!("--log-file {log} --debug"));
-    assert!(
-        read(log).contains(" INFO warren::app: running"),
-        "{}",
-        read(log)
-    );
+    let runs = || read(log).contains(" INFO warren::app: running");
+    assert!(wait_until(PATIENCE, runs), "{}", read(log));
     for signal in [Signal::SIGUSR1, Signal::SIGUSR2] {
         let told = read(log).matches("as `warren status` tells").count();
         agent.signal(signal);
@@ -180,6 +177,8 @@ fn signals_do_what_operators_expect() {
         .machine()
         .write("/etc/warren-test/neutron.conf", &format!("{FILES}{more}"));
     let mut agent = node.start("l3", "");
-    assert!(read("/run/log/neutron-l3-agent.log").contains("running"));
+    let log = "/run/log/neutron-l3-agent.log";
+    let runs = || read(log).contains(" INFO warren::app: running");
+    assert!(wait_until(PATIENCE, runs), "{}", read(log));
     end(&mut agent);
 }

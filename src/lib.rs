@@ -37,6 +37,7 @@ mod complaint;
 pub mod config;
 pub mod dhcp;
 pub mod dns;
+mod inbox;
 pub mod latest;
 pub mod metadata;
 pub mod model;

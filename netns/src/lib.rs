@@ -8,7 +8,7 @@
 //! |---|---|
 //! | what can be wished for | `spec.rs`, `ruleset.rs`, `names.rs`; what is wrong with a wish: `check.rs` |
 //! | namespaces by name | `namespace.rs` |
-//! | running something inside of one | `enter.rs`; sockets: `socket.rs` |
+//! | running something inside of one | `enter.rs`; sockets: `socket.rs`; many messages by one call: `datagrams.rs` |
 //! | what the kernel holds | `observe.rs` |
 //! | what is to be done, and in which order | `diff.rs`, `fate.rs`, `routing.rs`, `step.rs`; what stands in the way: `conflict.rs` |
 //! | doing it | `apply.rs`, `work.rs` |
@@ -38,6 +38,7 @@ mod attr;
 mod check;
 mod conflict;
 pub mod conntrack;
+pub mod datagrams;
 mod diff;
 mod disown;
 mod element;

@@ -1,13 +1,12 @@
 //! Sockets born inside of a namespace, which they never leave. All are non-blocking and closed on exec.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType,
-    SockaddrLike, bind, recv, send, sendmmsg, setsockopt, socket, sockopt,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, bind, recv,
+    send, setsockopt, socket, sockopt,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::io::Interest;
@@ -15,12 +14,17 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::aside;
+use crate::datagrams::{self, Packed, UdpListener};
 use crate::error::Error;
 use crate::names::DevName;
 use crate::namespace::Namespace;
 use crate::reactor::register;
 
 pub use crate::icmp6::{HOP_LIMIT, Icmp6Received, Icmp6Socket, icmp6};
+
+/// Bytes of messages that wait for a server, as the kernel counts them (of short ones, four times their own): some milliseconds
+/// of a flood.
+const ROOM: usize = 1 << 20;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -74,8 +78,23 @@ pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, 
     UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP to {to}"), source))
 }
 
-/// Hears on `dev` also what is sent to these groups.
-pub async fn join_v6(
+/// The same for a server on `dev`, which also hears what is sent there to these groups.
+pub async fn udp_listener(
+    ns: &Namespace,
+    bind: SocketAddr,
+    dev: &DevName,
+    groups: &'static [Ipv6Addr],
+) -> Result<UdpListener, Error> {
+    let mut socket = udp(ns, bind, Some(dev)).await?;
+    setsockopt(&socket, sockopt::RcvBufForce, &ROOM)
+        .map_err(|error| failed(ns, format!("UDP {bind}"), error.into()))?;
+    if !groups.is_empty() {
+        socket = join_v6(ns, socket, dev, groups).await?;
+    }
+    UdpListener::new(socket).map_err(|source| failed(ns, format!("UDP {bind}"), source))
+}
+
+async fn join_v6(
     ns: &Namespace,
     socket: UdpSocket,
     dev: &DevName,
@@ -260,23 +279,9 @@ impl Drop for PacketSocket {
 
 impl FrameSender {
     /// Sends these at once, as many as there is room for. Returns how many could not be sent.
-    pub fn send_now<'a>(&self, frames: impl Iterator<Item = &'a [u8]>) -> usize {
-        let frames: Vec<_> = frames.map(|frame| [IoSlice::new(frame)]).collect();
-        let mut headers = MultiHeaders::<()>::preallocate(frames.len(), None);
-        let nowhere = vec![None; frames.len()];
+    pub fn send_now(&self, frames: &Packed) -> usize {
         let socket = self.open.as_ref().expect("only the drop takes it");
-        let (mut at, mut unsent) = (0, 0);
-        while at < frames.len() {
-            let (rest, flags) = (&frames[at..], MsgFlags::empty());
-            match sendmmsg(socket.as_raw_fd(), &mut headers, rest, &nowhere, [], flags) {
-                Ok(sent) => at += sent.count(),
-                // The queue is full; and so it is for those behind it.
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => return unsent + rest.len(),
-                // It is for this one only: too long, say.
-                Err(_) => (at, unsent) = (at + 1, unsent + 1),
-            }
-        }
-        unsent
+        datagrams::send(socket.as_fd(), frames, &[]).unsent
     }
 }
 

@@ -1,7 +1,6 @@
 //! One network's server, for either version of DHCP: receive, answer, send; a batch at a time.
 //!
-//! `version` says what the versions (`v4`, `v6`) differ in. Messages come in by `sockets` into a `batch`, and go out from
-//! it: to clients on the link as whole frames (`frame`), by a socket that is there while it is needed (`frames`).
+//! `version` says what the versions (`v4`, `v6`) differ in. Messages come in and go out by `sockets`, from an `outbox`: to clients on the link as whole frames (`frame`), by a socket that is there while it is needed (`frames`).
 //! `waiting` keeps messages whose sender the kernel is asked for.
 
 use std::net::Ipv6Addr;
@@ -10,24 +9,26 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use netns::Namespace;
+use netns::datagrams::{Inbox, Received};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
-use self::batch::{Batch, Outbox};
+use self::outbox::Outbox;
 use self::sockets::Sockets;
-use self::version::{Received, Said, Version};
+use self::version::{Said, Version};
 use self::waiting::{Parked, Waiting};
 use super::leases::{Lease, Table};
 use super::v6::Neighbour;
 use crate::complaint::Complaint;
+use crate::inbox;
 use crate::model::{DevName, NetworkId};
 use crate::pace::{Budgets, Limits, Pace};
 
-mod batch;
 mod frame;
 mod frames;
+mod outbox;
 mod sockets;
 pub(super) mod v4;
 pub(super) mod v6;
@@ -223,7 +224,7 @@ async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut w
         match turn {
             Turn::Empty => {}
             Turn::Over => yield_now().await,
-            Turn::Rest(time) => sleep(time).await,
+            Turn::Rest(time) => sockets.rest(time).await,
             Turn::Fault => sleep(PAUSE).await,
         }
     }
@@ -232,7 +233,7 @@ async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut w
 impl<V: Version> Serving<V> {
     /// Answers what is there, but not for ever.
     fn take_turn(&self, sockets: &mut Sockets, waiting: &mut Waiting) -> Turn {
-        Batch::with(|Batch { inbox, outbox }| {
+        inbox::with(|inbox| {
             let scope = self.scope.load();
             let more = match sockets.receive(inbox, self.shared.turn, V::LONGEST) {
                 Ok(more) => more,
@@ -242,21 +243,7 @@ impl<V: Version> Serving<V> {
                     return Turn::Fault;
                 }
             };
-            let now = Instant::now();
-            let mut book = self.book();
-            book.pace.set(**self.shared.budgets.load());
-            for received in inbox.messages() {
-                book.counters.received += 1;
-                let asked = book.take(&scope, received, outbox, now);
-                if let (Some(address), Some(message)) = (asked, received.message)
-                    && !waiting.park(message, received.from, address, now)
-                {
-                    V::crowded(&mut book.counters.counted);
-                }
-            }
-            let rest = book.pace.read(inbox.len(), now);
-            drop(book);
-            self.send(outbox, sockets);
+            let rest = self.answer_all(&scope, inbox, more, sockets, waiting);
             match more {
                 _ if !rest.is_zero() => Turn::Rest(rest),
                 true => Turn::Over,
@@ -265,9 +252,41 @@ impl<V: Version> Serving<V> {
         })
     }
 
+    /// Returns how long to leave the next messages unread; `more`: there may be some by now.
+    fn answer_all(
+        &self,
+        scope: &V::Scope,
+        inbox: &Inbox,
+        more: bool,
+        sockets: &mut Sockets,
+        waiting: &mut Waiting,
+    ) -> Duration {
+        Outbox::with(|outbox| {
+            let now = Instant::now();
+            let mut book = self.book();
+            book.pace.set(**self.shared.budgets.load());
+            for received in inbox.messages() {
+                book.counters.received += 1;
+                let asked = book.take(scope, received, outbox, now);
+                if let (Some(address), Some(message)) = (asked, received.message)
+                    && !waiting.park(message, received.from, address, now)
+                {
+                    V::crowded(&mut book.counters.counted);
+                }
+            }
+            let mut rest = book.pace.read(inbox.len(), now);
+            if !more {
+                rest = rest.max(book.pace.breath());
+            }
+            drop(book);
+            self.send(outbox, sockets);
+            rest
+        })
+    }
+
     /// Answers messages that waited until the kernel knew more.
     fn take_up(&self, found: &[(Parked, Neighbour)], sockets: &mut Sockets) {
-        Batch::with(|Batch { outbox, .. }| {
+        Outbox::with(|outbox| {
             let (scope, now) = (self.scope.load(), Instant::now());
             let mut book = self.book();
             for (parked, neighbour) in found {
@@ -311,6 +330,7 @@ impl<V: Version> Book<V> {
             Ok(request) => request,
             Err(error) => {
                 self.counters.malformed += 1;
+                self.pace.wasted();
                 if let Some(times) = self.complaint.due(now) {
                     let source = received.from.address;
                     tracing::debug!(%network, %source, %error, times, "dropped a malformed {name} message");

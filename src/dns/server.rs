@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use netns::Namespace;
+use netns::datagrams::Sent;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -75,7 +76,7 @@ impl Server {
     ) -> Result<Self, Error> {
         let serving = Arc::new(Serving::new(namespace, Arc::clone(&scope), shared));
         let mut tasks = JoinSet::new();
-        let device = Some(&scope.device);
+        let device = &scope.device;
         for address in &scope.listen {
             let failed = |by| {
                 let scope = Arc::clone(&scope);
@@ -89,10 +90,10 @@ impl Server {
             };
             // One socket per address: a reply leaves from the address that was asked.
             let bind = SocketAddr::new(*address, PORT);
-            let socket = netns::socket::udp(namespace, bind, device).await;
-            let socket = Arc::new(socket.map_err(failed("UDP"))?);
+            let socket = netns::socket::udp_listener(namespace, bind, device, &[]).await;
+            let socket = socket.map_err(failed("UDP"))?;
             tasks.spawn(udp::serve(Arc::clone(&serving), socket));
-            let listen = || netns::socket::tcp_listener(namespace, bind, device);
+            let listen = || netns::socket::tcp_listener(namespace, bind, Some(device));
             let listener = once_free(listen).await.map_err(failed("TCP"))?;
             tasks.spawn(tcp::serve(Arc::clone(&serving), listener));
         }
@@ -207,13 +208,19 @@ impl Serving {
             .any(|net| net.contains(&source));
         if !served {
             self.tally.strangers.add();
+            self.pace().wasted();
         }
         served
     }
 
-    /// Takes note of messages that were read. Returns how long to leave the next unread.
-    pub(super) fn read(&self, messages: usize) -> Duration {
-        self.pace().read(messages, Instant::now().into_std())
+    /// Takes note of messages that were read; `more`: there may be some by now. Returns how long to leave the next unread.
+    pub(super) fn read(&self, messages: usize, more: bool) -> Duration {
+        let mut pace = self.pace();
+        let rest = pace.read(messages, Instant::now().into_std());
+        match more {
+            true => rest,
+            false => rest.max(pace.breath()),
+        }
     }
 
     /// Whether this client has not had its share; counts it if it has.
@@ -242,9 +249,19 @@ impl Serving {
         admitted
     }
 
-    /// A reply found the socket full: of others to addresses that nobody has, for which the kernel looks for seconds.
-    pub(super) fn jammed(&self) {
-        self.pace().jammed(Instant::now().into_std());
+    /// Takes note of what became of replies. A socket is full of those to addresses that nobody has, for which the kernel looks
+    /// for seconds.
+    pub(super) fn sent(&self, sent: Sent) {
+        self.tally.unsent.add_many(sent.unsent);
+        if sent.full {
+            self.pace().jammed(Instant::now().into_std());
+        }
+    }
+
+    /// Counts a message that is none.
+    pub(super) fn malformed(&self) {
+        self.tally.malformed.add();
+        self.pace().wasted();
     }
 
     /// With the budgets that hold now. Held for a moment; whoever panicked under it left whole values.
@@ -277,7 +294,7 @@ impl Serving {
                 return Due::Reply;
             }
             Verdict::Silent => {
-                tally.malformed.add();
+                self.malformed();
                 return Due::Nothing;
             }
             Verdict::Forward(query) => query,

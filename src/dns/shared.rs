@@ -120,7 +120,11 @@ pub(super) struct Count(AtomicU64);
 
 impl Count {
     pub(super) fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add_many(1);
+    }
+
+    pub(super) fn add_many(&self, times: usize) {
+        self.0.fetch_add(times as u64, Ordering::Relaxed);
     }
 
     fn get(&self) -> u64 {

@@ -1,20 +1,33 @@
 //! Queries by UDP.
 
-use std::io;
-use std::net::SocketAddr;
+use std::cell::RefCell;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UdpSocket;
+use netns::datagrams::{self, Packed, UdpListener};
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep;
 
 use super::places::Place;
 use super::query::Carrier;
 use super::server::{Due, LONGEST_QUERY, PAUSE, Serving};
+use crate::inbox;
 
 /// So many messages are taken in a row, then it is the turn of the other namespaces.
 const TURN: usize = 64;
+
+thread_local! {
+    static OUTBOX: RefCell<Outbox> = RefCell::default();
+}
+
+/// The replies of one turn: one room per thread, as for what comes in.
+#[derive(Debug, Default)]
+struct Outbox {
+    replies: Packed,
+    clients: Vec<SocketAddr>,
+}
 
 /// Why a turn ended.
 enum Turn {
@@ -29,7 +42,7 @@ enum Turn {
 }
 
 /// Serves one socket for ever.
-pub(super) async fn serve(serving: Arc<Serving>, socket: Arc<UdpSocket>) {
+pub(super) async fn serve(serving: Arc<Serving>, mut socket: UdpListener) {
     let mut asking = JoinSet::new();
     let mut reply = Vec::new();
     loop {
@@ -41,7 +54,10 @@ pub(super) async fn serve(serving: Arc<Serving>, socket: Arc<UdpSocket>) {
         match turn {
             Turn::Empty => {}
             Turn::Over => yield_now().await,
-            Turn::Rest(time) => sleep(time).await,
+            Turn::Rest(time) => {
+                socket.rest();
+                sleep(time).await;
+            }
             Turn::Fault => sleep(PAUSE).await,
         }
     }
@@ -49,46 +65,43 @@ pub(super) async fn serve(serving: Arc<Serving>, socket: Arc<UdpSocket>) {
 
 fn take_turn(
     serving: &Arc<Serving>,
-    socket: &Arc<UdpSocket>,
+    socket: &UdpListener,
     reply: &mut Vec<u8>,
     asking: &mut JoinSet<()>,
 ) -> Turn {
-    // On the stack of one turn, not kept: there are hundreds of servers, most of them quiet.
-    let mut buffer = [0; LONGEST_QUERY + 1];
-    for read in 0..TURN {
-        let (length, client) = match socket.try_recv_from(&mut buffer) {
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return rest_or(Turn::Empty, serving.read(read));
-            }
-            Err(_) => return Turn::Fault,
+    inbox::with(|inbox| {
+        let Ok(more) = socket.receive(inbox, TURN, LONGEST_QUERY) else {
+            return Turn::Fault;
         };
-        if !serving.serves(client.ip()) {
-            continue;
-        }
-        let message = &buffer[..length];
-        if length > LONGEST_QUERY {
-            serving.tally.malformed.add();
-            continue;
-        }
-        match serving.receive(message, client, Carrier::Udp, reply) {
-            Due::Nothing => {}
-            Due::Reply => send(serving, socket, reply, client),
-            Due::Ask(place) => {
-                let (serving, socket) = (Arc::clone(serving), Arc::clone(socket));
-                asking.spawn(ask(serving, socket, message.into(), client, place));
+        OUTBOX.with_borrow_mut(|outbox| {
+            outbox.clear();
+            for received in inbox.messages() {
+                let client = received.from.address;
+                if !serving.serves(client.ip()) {
+                    continue;
+                }
+                let Some(message) = received.message else {
+                    serving.malformed();
+                    continue;
+                };
+                match serving.receive(message, client, Carrier::Udp, reply) {
+                    Due::Nothing => {}
+                    Due::Reply => outbox.add(reply, client),
+                    Due::Ask(place) => {
+                        let (serving, socket) = (Arc::clone(serving), Arc::clone(socket.socket()));
+                        asking.spawn(ask(serving, socket, message.into(), client, place));
+                    }
+                }
             }
+            outbox.send(serving, socket.socket());
+        });
+        let rest = serving.read(inbox.len(), more);
+        match more {
+            _ if !rest.is_zero() => Turn::Rest(rest),
+            true => Turn::Over,
+            false => Turn::Empty,
         }
-    }
-    rest_or(Turn::Over, serving.read(TURN))
-}
-
-fn rest_or(turn: Turn, rest: Duration) -> Turn {
-    if rest.is_zero() {
-        turn
-    } else {
-        Turn::Rest(rest)
-    }
+    })
 }
 
 async fn ask(
@@ -99,15 +112,30 @@ async fn ask(
     place: Place,
 ) {
     let reply = serving.ask(&message, Carrier::Udp, place).await;
-    send(&serving, &socket, &reply, client);
+    OUTBOX.with_borrow_mut(|outbox| {
+        outbox.clear();
+        outbox.add(&reply, client);
+        outbox.send(&serving, &socket);
+    });
 }
 
-/// A socket whose buffer is full is not waited for: the client asks again.
-fn send(serving: &Serving, socket: &UdpSocket, reply: &[u8], client: SocketAddr) {
-    if let Err(error) = socket.try_send_to(reply, client) {
-        serving.tally.unsent.add();
-        if error.kind() == io::ErrorKind::WouldBlock {
-            serving.jammed();
-        }
+impl Outbox {
+    fn clear(&mut self) {
+        self.replies.clear();
+        self.clients.clear();
+    }
+
+    fn add(&mut self, reply: &[u8], client: SocketAddr) {
+        self.replies.add(|out| out.extend(reply));
+        self.clients.push(client);
+    }
+
+    /// A socket whose buffer is full is not waited for: the clients ask again.
+    fn send(&self, serving: &Serving, socket: &UdpSocket) {
+        serving.sent(datagrams::send(
+            socket.as_fd(),
+            &self.replies,
+            &self.clients,
+        ));
     }
 }

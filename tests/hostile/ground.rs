@@ -101,11 +101,30 @@ pub struct Party {
 }
 
 /// How somebody was served.
-#[derive(Debug)]
+#[derive(Default)]
 pub struct Served {
-    pub answered: usize,
     pub asked: usize,
-    pub p99: Duration,
+    /// Until each answer that came.
+    took: Vec<Duration>,
+}
+
+impl Served {
+    pub fn answered(&self) -> usize {
+        self.took.len()
+    }
+
+    /// Zero if nothing was answered.
+    pub fn p99(&self) -> Duration {
+        let mut took = self.took.clone();
+        took.sort();
+        took.get(took.len() * 99 / 100).copied().unwrap_or_default()
+    }
+
+    /// And then so.
+    pub fn extend(&mut self, other: Self) {
+        self.asked += other.asked;
+        self.took.extend(other.took);
+    }
 }
 
 impl Ground {
@@ -266,19 +285,14 @@ impl Party {
     /// Asks for so long, one after the other.
     pub fn ask(&self, ask: fn(&Self) -> Option<Duration>, time: Duration) -> Served {
         let end = Instant::now() + time;
-        let (mut asked, mut took) = (0, Vec::new());
+        let mut served = Served::default();
         while Instant::now() < end {
-            asked += 1;
-            took.extend(ask(self));
+            served.asked += 1;
+            served.took.extend(ask(self));
             // Within its own share.
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(10));
         }
-        took.sort();
-        Served {
-            answered: took.len(),
-            asked,
-            p99: took.get(took.len() * 99 / 100).copied().unwrap_or_default(),
-        }
+        served
     }
 
     fn next(&self) -> u16 {

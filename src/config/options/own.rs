@@ -14,7 +14,7 @@ options! {
     "limit_dhcp_client",                PER_SECOND,          "100",              DHCP,   H, "messages per second of each port, of DHCP and of DHCPv6 each (docs/operate.md)";
     "limit_dhcp_others",                PER_SECOND,          "200",              DHCP,   H, "the same of all other machines on a network together";
     "limit_dhcp_network",               PER_SECOND,          "120000",           DHCP,   H, "the same that are read of a network at all";
-    "limit_dns_client",                 PER_SECOND,          "20000",            DHCP,   H, "queries per second of each port's address";
+    "limit_dns_client",                 PER_SECOND,          "5000",             DHCP,   H, "queries per second of each port's address";
     "limit_dns_others",                 PER_SECOND,          "20",               DHCP,   H, "other addresses per second that are met for the first time";
     "limit_dns_network",                PER_SECOND,          "120000",           DHCP,   H, "queries per second that are read of a network at all";
     "limit_ra_client",                  PER_SECOND,          "2",                PORTS,  H, "router solicitations per second of each address";

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
+use netns::datagrams::Packed;
 use netns::socket::FrameSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::batch::Outbox;
 use crate::model::DevName;
 
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Frames {
     /// One for each server that may keep its socket.
     places: Arc<Semaphore>,
     /// Frames that wait for that socket; not more than there are replies in a turn.
-    waiting: Vec<Vec<u8>>,
+    waiting: Packed,
 }
 
 /// A socket, and its place among those that stay open.
@@ -41,7 +41,7 @@ impl Frames {
             device: device.clone(),
             open: None,
             places: Arc::clone(places),
-            waiting: Vec::new(),
+            waiting: Packed::default(),
         }
     }
 
@@ -62,11 +62,13 @@ impl Frames {
     }
 
     /// Sends at once, or keeps them for [`Frames::send_waiting`]. Returns how many could not be sent.
-    pub(super) fn send(&mut self, outbox: &Outbox) -> usize {
+    pub(super) fn send(&mut self, frames: &Packed) -> usize {
         match &self.open {
-            Some(kept) => kept.socket.send_now(outbox.frames()),
+            Some(kept) => kept.socket.send_now(frames),
             None => {
-                self.waiting.extend(outbox.frames().map(<[u8]>::to_vec));
+                for frame in frames.iter() {
+                    self.waiting.add(|out| out.extend(frame));
+                }
                 0
             }
         }
@@ -80,7 +82,7 @@ impl Frames {
         let waiting = std::mem::take(&mut self.waiting);
         match netns::socket::frame_sender(&self.namespace, &self.device).await {
             Ok(socket) => {
-                let unsent = socket.send_now(waiting.iter().map(Vec::as_slice));
+                let unsent = socket.send_now(&waiting);
                 let place = Arc::clone(&self.places).try_acquire_owned().ok();
                 self.open = place.map(|_place| Kept { socket, _place });
                 unsent

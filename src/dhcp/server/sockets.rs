@@ -2,24 +2,24 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use netns::Namespace;
+use netns::datagrams::{Inbox, UdpListener};
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
-use super::batch::{Datagram, Inbox, Outbox};
 use super::frames::Frames;
+use super::outbox::{Datagram, Outbox};
 use super::version::{Ground, Version};
 
 #[derive(Debug)]
 pub(super) struct Sockets {
-    udp: UdpSocket,
+    udp: UdpListener,
     frames: Frames,
 }
 
@@ -31,10 +31,7 @@ impl Sockets {
     ) -> Result<Self, netns::Error> {
         let device = ground.device;
         let bind = SocketAddr::new(V::ANY, V::PORTS.server);
-        let mut udp = netns::socket::udp(namespace, bind, Some(device)).await?;
-        if !V::GROUPS.is_empty() {
-            udp = netns::socket::join_v6(namespace, udp, device, V::GROUPS).await?;
-        }
+        let udp = netns::socket::udp_listener(namespace, bind, device, V::GROUPS).await?;
         let frames = Frames::new(namespace, device, places);
         Ok(Self { udp, frames })
     }
@@ -44,6 +41,12 @@ impl Sockets {
         self.frames.rest_after(quiet, self.udp.readable()).await
     }
 
+    /// Leaves alone what comes, for so long.
+    pub(super) async fn rest(&mut self, time: Duration) {
+        self.udp.rest();
+        sleep(time).await;
+    }
+
     /// Takes up to `most` messages that are there, none if there is none. `false`: no more are left, for now.
     pub(super) fn receive(
         &self,
@@ -51,17 +54,7 @@ impl Sockets {
         most: usize,
         longest: usize,
     ) -> io::Result<bool> {
-        let received = self.udp.try_io(Interest::READABLE, || {
-            match inbox.receive(self.udp.as_fd(), most, longest) {
-                // Fewer than there is room for: known to be empty, without asking once more.
-                Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
-                other => other,
-            }
-        });
-        match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            other => other,
-        }
+        self.udp.receive(inbox, most, longest)
     }
 
     /// Sends at once what can be, and keeps frames for [`Sockets::send_waiting`]. Returns how many could not be sent: they are
@@ -69,7 +62,7 @@ impl Sockets {
     pub(super) fn send(&mut self, outbox: &Outbox) -> usize {
         let refused = |datagram: &&Datagram| self.send_by_ip(datagram).is_err();
         let unsent = outbox.datagrams.iter().filter(refused).count();
-        unsent + self.frames.send(outbox)
+        unsent + self.frames.send(&outbox.frames)
     }
 
     /// How many of the frames that waited could not be sent.
@@ -89,10 +82,8 @@ impl Sockets {
         let control: Vec<_> = info.iter().map(ControlMessage::Ipv4PacketInfo).collect();
         let message = [IoSlice::new(&datagram.message)];
         let to = SockaddrStorage::from(datagram.to);
-        self.udp.try_io(Interest::WRITABLE, || {
-            let socket = self.udp.as_raw_fd();
-            sendmsg(socket, &message, &control, MsgFlags::empty(), Some(&to))?;
-            Ok(())
-        })
+        let socket = self.udp.socket().as_raw_fd();
+        sendmsg(socket, &message, &control, MsgFlags::empty(), Some(&to))?;
+        Ok(())
     }
 }

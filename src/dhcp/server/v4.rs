@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
+use netns::datagrams::Received;
 use serde::Serialize;
 
 use super::Error;
-use super::version::{Ground, Outgoing, Ports, Received, Said, Version, Way};
+use super::version::{Ground, Outgoing, Ports, Said, Version, Way};
 use crate::dhcp::Leases;
 use crate::dhcp::link::{CLIENT_PORT, SERVER_PORT};
 use crate::dhcp::reply::{Delivery, Kind, Reply};

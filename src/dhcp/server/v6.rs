@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Instant;
 
+use netns::datagrams::Received;
 use serde::Serialize;
 
 use super::Error;
-use super::version::{Ground, Outgoing, Ports, Received, Said, Version, Way};
+use super::version::{Ground, Outgoing, Ports, Said, Version, Way};
 use crate::dhcp::v6::{
     Answer, Arrived, CLIENT_PORT, Delivery, Kind, Leases, Malformed, Neighbour, Reply, Request,
     SERVER_PORT, answer, sender,

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
+use netns::datagrams::Received;
 use serde::Serialize;
 
 use super::Error;
@@ -63,22 +64,6 @@ pub struct Ground<'a> {
     pub network: NetworkId,
     pub device: &'a DevName,
     pub mac: MacAddr,
-}
-
-/// What came in.
-#[derive(Debug, Clone, Copy)]
-pub struct Received<'a> {
-    /// `None`: longer than any message that is read.
-    pub message: Option<&'a [u8]>,
-    pub from: Sender,
-}
-
-/// Who sent a message, and to whom.
-#[derive(Debug, Clone, Copy)]
-pub struct Sender {
-    pub address: SocketAddr,
-    /// It was sent to an address of ours, not to everybody.
-    pub unicast: bool,
 }
 
 /// What came of one message.

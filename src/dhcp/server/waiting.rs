@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use netns::datagrams::Sender;
 use netns::{Namespace, Neighbours};
 use tokio::time::timeout;
 
-use super::version::Sender;
 use crate::dhcp::v6::Neighbour;
 use crate::model::DevName;
 

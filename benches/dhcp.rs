@@ -18,7 +18,7 @@ use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, DhcpClient, DhcpScope, DhcpSubnet};
 
 use common::{Dnsmasq, Host, Running, Udp, udp_frame};
-use exchanges::{Clients, Entry, Heard, Race, line_up, run, start_warren, unlimited};
+use exchanges::{Clients, Entry, Heard, Race, line_up, run, start_own, unlimited};
 
 const CLIENTS: u16 = 900;
 
@@ -34,7 +34,7 @@ fn main() {
 }
 
 fn measure() {
-    let warren: Entry = ("warren", "", start_warren);
+    let warren: Entry = ("warren", "", |host| start_own(host, "serve"));
     let with: Entry = ("dnsmasq", ">= 100x", |host| start_dnsmasq(host, &[]));
     let without: Entry = ("dnsmasq without lease file", ">= 10x", |host| {
         start_dnsmasq(host, &["--leasefile-ro"])

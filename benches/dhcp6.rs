@@ -2,6 +2,9 @@
 //! network, with its lease file, and against Kea with memfile and host reservations. And how long a client waits that the
 //! kernel has never seen.
 //!
+//! The floor is a server that thinks nothing: it takes messages and sends frames by the same calls, and a frame is one that was
+//! made beforehand. What is above the kernel's part can be seen beside it.
+//!
 //! The peers are told whose MAC is which while they race, since they would wait for neighbour discovery; warren never asks.
 #![allow(clippy::unwrap_used, reason = "in a bench a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are for people")]
@@ -16,13 +19,14 @@ use std::net::{Ipv6Addr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use netns::datagrams::{Inbox, Packed};
 use uuid::Uuid;
 use warren::dhcp::v6;
 use warren::model::{DevName, MacAddr, NetworkId, PortId, SubnetId};
 use warren::plan::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 
 use common::{Dnsmasq, Host, PATIENCE, Running, Udp6, settled};
-use exchanges::{Clients, Entry, Heard, Load, Race, line_up, run, start_warren, unlimited};
+use exchanges::{Clients, Entry, Heard, Load, Race, line_up, run, start_own, unlimited};
 
 /// Each is an entry of the host's one neighbour table, which holds about a thousand.
 const CLIENTS: u16 = 200;
@@ -32,18 +36,19 @@ const UNSEEN: u16 = 51;
 const SERVER_MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0xff, 0, 2]);
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        serve();
-    } else {
-        measure();
+    match std::env::args().nth(1).as_deref() {
+        Some("serve") => serve(),
+        Some("floor") => floor(),
+        _ => measure(),
     }
 }
 
 fn measure() {
-    let entries: [Entry; 3] = [
-        ("warren", "", start_warren),
+    let entries: [Entry; 4] = [
+        ("warren", "", |host| start_own(host, "serve")),
         ("dnsmasq", "-", start_dnsmasq),
         ("Kea", ">= 5x", start_kea),
+        ("floor", "-", |host| start_own(host, "floor")),
     ];
     let ground = |host: &Host| {
         host.ip(&format!(
@@ -370,4 +375,56 @@ async fn serve() {
     let home = netns::Namespace::home().unwrap();
     let _server = v6::Server::start(&home, scope, &unlimited()).await.unwrap();
     std::future::pending::<()>().await;
+}
+
+/// What the floor says to a client: ADVERTISE or REPLY, as long as ours.
+fn said(client: u16, kind: u8) -> Vec<u8> {
+    let mut message = vec![kind, 0, 0, 0];
+    message.extend(option(2, &[&[0, 3, 0, 1][..], &SERVER_MAC.0].concat()));
+    message.extend(option(1, &[&[0, 3, 0, 1][..], &mac(client).0].concat()));
+    let address = option(5, &[&address(client).octets()[..], &[0; 8]].concat());
+    message.extend(option(3, &[&[0; 12][..], &address].concat()));
+    message.resize(130, 0);
+    Udp6 {
+        to_mac: mac(client).0,
+        from_mac: SERVER_MAC.0,
+        from: SocketAddrV6::new(SERVER_MAC.link_local(), 547, 0, 0),
+        to: SocketAddrV6::new(mac(client).link_local(), 546, 0, 0),
+        payload: message,
+    }
+    .frame()
+}
+
+#[tokio::main]
+async fn floor() {
+    const GROUPS: &[Ipv6Addr] = &[Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2)];
+    const TRANSACTION: std::ops::Range<usize> = 63..66;
+    let home = netns::Namespace::home().unwrap();
+    let device = DevName::new("br0").unwrap();
+    let bind = "[::]:547".parse().unwrap();
+    let listener = netns::socket::udp_listener(&home, bind, &device, GROUPS).await;
+    let sender = netns::socket::frame_sender(&home, &device).await.unwrap();
+    let frames: Vec<_> = everybody()
+        .map(|client| [2, 7].map(|kind| said(client, kind)))
+        .collect();
+    let (mut listener, mut inbox, mut out) =
+        (listener.unwrap(), Inbox::default(), Packed::default());
+    loop {
+        listener.readable().await.unwrap();
+        listener.receive(&mut inbox, 64, 4096).unwrap();
+        out.clear();
+        for received in inbox.messages() {
+            let message = received.message.unwrap();
+            // The first option is the client's DUID, which ends with its MAC.
+            let client = usize::from(u16::from_be_bytes([message[16], message[17]]));
+            let frame = &frames[client][usize::from(message[0] == 3)];
+            out.add(|bytes| {
+                let start = bytes.len();
+                bytes.extend(frame);
+                let place = start + TRANSACTION.start..start + TRANSACTION.end;
+                bytes[place].copy_from_slice(&message[1..4]);
+            });
+        }
+        assert_eq!(sender.send_now(&out), 0);
+    }
 }

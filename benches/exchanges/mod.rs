@@ -64,10 +64,10 @@ pub struct Race<C> {
 /// What is raced: how it is called, what ratio is to be reached, how it is started.
 pub type Entry = (&'static str, &'static str, fn(&Host) -> Running);
 
-/// This bench again, as the server.
-pub fn start_warren(host: &Host) -> Running {
+/// This bench again, as the server of that name.
+pub fn start_own(host: &Host, name: &str) -> Running {
     let own = std::env::current_exe().unwrap();
-    host.machine().spawn(&[own.to_str().unwrap(), "serve"])
+    host.machine().spawn(&[own.to_str().unwrap(), name])
 }
 
 /// For servers that are to be as fast as they can be.

@@ -214,9 +214,11 @@ async fn learn(
 
 /// Waits, where the guest has asked more often than its share.
 async fn turn(house: &House, seat: &Seat) {
-    let wait = seat.wait(Instant::now());
+    let now = Instant::now();
+    let wait = seat.wait(now);
     if !wait.is_zero() {
         house.tally.delayed.up();
+        seat.door().complain(house.scope.load().of, now);
         tokio::time::sleep(wait).await;
     }
 }

@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::warn;
 
 use super::Limits;
 use super::route::Origin;
+use crate::complaint::Complaint;
+use crate::model::Target;
 use crate::pace::{self, Pace, Who};
 
 /// What all namespaces share.
@@ -34,6 +37,7 @@ pub(super) struct Door {
     assured: Arc<Semaphore>,
     inside: Mutex<Inside>,
     paces: Mutex<Paces>,
+    throttling: Complaint,
 }
 
 #[derive(Debug)]
@@ -114,7 +118,16 @@ impl Door {
             commons: Arc::clone(commons),
             inside: Mutex::default(),
             paces: Mutex::new(Paces::new(**commons.paces.load(), Instant::now())),
+            throttling: Complaint::default(),
         })
+    }
+
+    /// Says that guests `of` this target have more than their share.
+    pub(super) fn complain(&self, of: Target, now: Instant) {
+        if let Some(times) = self.throttling.due(now) {
+            let loudest = self.loudest(now).map(|guest| guest.address.to_string());
+            warn!(%of, loudest, times, "dropped connections to metadata, or delayed requests, of who made more than its share");
+        }
     }
 
     /// Counts a connection that was made. Whether its guest has not made too many, and how long to accept no more.
@@ -181,6 +194,10 @@ impl Seat {
     pub(super) fn wait(&self, now: Instant) -> Duration {
         let who = who(self.origin, self.name.is_some());
         self.door.paces().requests.defer(who, now)
+    }
+
+    pub(super) fn door(&self) -> &Door {
+        &self.door
     }
 
     /// A permit, if neither this guest nor all together are at their limit.

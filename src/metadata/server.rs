@@ -144,9 +144,11 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
             continue;
         };
         let known = house.knows(origin);
-        let (paced, rest) = door.knock(origin, known, Instant::now());
+        let now = Instant::now();
+        let (paced, rest) = door.knock(origin, known, now);
         if !paced {
             house.tally.throttled.up();
+            door.complain(house.scope.load().of, now);
         }
         if !rest.is_zero() {
             tokio::time::sleep(rest).await;

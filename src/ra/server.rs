@@ -103,6 +103,7 @@ struct Serving {
     /// There is something new to say.
     renewed: Notify,
     complaint: Complaint,
+    throttling: Complaint,
 }
 
 #[derive(Debug)]
@@ -144,6 +145,7 @@ impl Server {
             }),
             renewed: Notify::new(),
             complaint: Complaint::default(),
+            throttling: Complaint::default(),
         });
         let mut task = JoinSet::new();
         task.spawn(serve(Arc::clone(&serving)));
@@ -274,6 +276,11 @@ impl Serving {
         // Machines without an address yet are many, and only hasten what everyone hears.
         if alone && !book.pace.admits(Who::Newcomer(source), now) {
             book.counters.throttled += 1;
+            if let Some(times) = self.throttling.due(now) {
+                let (of, device) = (self.of, &self.device);
+                let loudest = book.pace.loudest(now).map(|source| source.to_string());
+                tracing::warn!(%of, %device, loudest, times, "dropped router solicitations of who sent more than its share");
+            }
             return;
         }
         let answer = book.timer.solicited(alone, now, rand::random());

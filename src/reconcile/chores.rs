@@ -6,7 +6,7 @@ use std::sync::Arc;
 use netns::Spec;
 use tracing::{error, warn};
 
-use super::{Outcome, Reconciler, sweep};
+use super::{Outcome, Reconciler, Work, sweep};
 use crate::chain;
 use crate::status::Convergence;
 
@@ -32,7 +32,7 @@ impl Reconciler {
         let Some(whole) = whole else { return };
         let kernel = self.kernel.clone();
         self.host_busy = true;
-        self.tasks.spawn(async move {
+        self.tasks.spawn(Work::Host, async move {
             let _turn = kernel.host_turn.lock().await;
             let applied = netns::converge(&kernel.home, &whole).await;
             let astray = kernel.plug.astray(&kernel.home, &ports).await;
@@ -51,7 +51,7 @@ impl Reconciler {
         let mut wanted = sweep::Wanted::of(&self.state, &self.settings);
         wanted.kinds = self.kinds;
         let (kernel, named) = (self.kernel.clone(), self.named.take());
-        self.tasks.spawn(async move {
+        self.tasks.spawn(Work::Sweep, async move {
             let _turn = kernel.host_turn.lock().await;
             let predecessor = kernel.predecessor.as_deref();
             if let (Some(predecessor), Some(named)) = (predecessor, named) {
@@ -68,7 +68,7 @@ impl Reconciler {
         let (store, state) = (Arc::clone(&self.store), self.state.clone());
         let mut dirty = std::mem::take(&mut self.dirty);
         self.saving = dirty.clone();
-        self.tasks.spawn_blocking(move || {
+        self.tasks.spawn_blocking(Work::Save, move || {
             for error in store.save(&state, &mut dirty) {
                 error!(error = %chain(&error), "state not kept; it is tried again");
             }

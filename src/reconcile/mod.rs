@@ -17,6 +17,7 @@ mod outcomes;
 mod queue;
 mod services;
 pub mod sweep;
+mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use known::Known;
 use queue::{Queue, Urgency};
 pub use services::Rooms;
 use services::Served;
+use tasks::Tasks;
 
 /// Namespaces worked on at once: enough to keep every core busy while another waits for the kernel's locks.
 const PARALLEL: usize = 8;
@@ -109,8 +111,7 @@ pub struct Reconciler {
     sweep_due: bool,
     host_look_due: Option<Instant>,
     save_due: Option<Instant>,
-    tasks: JoinSet<Outcome>,
-    converging: usize,
+    tasks: Tasks<Work, Outcome>,
     host_busy: bool,
     ready: Option<oneshot::Sender<()>>,
     reports: Option<Arc<Reports>>,
@@ -129,6 +130,16 @@ impl Entry {
         let same = plan.is_some() && self.plan.as_deref() == plan;
         same && self.convergence == Convergence::Converged
     }
+}
+
+/// What a task is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Target(Target),
+    Host,
+    Sweep,
+    Save,
+    Announcement,
 }
 
 #[derive(Debug)]
@@ -191,8 +202,7 @@ impl Reconciler {
             sweep_due: false,
             host_look_due: None,
             save_due: None,
-            tasks: JoinSet::new(),
-            converging: 0,
+            tasks: Tasks::new(),
             host_busy: false,
             ready: Some(parts.ready),
             reports: parts.reports,
@@ -229,14 +239,9 @@ impl Reconciler {
                     let _ = reply.send(self.answer(&question)); // fails only when who asked has gone
                 }
                 Some(place) = self.moves.recv() => self.moved(&place),
-                Some(outcome) = self.tasks.join_next() => match outcome {
+                Some(outcome) = self.tasks.next() => match outcome {
                     Ok(outcome) => self.finished(outcome),
-                    Err(error) if error.is_cancelled() => {}
-                    Err(error) => {
-                        error!(%error, "a task of the loop broke; its target is looked at again within a minute");
-                        // It may have been the save.
-                        self.dirty.append(&mut self.saving);
-                    }
+                    Err(work) => self.broke(work),
                 },
                 () = tokio::time::sleep_until(wake.into()) => {}
                 _ = look.tick() => self.look_at_all(),
@@ -262,11 +267,10 @@ impl Reconciler {
 
     fn start_due(&mut self) {
         let now = Instant::now();
-        while self.converging < PARALLEL {
+        while self.queue.running() < PARALLEL {
             let Some(target) = self.queue.pop(now) else {
                 break;
             };
-            self.converging += 1;
             self.start(target);
         }
         if !self.queue.is_settled() {
@@ -297,7 +301,7 @@ impl Reconciler {
                 let served = self.entries.entry(target).or_default().served.clone();
                 let (kernel, rooms, plan) =
                     (self.kernel.clone(), self.rooms.clone(), Arc::new(plan));
-                self.tasks.spawn(async move {
+                self.tasks.spawn(Work::Target(target), async move {
                     let outcome =
                         converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
                     Outcome::Converged(target, plan, outcome.map(Box::new))
@@ -315,7 +319,7 @@ impl Reconciler {
                 });
                 let host = self.host_leftovers(old.as_deref());
                 let kernel = self.kernel.clone();
-                self.tasks.spawn(async move {
+                self.tasks.spawn(Work::Target(target), async move {
                     Outcome::Removed(
                         target,
                         converge::remove(&kernel, target, &namespace, &host).await,
@@ -387,7 +391,7 @@ impl Reconciler {
 
     fn next_wake(&self) -> Instant {
         let far = Instant::now() + LOOK_EVERY;
-        let due = if self.converging < PARALLEL {
+        let due = if self.queue.running() < PARALLEL {
             self.queue.next_due()
         } else {
             None

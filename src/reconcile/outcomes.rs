@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use netns::spec::Place;
 use tracing::{error, warn};
 
 use super::converge::{ConvergeError, Converged};
 use super::queue::Urgency;
-use super::{Outcome, Reconciler, SAVE_AFTER};
+use super::{Outcome, Reconciler, SAVE_AFTER, Work};
 use crate::chain;
 use crate::model::{Report, Target};
 use crate::plan;
@@ -27,7 +28,7 @@ impl Reconciler {
                 entry.plan = Some(plan);
                 entry.served = served;
                 if let Some(announcement) = announcement {
-                    self.tasks.spawn(async move {
+                    self.tasks.spawn(Work::Announcement, async move {
                         announcement.send().await;
                         Outcome::Announced
                     });
@@ -39,7 +40,6 @@ impl Reconciler {
                         self.update_served(target);
                     }
                     None => {
-                        self.converging -= 1;
                         self.queue.done(target);
                         entry.convergence = Convergence::Converged;
                         self.replan(target, Urgency::Now);
@@ -48,7 +48,6 @@ impl Reconciler {
             }
             Outcome::Converged(target, _, Err(error)) => self.failed(target, &error),
             Outcome::Removed(target, Ok(())) => {
-                self.converging -= 1;
                 self.queue.done(target);
                 if plan::plan(&self.state, target, &self.settings).is_some() {
                     self.replan(target, Urgency::Now);
@@ -85,8 +84,29 @@ impl Reconciler {
         }
     }
 
+    /// A task panicked.
+    pub(super) fn broke(&mut self, work: Work) {
+        error!(
+            ?work,
+            "work of the loop panicked; this is a bug, please report it with the log lines before this one"
+        );
+        match work {
+            Work::Target(target) => {
+                let ns = plan::namespace(target);
+                let place = Place::Named(ns.clone());
+                let source = netns::Error::Panicked { place };
+                self.failed(target, &ConvergeError::Inside { ns, source });
+            }
+            Work::Host => self.host_busy = false,
+            Work::Save => {
+                let unsaved = std::mem::take(&mut self.saving);
+                self.finished(Outcome::Saved(unsaved));
+            }
+            Work::Sweep | Work::Announcement => {}
+        }
+    }
+
     fn failed(&mut self, target: Target, error: &ConvergeError) {
-        self.converging -= 1;
         let (delay, failures) = self.queue.failed(target, Instant::now());
         let error = chain(error);
         // Said when it is new; a repeated failure is for `warren status`.

@@ -66,6 +66,11 @@ impl Queue {
         Some(target)
     }
 
+    /// So many targets are running.
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
     pub(super) fn done(&mut self, target: Target) {
         self.running.remove(&target);
         self.failures.remove(&target);

@@ -58,7 +58,13 @@ fn beset(ground: &mut Ground, start: impl FnOnce(&Ground) -> Flood, ask: Ask) ->
     assert_eq!(served.answered(), served.asked, "the neighbour is answered");
     assert!(spent < lasted, "{spent:?} of CPU in {lasted:?}");
     wait_for("all to be as before", PATIENCE, || ask(&ground.good));
+    assert!(warnings(ground) <= 2, "{}", ground.daemon.log());
     sent
+}
+
+/// How often the log says that somebody is held back.
+fn warnings(ground: &Ground) -> usize {
+    ground.daemon.log().matches("more than its share").count()
 }
 
 #[test]
@@ -91,6 +97,7 @@ fn discovers_of_one_machine() {
         "{counters}"
     );
     assert_eq!(counters["loudest"], BAD.to_string(), "{counters}");
+    assert!(warnings(&ground) > 0, "{}", ground.daemon.log());
     let shown = ground.daemon.warren(&["show", "network", "loud"]).ok();
     assert!(shown.contains(&format!("loudest {BAD}")), "{shown}");
 }
@@ -150,6 +157,7 @@ fn router_solicitations() {
         .find(|(name, _)| name.starts_with("ra "))
         .unwrap();
     assert!(counters["throttled"].as_u64().unwrap() > 0, "{counters}");
+    assert!(warnings(&ground) > 0, "{}", ground.daemon.log());
     assert_eq!(
         counters["loudest"],
         BAD.link_local().to_string(),
@@ -178,6 +186,7 @@ fn connections_to_metadata_one_after_the_other() {
     beset(&mut ground, hurries, Party::metadata);
     let counters = ground.counters("network", "loud", "metadata");
     assert!(counters["throttled"].as_u64().unwrap() > 0, "{counters}");
+    assert!(warnings(&ground) > 0, "{}", ground.daemon.log());
     assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
     let counters = ground.counters("network", "calm", "metadata");
     assert_eq!(counters["throttled"], 0, "{counters}");
@@ -194,6 +203,7 @@ fn requests_for_metadata() {
     beset(&mut ground, hurries, Party::metadata);
     let counters = ground.counters("network", "loud", "metadata");
     assert!(counters["delayed"].as_u64().unwrap() > 0, "{counters}");
+    assert!(warnings(&ground) > 0, "{}", ground.daemon.log());
     assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
     let counters = ground.counters("network", "calm", "metadata");
     assert_eq!(counters["delayed"], 0, "{counters}");
@@ -210,6 +220,7 @@ fn bodies_for_metadata_in_pieces() {
     beset(&mut ground, hurries, Party::metadata);
     let counters = ground.counters("network", "loud", "metadata");
     assert!(counters["delayed"].as_u64().unwrap() > 0, "{counters}");
+    assert!(warnings(&ground) > 0, "{}", ground.daemon.log());
     assert_eq!(counters["loudest"], BAD_IP.to_string(), "{counters}");
 }
 

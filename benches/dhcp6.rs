@@ -377,7 +377,7 @@ async fn serve() {
     std::future::pending::<()>().await;
 }
 
-/// What the floor says to a client: ADVERTISE or REPLY, as long as ours.
+/// What the floor says to a client: ADVERTISE or REPLY, about as long as ours.
 fn said(client: u16, kind: u8) -> Vec<u8> {
     let mut message = vec![kind, 0, 0, 0];
     message.extend(option(2, &[&[0, 3, 0, 1][..], &SERVER_MAC.0].concat()));

@@ -75,7 +75,7 @@ fn main() {
         ),
     ];
     println!(
-        "flooded with | packets/s | daemon, CPU s per s | neighbour's p99: quiet, floor, flooded, ratios to both | answered: neighbour, on the same network"
+        "flooded with | packets/s: floor, flood | daemon, CPU s per s | neighbour's p99: quiet, floor, flooded, ratios to both | answered: neighbour, on the same network"
     );
     // `cargo bench --bench hostile -- DNS`: only those of that name.
     let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
@@ -95,11 +95,14 @@ fn flood(ground: &mut Ground, frames: &[Vec<u8>], ask: Ask) -> String {
     let [mut quiet, mut floor, mut flooded, mut beside] =
         std::array::from_fn(|_| Served::default());
     let (mut sent, mut lasted, mut spent) = (0, Duration::ZERO, Duration::ZERO);
+    let (mut idle, mut lasted_idle) = (0, Duration::ZERO);
     for _ in 0..ROUNDS {
         quiet.extend(ground.neighbour.ask(ask, ROUND));
+        let idle_since = Instant::now();
         let flood = ground.flood(unheard.clone(), FLOOD);
         floor.extend(ground.neighbour.ask(ask, ROUND));
-        flood.stop();
+        idle += flood.stop();
+        lasted_idle += idle_since.elapsed();
         let (begin, before) = (Instant::now(), ground.spent());
         let flood = ground.flood(frames.to_vec(), FLOOD);
         flooded.extend(ground.neighbour.ask(ask, ROUND));
@@ -109,15 +112,16 @@ fn flood(ground: &mut Ground, frames: &[Vec<u8>], ask: Ask) -> String {
         spent += ground.spent() - before;
     }
     #[allow(clippy::cast_precision_loss, reason = "there are not so many")]
-    let rate = sent as f64 / lasted.as_secs_f64();
+    let rate = |sent: u64, lasted: Duration| sent as f64 / lasted.as_secs_f64();
+    let (idle, sent) = (rate(idle, lasted_idle), rate(sent, lasted));
     let [quiet, floor, p99] = [&quiet, &floor, &flooded].map(Served::p99);
     let [to_quiet, to_floor] = [quiet, floor].map(|other| p99.as_secs_f64() / other.as_secs_f64());
     format!(
-        "{rate:.0} | {:.2} | {quiet:.2?}, {floor:.2?}, {p99:.2?}, {to_quiet:.1}x (to reach: < 2x), {to_floor:.1}x | {}/{}, {}/{}",
+        "{idle:.0}, {sent:.0} | {:.2} | {quiet:.2?}, {floor:.2?}, {p99:.2?}, {to_quiet:.1}x (to reach: < 2x), {to_floor:.1}x | {}/{}, {}/{}",
         spent.as_secs_f64() / lasted.as_secs_f64(),
-        flooded.answered(),
+        flooded.answered,
         flooded.asked,
-        beside.answered(),
+        beside.answered,
         beside.asked
     )
 }

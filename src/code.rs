@@ -11,6 +11,7 @@ use crate::app::{AloneError, AppError};
 use crate::cli::CliError;
 use crate::neutron::decode::DecodeError;
 use crate::neutron::{PortError, bus};
+use crate::reconcile::Panicked;
 use crate::status::socket::SocketError;
 use crate::store::StoreError;
 use crate::{dhcp, dns, metadata, plug, ra};
@@ -188,6 +189,7 @@ fn own(error: &(dyn Error + 'static)) -> Option<Code> {
         .or_else(|| error.downcast_ref().and_then(give_back))
         .or_else(|| error.downcast_ref().and_then(plug))
         .or_else(|| error.downcast_ref().map(dhcp))
+        .or_else(|| error.is::<Panicked>().then_some(Code::Bug))
         .or_else(|| error.is::<dns::Error>().then_some(Code::Dns))
         .or_else(|| error.is::<ra::Error>().then_some(Code::Ra))
 }

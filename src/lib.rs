@@ -56,6 +56,16 @@ mod tls;
 pub mod topology;
 mod unix;
 
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+
+/// Aborts tasks that several may want to end, and waits until what they had is closed.
+async fn stopped(tasks: &Mutex<JoinSet<()>>) {
+    let mut tasks = std::mem::take(&mut *tasks.lock().unwrap_or_else(PoisonError::into_inner));
+    tasks.shutdown().await;
+}
+
 /// An error with its code and all that caused it, in one line: "[W1303] do X: because Y: because Z".
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = code::causes(error);

@@ -32,10 +32,12 @@ const TOLD_APART: usize = 4096;
 const CLEARING: Duration = Duration::from_secs(1);
 /// So much, and no more, is owed of what comes: who waits longer has given up, and would still wait when it comes again.
 const OWED: Duration = Duration::from_secs(60);
-/// Of 100,000 packets per second, so many come in the meantime as a turn reads.
-const BREATH: Duration = Duration::from_millis(1);
 /// So long newcomers are not served after replies did not get away: longer than what is in their way lasts, by far.
 const DISTRUST: Duration = Duration::from_secs(60);
+
+/// After a turn that left nothing to be read, but read something for nothing (it was damaged, or dropped), what comes next is left
+/// unread for so long. Who floods is read in handfuls then, for a fraction of what one by one costs, and nobody among them minds.
+pub const BREATH: Duration = Duration::from_millis(1);
 
 /// A bucket's measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +95,6 @@ pub struct Pace<K> {
     /// Until then newcomers are not served.
     distrusted: Option<Instant>,
     throttled: u64,
-    /// Since the last breath.
-    wasted: bool,
     suspects: Suspects<K>,
 }
 
@@ -115,7 +115,6 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             distrusted: None,
             budgets,
             throttled: 0,
-            wasted: false,
             suspects: Suspects::default(),
         }
     }
@@ -130,21 +129,6 @@ impl<K: Copy + Eq + Hash> Pace<K> {
         #[allow(clippy::cast_precision_loss, reason = "one turn's messages are few")]
         let taken = messages as f64;
         self.network.borrow(taken, self.budgets.network, now)
-    }
-
-    /// A message was read for nothing: it is damaged, or of nobody that is served.
-    pub fn wasted(&mut self) {
-        self.wasted = true;
-    }
-
-    /// After a turn that left nothing to be read: how long to leave unread what comes next. Not at all, unless messages were read
-    /// for nothing: those who flood are read in handfuls then, for a fraction of what one by one costs. Others' messages among
-    /// them wait for so long as nobody minds.
-    pub fn breath(&mut self) -> Duration {
-        match std::mem::take(&mut self.wasted) {
-            true => BREATH,
-            false => Duration::ZERO,
-        }
     }
 
     /// Whether a message that was read is to be answered.
@@ -163,7 +147,6 @@ impl<K: Copy + Eq + Hash> Pace<K> {
             Who::Other(key) => (key, self.others.take(self.budgets.others, now)),
         };
         if !admitted {
-            self.wasted = true;
             self.throttled += 1;
             self.suspects.note(key, now);
         }

@@ -10,11 +10,15 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSo
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::null_mut;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::reactor::register;
+
+/// So often a socket that can't be watched is looked at.
+const UNWATCHED: Duration = Duration::from_millis(50);
 
 thread_local! {
     static CALL: RefCell<Call> = RefCell::default();
@@ -37,16 +41,19 @@ impl UdpListener {
         })
     }
 
-    /// Waits until a message may be there. Cancel-safe.
+    /// Waits until a message may be there. A socket that can't be watched (the host has no more watches to give) is to be looked
+    /// at every now and then. Cancel-safe.
     pub async fn readable(&mut self) -> io::Result<()> {
-        let watched = match &mut self.watched {
-            Some(watched) => watched,
-            rests => {
-                let socket = Arc::clone(&self.socket);
-                rests.insert(register(socket, Interest::READABLE)?)
+        if self.watched.is_none() {
+            match register(Arc::clone(&self.socket), Interest::READABLE) {
+                Ok(watched) => self.watched = Some(watched),
+                Err(error) => tracing::debug!(%error, "a UDP socket can't be watched"),
             }
-        };
-        watched.readable().await?.retain_ready();
+        }
+        match &self.watched {
+            Some(watched) => watched.readable().await?.retain_ready(),
+            None => tokio::time::sleep(UNWATCHED).await,
+        }
         Ok(())
     }
 
@@ -66,7 +73,7 @@ impl UdpListener {
         inbox.heads.clear();
         let mut take = || {
             inbox.take(self.socket.as_fd(), most, longest)?;
-            if inbox.len() < most {
+            if inbox.len() < most.max(1) {
                 // Known to be empty, without asking once more.
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -117,6 +124,7 @@ pub struct Sender {
 
 impl Inbox {
     fn take(&mut self, socket: BorrowedFd<'_>, most: usize, longest: usize) -> io::Result<()> {
+        let longest = longest.max(1);
         self.longest = longest;
         if self.bytes.len() < most * longest {
             self.bytes.resize(most * longest, 0);
@@ -126,7 +134,7 @@ impl Inbox {
             call.lay_out(rooms.map(|room| (room.as_mut_ptr(), room.len())), |_, _| {
                 (ADDRESS, CONTROL)
             });
-            let many = libc::c_uint::try_from(most).unwrap_or(libc::c_uint::MAX);
+            let many = libc::c_uint::try_from(call.messages.len()).unwrap_or(libc::c_uint::MAX);
             let (fd, messages) = (socket.as_raw_fd(), call.messages.as_mut_ptr());
             // SAFETY: `messages` are as many as it says; each points to a part, which points to a room of its own in `bytes`, and
             // to an end of its own. All of that was laid out just now and outlives the call.

@@ -22,8 +22,8 @@ use crate::reactor::register;
 
 pub use crate::icmp6::{HOP_LIMIT, Icmp6Received, Icmp6Socket, icmp6};
 
-/// Bytes of messages that wait for a server, as the kernel counts them (of short ones, four times their own): some milliseconds
-/// of a flood.
+/// Bytes of messages that wait for a server. The kernel doubles it, and counts short ones at four times their size: there is room
+/// for some 2,000, that is 20 ms of a flood.
 const ROOM: usize = 1 << 20;
 
 /// Connections that wait to be accepted.
@@ -86,7 +86,9 @@ pub async fn udp_listener(
     groups: &'static [Ipv6Addr],
 ) -> Result<UdpListener, Error> {
     let mut socket = udp(ns, bind, Some(dev)).await?;
+    // Without the right to more: as much as anybody may have.
     setsockopt(&socket, sockopt::RcvBufForce, &ROOM)
+        .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &ROOM))
         .map_err(|error| failed(ns, format!("UDP {bind}"), error.into()))?;
     if !groups.is_empty() {
         socket = join_v6(ns, socket, dev, groups).await?;

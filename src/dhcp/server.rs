@@ -1,7 +1,8 @@
 //! One network's server, for either version of DHCP: receive, answer, send; a batch at a time.
 //!
-//! `version` says what the versions (`v4`, `v6`) differ in. Messages come in and go out by `sockets`, from an `outbox`: to clients on the link as whole frames (`frame`), by a socket that is there while it is needed (`frames`).
-//! `waiting` keeps messages whose sender the kernel is asked for.
+//! `version` says what the versions (`v4`, `v6`) differ in. Messages come in by `sockets`. Replies gather in an `outbox` and
+//! leave by `sockets` too: to clients on the link as whole frames (`frame`), by a socket that is there while it is needed
+//! (`frames`). `waiting` keeps messages whose sender the kernel is asked for.
 
 use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,7 +25,7 @@ use super::v6::Neighbour;
 use crate::complaint::Complaint;
 use crate::inbox;
 use crate::model::{DevName, NetworkId};
-use crate::pace::{Budgets, Limits, Pace};
+use crate::pace::{BREATH, Budgets, Limits, Pace};
 
 mod frame;
 mod frames;
@@ -113,7 +114,7 @@ pub struct Counters<C> {
 pub struct Server<V: Version> {
     serving: Arc<Serving<V>>,
     /// Aborted on drop.
-    task: JoinSet<()>,
+    task: Mutex<JoinSet<()>>,
 }
 
 impl<V: Version> Server<V> {
@@ -140,6 +141,7 @@ impl<V: Version> Server<V> {
         });
         let mut task = JoinSet::new();
         task.spawn(serve(Arc::clone(&serving), sockets, waiting));
+        let task = Mutex::new(task);
         Ok(Self { serving, task })
     }
 
@@ -151,8 +153,8 @@ impl<V: Version> Server<V> {
     }
 
     /// Ends, and waits until its sockets are closed; after a mere drop they are so a moment later.
-    pub async fn stop(mut self) {
-        self.task.shutdown().await;
+    pub async fn stop(&self) {
+        crate::stopped(&self.task).await;
     }
 
     /// The clients that were heard since the server was started.
@@ -198,7 +200,7 @@ enum Turn {
     Empty,
     /// There may be more.
     Over,
-    /// The network has had its share, and is left alone for so long.
+    /// The network is left alone for so long: it has had its share, or something was read for nothing.
     Rest(Duration),
     /// The socket, or the device below it, has a fault.
     Fault,
@@ -265,6 +267,7 @@ impl<V: Version> Serving<V> {
             let now = Instant::now();
             let mut book = self.book();
             book.pace.set(**self.shared.budgets.load());
+            let dropped = book.dropped();
             for received in inbox.messages() {
                 book.counters.received += 1;
                 let asked = book.take(scope, received, outbox, now);
@@ -275,8 +278,8 @@ impl<V: Version> Serving<V> {
                 }
             }
             let mut rest = book.pace.read(inbox.len(), now);
-            if !more {
-                rest = rest.max(book.pace.breath());
+            if !more && book.dropped() > dropped {
+                rest = rest.max(BREATH);
             }
             drop(book);
             self.send(outbox, sockets);
@@ -317,6 +320,11 @@ impl<V: Version> Serving<V> {
 }
 
 impl<V: Version> Book<V> {
+    /// Messages so far that were read for nothing.
+    fn dropped(&self) -> u64 {
+        self.counters.malformed + self.pace.throttled()
+    }
+
     /// Drops a message, or answers it.
     fn take(
         &mut self,
@@ -330,7 +338,6 @@ impl<V: Version> Book<V> {
             Ok(request) => request,
             Err(error) => {
                 self.counters.malformed += 1;
-                self.pace.wasted();
                 if let Some(times) = self.complaint.due(now) {
                     let source = received.from.address;
                     tracing::debug!(%network, %source, %error, times, "dropped a malformed {name} message");

@@ -1,6 +1,5 @@
 //! One namespace's DNS server: its sockets, and who is answered.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,9 +40,6 @@ pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// So often the cache is rid of what is too old.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// How long a server that was dropped may take to close its sockets.
-const CLOSING: Duration = Duration::from_secs(1);
-
 /// Why there is no server. The text reads after "failed to".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -64,7 +60,7 @@ pub enum Error {
 pub struct Server {
     serving: Arc<Serving>,
     /// Aborted on drop.
-    _tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Server {
@@ -93,15 +89,20 @@ impl Server {
             let socket = netns::socket::udp_listener(namespace, bind, device, &[]).await;
             let socket = socket.map_err(failed("UDP"))?;
             tasks.spawn(udp::serve(Arc::clone(&serving), socket));
-            let listen = || netns::socket::tcp_listener(namespace, bind, Some(device));
-            let listener = once_free(listen).await.map_err(failed("TCP"))?;
+            let listener = netns::socket::tcp_listener(namespace, bind, Some(device)).await;
+            let listener = listener.map_err(failed("TCP"))?;
             tasks.spawn(tcp::serve(Arc::clone(&serving), listener));
         }
         tasks.spawn(sweep(Arc::clone(&serving)));
         Ok(Self {
             serving,
-            _tasks: tasks,
+            tasks: Mutex::new(tasks),
         })
+    }
+
+    /// Ends, and waits until its sockets are closed; after a mere drop they are so a moment later.
+    pub async fn stop(&self) {
+        crate::stopped(&self.tasks).await;
     }
 
     /// Serves `scope` from now on. Its device and addresses must be those that the server was started with.
@@ -123,24 +124,6 @@ async fn sweep(serving: Arc<Serving>) {
     loop {
         sleep(SWEEP).await;
         serving.cache.sweep(Instant::now());
-    }
-}
-
-/// Tries again while the address is taken, since the server before this one ends a moment after its drop.
-async fn once_free<T, F>(listen: impl Fn() -> F) -> Result<T, netns::Error>
-where
-    F: Future<Output = Result<T, netns::Error>>,
-{
-    let deadline = Instant::now() + CLOSING;
-    loop {
-        match listen().await {
-            Err(netns::Error::Socket { source, .. })
-                if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
-            {
-                sleep(PAUSE).await;
-            }
-            other => return other,
-        }
     }
 }
 
@@ -208,19 +191,13 @@ impl Serving {
             .any(|net| net.contains(&source));
         if !served {
             self.tally.strangers.add();
-            self.pace().wasted();
         }
         served
     }
 
-    /// Takes note of messages that were read; `more`: there may be some by now. Returns how long to leave the next unread.
-    pub(super) fn read(&self, messages: usize, more: bool) -> Duration {
-        let mut pace = self.pace();
-        let rest = pace.read(messages, Instant::now().into_std());
-        match more {
-            true => rest,
-            false => rest.max(pace.breath()),
-        }
+    /// Takes note of messages that were read. Returns how long to leave the next unread.
+    pub(super) fn read(&self, messages: usize) -> Duration {
+        self.pace().read(messages, Instant::now().into_std())
     }
 
     /// Whether this client has not had its share; counts it if it has.
@@ -243,6 +220,7 @@ impl Serving {
             if let Some(times) = self.throttling.due(now) {
                 let network = scope.network;
                 let loudest = pace.loudest(now).map(|client| client.to_string());
+                drop(pace);
                 tracing::warn!(%network, loudest, times, "dropped DNS queries of who sent more than its share");
             }
         }
@@ -256,12 +234,6 @@ impl Serving {
         if sent.full {
             self.pace().jammed(Instant::now().into_std());
         }
-    }
-
-    /// Counts a message that is none.
-    pub(super) fn malformed(&self) {
-        self.tally.malformed.add();
-        self.pace().wasted();
     }
 
     /// With the budgets that hold now. Held for a moment; whoever panicked under it left whole values.
@@ -294,7 +266,7 @@ impl Serving {
                 return Due::Reply;
             }
             Verdict::Silent => {
-                self.malformed();
+                tally.malformed.add();
                 return Due::Nothing;
             }
             Verdict::Forward(query) => query,

@@ -14,6 +14,7 @@ use super::places::Place;
 use super::query::Carrier;
 use super::server::{Due, LONGEST_QUERY, PAUSE, Serving};
 use crate::inbox;
+use crate::pace::BREATH;
 
 /// So many messages are taken in a row, then it is the turn of the other namespaces.
 const TURN: usize = 64;
@@ -35,7 +36,7 @@ enum Turn {
     Empty,
     /// There may be more.
     Over,
-    /// The network has had its share, and is left alone for so long.
+    /// The network is left alone for so long: it has had its share, or something was read for nothing.
     Rest(Duration),
     /// The socket has a fault.
     Fault,
@@ -73,19 +74,22 @@ fn take_turn(
         let Ok(more) = socket.receive(inbox, TURN, LONGEST_QUERY) else {
             return Turn::Fault;
         };
+        let mut wasted = false;
         OUTBOX.with_borrow_mut(|outbox| {
             outbox.clear();
             for received in inbox.messages() {
                 let client = received.from.address;
                 if !serving.serves(client.ip()) {
+                    wasted = true;
                     continue;
                 }
                 let Some(message) = received.message else {
-                    serving.malformed();
+                    serving.tally.malformed.add();
+                    wasted = true;
                     continue;
                 };
                 match serving.receive(message, client, Carrier::Udp, reply) {
-                    Due::Nothing => {}
+                    Due::Nothing => wasted = true,
                     Due::Reply => outbox.add(reply, client),
                     Due::Ask(place) => {
                         let (serving, socket) = (Arc::clone(serving), Arc::clone(socket.socket()));
@@ -95,7 +99,10 @@ fn take_turn(
             }
             outbox.send(serving, socket.socket());
         });
-        let rest = serving.read(inbox.len(), more);
+        let mut rest = serving.read(inbox.len());
+        if wasted && !more {
+            rest = rest.max(BREATH);
+        }
         match more {
             _ if !rest.is_zero() => Turn::Rest(rest),
             true => Turn::Over,

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -39,7 +39,7 @@ pub struct Server {
     house: Arc<House>,
     door: Arc<Door>,
     /// One for each listener; aborted on drop, and their connections with them.
-    _tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Server {
@@ -83,8 +83,13 @@ impl Server {
         Self {
             house,
             door,
-            _tasks: tasks,
+            tasks: Mutex::new(tasks),
         }
+    }
+
+    /// Ends, and waits until its sockets are closed; after a mere drop they are so a moment later.
+    pub async fn stop(&self) {
+        crate::stopped(&self.tasks).await;
     }
 
     /// Later requests are judged by this scope, those on open connections too.

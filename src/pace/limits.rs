@@ -25,10 +25,11 @@ impl Limits {
         network: rate(120_000, 20_000),
     };
 
-    /// A busy resolver of a tenant's may ask five times what the clouds' own resolvers allow an instance (1,024 per second with
-    /// Amazon's); and what a flood of 100,000 packets per second brings is read whole, so that who is among them is served. Addresses that are no port's may be an instance's (a privacy address, a virtual
-    /// one), or made up: each that is answered is some seconds in the neighbour table, of which the host has one (1,024 entries,
-    /// if nobody raised that), so few of them are met for the first time.
+    /// A busy resolver of a tenant's may ask five times what a large cloud's own resolver allows an instance (Amazon's: 1,024 per
+    /// second); and what a flood of 100,000 packets per second brings is read whole, so that who is among them is served.
+    /// Addresses that are no port's may be an instance's (a privacy address, a virtual one), or made up: each that is answered is
+    /// some seconds in the neighbour table, of which the host has one (1,024 entries, if nobody raised that), so few of them are
+    /// met for the first time.
     pub const DNS: Budgets = Budgets {
         client: rate(5000, 2500),
         others: rate(20, 200),

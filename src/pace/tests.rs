@@ -61,20 +61,6 @@ fn a_network_past_its_bucket_is_left_unread_for_as_long_as_it_has_overdrawn() {
 }
 
 #[test]
-fn what_was_read_for_nothing_is_a_reason_to_take_breath() {
-    let start = Instant::now();
-    let mut pace = Pace::new(budgets(), start);
-    assert!(pace.breath().is_zero());
-    assert!(pace.admits(Who::Known(1), start));
-    assert!(pace.breath().is_zero(), "all are answered");
-    pace.wasted();
-    assert!(!pace.breath().is_zero(), "damaged");
-    assert!(pace.breath().is_zero(), "once");
-    while pace.admits(Who::Known(1), start) {}
-    assert!(!pace.breath().is_zero(), "past a bucket");
-}
-
-#[test]
 fn who_is_dropped_or_waits_is_loudest_for_some_minutes() {
     let start = Instant::now();
     let mut pace = Pace::new(budgets(), start);

@@ -279,6 +279,7 @@ impl Serving {
             if let Some(times) = self.throttling.due(now) {
                 let (of, device) = (self.of, &self.device);
                 let loudest = book.pace.loudest(now).map(|source| source.to_string());
+                drop(book);
                 tracing::warn!(%of, %device, loudest, times, "dropped router solicitations of who sent more than its share");
             }
             return;

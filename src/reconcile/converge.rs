@@ -8,6 +8,7 @@ use netns::{Applied, Namespace, Spec, Step, Watcher};
 use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
 
+use super::Panicked;
 use super::aftermath::{self, Announcement};
 use super::services::{Ground, Indexes, Rooms, ServeError, Served};
 use crate::adopt::{AdoptError, Predecessor};
@@ -75,6 +76,12 @@ pub(super) enum ConvergeError {
         ns: NsName,
         #[source]
         source: AdoptError,
+    },
+    #[error("work on {target}")]
+    Panicked {
+        target: Target,
+        #[source]
+        source: Panicked,
     },
     #[error("delete namespace {ns}")]
     Delete {

@@ -46,6 +46,7 @@ use known::Known;
 use queue::{Queue, Urgency};
 pub use services::Rooms;
 use services::Served;
+pub use tasks::Panicked;
 use tasks::Tasks;
 
 /// Namespaces worked on at once: enough to keep every core busy while another waits for the kernel's locks.
@@ -241,7 +242,7 @@ impl Reconciler {
                 Some(place) = self.moves.recv() => self.moved(&place),
                 Some(outcome) = self.tasks.next() => match outcome {
                     Ok(outcome) => self.finished(outcome),
-                    Err(work) => self.broke(work),
+                    Err((work, panicked)) => self.broke(work, panicked),
                 },
                 () = tokio::time::sleep_until(wake.into()) => {}
                 _ = look.tick() => self.look_at_all(),

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use netns::spec::Place;
 use tracing::{error, warn};
 
 use super::converge::{ConvergeError, Converged};
 use super::queue::Urgency;
-use super::{Outcome, Reconciler, SAVE_AFTER, Work};
+use super::{Outcome, Panicked, Reconciler, SAVE_AFTER, Work};
 use crate::chain;
 use crate::model::{Report, Target};
 use crate::plan;
@@ -84,18 +83,14 @@ impl Reconciler {
         }
     }
 
-    /// A task panicked.
-    pub(super) fn broke(&mut self, work: Work) {
-        error!(
-            ?work,
-            "work of the loop panicked; this is a bug, please report it with the log lines before this one"
-        );
+    pub(super) fn broke(&mut self, work: Work, panicked: Panicked) {
         match work {
             Work::Target(target) => {
-                let ns = plan::namespace(target);
-                let place = Place::Named(ns.clone());
-                let source = netns::Error::Panicked { place };
-                self.failed(target, &ConvergeError::Inside { ns, source });
+                let source = panicked;
+                self.failed(target, &ConvergeError::Panicked { target, source });
+                // As after trouble; and whatever it had begun with its servers.
+                self.update_served(target);
+                return;
             }
             Work::Host => self.host_busy = false,
             Work::Save => {
@@ -104,6 +99,7 @@ impl Reconciler {
             }
             Work::Sweep | Work::Announcement => {}
         }
+        error!(error = %chain(&panicked), "{work:?} came to nothing");
     }
 
     fn failed(&mut self, target: Target, error: &ConvergeError) {

@@ -116,12 +116,27 @@ impl Served {
 
     /// They end in `stopping`.
     pub(super) fn stop_dhcp(&mut self, stopping: &mut JoinSet<()>) {
-        let (dhcp, dhcp6) = (self.dhcp.take(), self.dhcp6.take());
-        if let Some(server) = dhcp.and_then(|(server, _)| Arc::into_inner(server)) {
-            stopping.spawn(server.stop());
+        if let Some((server, _)) = self.dhcp.take() {
+            stopping.spawn(async move { server.stop().await });
         }
-        if let Some(server) = dhcp6.and_then(|(server, _)| Arc::into_inner(server)) {
-            stopping.spawn(server.stop());
+        if let Some((server, _)) = self.dhcp6.take() {
+            stopping.spawn(async move { server.stop().await });
+        }
+    }
+
+    /// Of those that others hold as well, too: their addresses are free then.
+    async fn stop(&self) {
+        if let Some((server, _)) = &self.dhcp {
+            server.stop().await;
+        }
+        if let Some((server, _)) = &self.dhcp6 {
+            server.stop().await;
+        }
+        if let Some((server, _)) = &self.dns {
+            server.stop().await;
+        }
+        if let Some((server, _)) = &self.metadata {
+            server.stop().await;
         }
     }
 
@@ -136,6 +151,7 @@ impl Served {
         rooms: &Rooms,
     ) -> Result<(), ServeError> {
         if self.ground != Some(ground) {
+            self.stop().await;
             *self = Self {
                 ground: Some(ground),
                 ..Self::default()
@@ -220,7 +236,9 @@ impl Served {
         ) {
             return Ok(());
         }
-        self.dhcp = None;
+        if let Some((server, _)) = self.dhcp.take() {
+            server.stop().await;
+        }
         if let Some(scope) = &wanted.dhcp {
             let server = dhcp::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
             self.dhcp = Some((Arc::new(server), Arc::clone(scope)));
@@ -240,7 +258,9 @@ impl Served {
         ) {
             return Ok(());
         }
-        self.dhcp6 = None;
+        if let Some((server, _)) = self.dhcp6.take() {
+            server.stop().await;
+        }
         if let Some(scope) = &wanted.dhcp6 {
             let server = dhcp::v6::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
             self.dhcp6 = Some((Arc::new(server), Arc::clone(scope)));
@@ -260,7 +280,9 @@ impl Served {
         ) {
             return Ok(());
         }
-        self.dns = None;
+        if let Some((server, _)) = self.dns.take() {
+            server.stop().await;
+        }
         if let Some(scope) = &wanted.dns {
             let server = dns::Server::start(ns, Arc::clone(scope), &rooms.dns).await?;
             self.dns = Some((Arc::new(server), Arc::clone(scope)));
@@ -280,7 +302,9 @@ impl Served {
         ) {
             return Ok(());
         }
-        self.metadata = None;
+        if let Some((server, _)) = self.metadata.take() {
+            server.stop().await;
+        }
         if let Some(scope) = &wanted.metadata {
             let server = metadata::Server::start(ns, Arc::clone(scope), &rooms.metadata).await?;
             self.metadata = Some((Arc::new(server), Arc::clone(scope)));

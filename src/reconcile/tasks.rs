@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// Each has some `W`ork to do, and comes back with a `T`.
 #[derive(Debug)]
@@ -35,20 +35,37 @@ impl<W, T: Send + 'static> Tasks<W, T> {
     }
 
     /// What the next one comes back with, or what it was about if it panicked. `None`: there are none. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Option<Result<T, W>> {
-        let ended = self.set.join_next_with_id().await?;
-        let (id, outcome) = match ended {
-            Ok((id, outcome)) => (id, Some(outcome)),
-            Err(error) => (error.id(), None),
+    pub(super) async fn next(&mut self) -> Option<Result<T, (W, Panicked)>> {
+        let (id, outcome) = match self.set.join_next_with_id().await? {
+            Ok((id, outcome)) => (id, Ok(outcome)),
+            Err(error) => (error.id(), Err(Panicked::new(error))),
         };
         let work = self.works.remove(&id)?;
-        Some(outcome.ok_or(work))
+        Some(outcome.map_err(|panicked| (work, panicked)))
     }
 
     /// Stops all; blocking ones that have begun come to their end first.
     pub(super) async fn shutdown(&mut self) {
         self.set.shutdown().await;
         self.works.clear();
+    }
+}
+
+/// A fault in our own code.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error(
+    "it panicked with {0:?}; this is a bug, please report it with the log lines before this one"
+)]
+pub struct Panicked(String);
+
+impl Panicked {
+    fn new(error: JoinError) -> Self {
+        let Ok(what) = error.try_into_panic() else {
+            return Self("nothing: it was stopped".to_owned());
+        };
+        let text = what.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| what.downcast_ref::<String>().cloned());
+        Self(text.unwrap_or_default())
     }
 }
 
@@ -64,13 +81,15 @@ mod tests {
         assert_eq!(tasks.next().await, None);
         tasks.spawn("well", async { 1 });
         tasks.spawn("broken", async { panic!("as the test wants it") });
-        tasks.spawn_blocking("broken, outside", || panic!("as the test wants it"));
+        let name = "test";
+        tasks.spawn_blocking("broken, outside", move || panic!("as the {name} wants it"));
         let mut ended = Vec::new();
         while let Some(outcome) = tasks.next().await {
             ended.push(outcome);
         }
         ended.sort();
-        assert_eq!(ended, [Ok(1), Err("broken"), Err("broken, outside")]);
+        let broken = |work| Err((work, Panicked("as the test wants it".to_owned())));
+        assert_eq!(ended, [Ok(1), broken("broken"), broken("broken, outside")]);
         assert!(tasks.works.is_empty());
     }
 }

@@ -11,7 +11,7 @@ mod guarded;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use common::{Client, Daemon, DigAnswer, Guest, Host, Running, wait_for};
+use common::{Client, Daemon, DigAnswer, Guest, Host, PATIENCE, Running, wait_for, wait_until};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -274,6 +274,24 @@ fn a_new_instance_has_its_name_at_once() {
         let answer = dig(&vm, "10.2.0.2", "late.demo.test");
         (answer.answers == ["10.2.0.77"]).then_some(())
     });
+}
+
+/// Its servers then listen on one address more, for which they are started anew.
+#[test]
+fn a_subnet_more_costs_no_answer() {
+    let Some((host, daemon, _resolver)) = start("dns-more") else {
+        return;
+    };
+    let vm = instance(&host, &daemon, "vm", "blue", "10.1.0.11");
+    vm.ip("addr add 10.4.0.11/24 dev eth0");
+    let ask = |server: &str| dig(&vm, server, "+tries=1 +timeout=1 blue1.demo.test").answers;
+    let more = "\n[[network.subnet]]\ncidr = \"10.4.0.0/24\"\ndhcp_address = \"10.4.0.2\"";
+    let last = r#"dns_forwarders = ["10.1.0.53"]"#;
+    daemon.rewrite(&TOPOLOGY.replace(last, &format!("{last}{more}")));
+    let answers = wait_until(PATIENCE, || ask("10.4.0.2") == ["10.1.0.11"]);
+    assert!(answers, "{}", daemon.log());
+    assert_eq!(ask("10.1.0.2"), ["10.1.0.11"]);
+    assert!(!daemon.log().contains(" failed"), "{}", daemon.log());
 }
 
 #[test]

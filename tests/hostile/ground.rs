@@ -104,16 +104,13 @@ pub struct Party {
 #[derive(Default)]
 pub struct Served {
     pub asked: usize,
-    /// Until each answer that came.
+    pub answered: usize,
+    /// Until each answer; as long as it was waited for where none came.
     took: Vec<Duration>,
 }
 
 impl Served {
-    pub fn answered(&self) -> usize {
-        self.took.len()
-    }
-
-    /// Zero if nothing was answered.
+    /// Zero if nothing was asked.
     pub fn p99(&self) -> Duration {
         let mut took = self.took.clone();
         took.sort();
@@ -123,6 +120,7 @@ impl Served {
     /// And then so.
     pub fn extend(&mut self, other: Self) {
         self.asked += other.asked;
+        self.answered += other.answered;
         self.took.extend(other.took);
     }
 }
@@ -288,7 +286,9 @@ impl Party {
         let mut served = Served::default();
         while Instant::now() < end {
             served.asked += 1;
-            served.took.extend(ask(self));
+            let took = ask(self);
+            served.answered += usize::from(took.is_some());
+            served.took.push(took.unwrap_or(SOON));
             // Within its own share.
             std::thread::sleep(Duration::from_millis(10));
         }

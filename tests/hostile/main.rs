@@ -55,7 +55,7 @@ fn beset(ground: &mut Ground, start: impl FnOnce(&Ground) -> Flood, ask: Ask) ->
         quiet.p99(),
         served.p99()
     );
-    assert_eq!(served.answered(), served.asked, "the neighbour is answered");
+    assert_eq!(served.answered, served.asked, "the neighbour is answered");
     assert!(spent < lasted, "{spent:?} of CPU in {lasted:?}");
     wait_for("all to be as before", PATIENCE, || ask(&ground.good));
     assert!(warnings(ground) <= 2, "{}", ground.daemon.log());
@@ -284,17 +284,17 @@ fn limits_are_changed_while_they_hold() {
         (served, counters)
     };
     let (served, before) = dhcp();
-    assert_eq!(served.answered(), served.asked, "{before}");
+    assert_eq!(served.answered, served.asked, "{before}");
     ground.rewrite("[limits]\ndhcp_client = 1\n");
     wait_for("who asks too often to be dropped", PATIENCE, || {
         let (served, counters) = dhcp();
         let dropped = counters["throttled"].as_u64().unwrap() > 0;
-        (dropped && served.answered() < served.asked).then_some(())
+        (dropped && served.answered < served.asked).then_some(())
     });
     ground.rewrite("");
     let after = wait_for("all to be as before", PATIENCE, || {
         let (served, counters) = dhcp();
-        (served.answered() == served.asked).then_some(counters)
+        (served.answered == served.asked).then_some(counters)
     });
     let received = |counters: &serde_json::Value| counters["received"].as_u64().unwrap();
     assert!(received(&after) > received(&before), "it was started anew");

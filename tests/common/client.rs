@@ -131,7 +131,9 @@ impl DhcpClient {
                 self.finish(running, Signal::SIGCONT);
             }
             Client::Dhcpcd => {
-                self.place.run(&["dhcpcd", "-4", "-k", self.device]).ok();
+                // It may have lost its patience with the one that runs; ours is greater.
+                let release = self.place.run(&["dhcpcd", "-4", "-k", self.device]);
+                self.past.push_str(&release.stderr);
                 self.finish(running, Signal::SIGCONT);
             }
         }

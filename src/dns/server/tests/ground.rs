@@ -10,7 +10,7 @@ use netns::{Namespace, NsName, Spec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::PATIENCE;
 use crate::dns::{Server, Settings, Shared};
@@ -119,7 +119,17 @@ fn quick() -> Settings {
 async fn start(name: &str, forwarders: &[Forward], settings: Settings) -> Server {
     let shared = Shared::with(settings);
     let scope = Arc::new(scope(forwarders));
-    Server::start(&open(name), scope, &shared).await.unwrap()
+    let namespace = open(name);
+    // The server of the round before ends a moment after its drop.
+    let all = timeout(PATIENCE, async {
+        loop {
+            match Server::start(&namespace, Arc::clone(&scope), &shared).await {
+                Ok(server) => return server,
+                Err(_) => sleep(Duration::from_millis(10)).await,
+            }
+        }
+    });
+    all.await.unwrap()
 }
 
 fn open(name: &str) -> Namespace {

@@ -37,7 +37,6 @@ mod complaint;
 pub mod config;
 pub mod dhcp;
 pub mod dns;
-mod inbox;
 pub mod latest;
 pub mod metadata;
 pub mod model;
@@ -54,6 +53,7 @@ pub mod status;
 pub mod store;
 mod tls;
 pub mod topology;
+mod turn;
 mod unix;
 
 use std::sync::{Mutex, PoisonError};

@@ -35,10 +35,6 @@ const OWED: Duration = Duration::from_secs(60);
 /// So long newcomers are not served after replies did not get away: longer than what is in their way lasts, by far.
 const DISTRUST: Duration = Duration::from_secs(60);
 
-/// After a turn that left nothing to be read, but read something for nothing (it was damaged, or dropped), what comes next is left
-/// unread for so long. Who floods is read in handfuls then, for a fraction of what one by one costs, and nobody among them minds.
-pub const BREATH: Duration = Duration::from_millis(1);
-
 /// A bucket's measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {

@@ -23,9 +23,9 @@ use self::waiting::{Parked, Waiting};
 use super::leases::{Lease, Table};
 use super::v6::Neighbour;
 use crate::complaint::Complaint;
-use crate::inbox;
 use crate::model::{DevName, NetworkId};
-use crate::pace::{BREATH, Budgets, Limits, Pace};
+use crate::pace::{Budgets, Limits, Pace};
+use crate::turn::{self, Turn};
 
 mod frame;
 mod frames;
@@ -194,18 +194,6 @@ struct Book<V: Version> {
     throttling: Complaint,
 }
 
-/// Why a turn ended.
-enum Turn {
-    /// Nothing is left for now.
-    Empty,
-    /// There may be more.
-    Over,
-    /// The network is left alone for so long: it has had its share, or something was read for nothing.
-    Rest(Duration),
-    /// The socket, or the device below it, has a fault.
-    Fault,
-}
-
 async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut waiting: Waiting) {
     loop {
         let turn = tokio::select! {
@@ -235,7 +223,7 @@ async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut w
 impl<V: Version> Serving<V> {
     /// Answers what is there, but not for ever.
     fn take_turn(&self, sockets: &mut Sockets, waiting: &mut Waiting) -> Turn {
-        inbox::with(|inbox| {
+        turn::take(|inbox| {
             let scope = self.scope.load();
             let more = match sockets.receive(inbox, self.shared.turn, V::LONGEST) {
                 Ok(more) => more,
@@ -245,24 +233,19 @@ impl<V: Version> Serving<V> {
                     return Turn::Fault;
                 }
             };
-            let rest = self.answer_all(&scope, inbox, more, sockets, waiting);
-            match more {
-                _ if !rest.is_zero() => Turn::Rest(rest),
-                true => Turn::Over,
-                false => Turn::Empty,
-            }
+            let (wasted, owed) = self.answer_all(&scope, inbox, sockets, waiting);
+            Turn::after(more, wasted, owed)
         })
     }
 
-    /// Returns how long to leave the next messages unread; `more`: there may be some by now.
+    /// Returns whether something was read for nothing, and how long to leave the next messages unread.
     fn answer_all(
         &self,
         scope: &V::Scope,
         inbox: &Inbox,
-        more: bool,
         sockets: &mut Sockets,
         waiting: &mut Waiting,
-    ) -> Duration {
+    ) -> (bool, Duration) {
         Outbox::with(|outbox| {
             let now = Instant::now();
             let mut book = self.book();
@@ -277,13 +260,11 @@ impl<V: Version> Serving<V> {
                     V::crowded(&mut book.counters.counted);
                 }
             }
-            let mut rest = book.pace.read(inbox.len(), now);
-            if !more && book.dropped() > dropped {
-                rest = rest.max(BREATH);
-            }
+            let wasted = book.dropped() > dropped;
+            let owed = book.pace.read(inbox.len(), now);
             drop(book);
             self.send(outbox, sockets);
-            rest
+            (wasted, owed)
         })
     }
 

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use netns::datagrams::{self, Packed, UdpListener};
 use tokio::task::{JoinSet, yield_now};
@@ -13,8 +12,7 @@ use tokio::time::sleep;
 use super::places::Place;
 use super::query::Carrier;
 use super::server::{Due, LONGEST_QUERY, PAUSE, Serving};
-use crate::inbox;
-use crate::pace::BREATH;
+use crate::turn::{self, Turn};
 
 /// So many messages are taken in a row, then it is the turn of the other namespaces.
 const TURN: usize = 64;
@@ -28,18 +26,6 @@ thread_local! {
 struct Outbox {
     replies: Packed,
     clients: Vec<SocketAddr>,
-}
-
-/// Why a turn ended.
-enum Turn {
-    /// Nothing is left for now.
-    Empty,
-    /// There may be more.
-    Over,
-    /// The network is left alone for so long: it has had its share, or something was read for nothing.
-    Rest(Duration),
-    /// The socket has a fault.
-    Fault,
 }
 
 /// Serves one socket for ever.
@@ -70,7 +56,7 @@ fn take_turn(
     reply: &mut Vec<u8>,
     asking: &mut JoinSet<()>,
 ) -> Turn {
-    inbox::with(|inbox| {
+    turn::take(|inbox| {
         let Ok(more) = socket.receive(inbox, TURN, LONGEST_QUERY) else {
             return Turn::Fault;
         };
@@ -99,15 +85,7 @@ fn take_turn(
             }
             outbox.send(serving, socket.socket());
         });
-        let mut rest = serving.read(inbox.len());
-        if wasted && !more {
-            rest = rest.max(BREATH);
-        }
-        match more {
-            _ if !rest.is_zero() => Turn::Rest(rest),
-            true => Turn::Over,
-            false => Turn::Empty,
-        }
+        Turn::after(more, wasted, serving.read(inbox.len()))
     })
 }
 

@@ -26,7 +26,7 @@ impl Limits {
     };
 
     /// A busy resolver of a tenant's may ask five times what a large cloud's own resolver allows an instance (Amazon's: 1,024 per
-    /// second); and what a flood of 100,000 packets per second brings is read whole, so that who is among them is served.
+    /// second, by the whitepaper "Hybrid Cloud DNS Options for Amazon VPC"); and what a flood of 100,000 packets per second brings is read whole, so that who is among them is served.
     /// Addresses that are no port's may be an instance's (a privacy address, a virtual one), or made up: each that is answered is
     /// some seconds in the neighbour table, of which the host has one (1,024 entries, if nobody raised that), so few of them are
     /// met for the first time.

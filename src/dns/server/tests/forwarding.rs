@@ -286,10 +286,11 @@ fn the_same_question_of_many_is_asked_once() {
             .await;
             let server = "10.0.0.2:53".parse().unwrap();
             let mut askers = Vec::new();
-            for number in 0..10 {
-                let asker = Asker::new(server).await;
+            for _ in 0..10 {
+                askers.push(Asker::new(server).await);
+            }
+            for (number, asker) in (0..).zip(&askers) {
                 asker.send(&question(number, "www.example.org")).await;
-                askers.push(asker);
             }
             for (number, asker) in (0..).zip(&askers) {
                 let reply = asker.receive().await.unwrap();
@@ -297,7 +298,10 @@ fn the_same_question_of_many_is_asked_once() {
                 assert!(reply.ends_with(&[192, 0, 2, 1]), "{reply:x?}");
             }
             assert_eq!(stub.heard().len(), 1);
-            assert_eq!(ground.server.counters().forwarded, 10);
+            // On a busy machine the last ones may come after the answer.
+            let counters = ground.server.counters();
+            assert_eq!(counters.forwarded + counters.cached, 10);
+            assert!(counters.forwarded > 1, "{counters:?}");
         },
     );
 }

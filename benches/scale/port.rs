@@ -81,9 +81,7 @@ pub(crate) async fn inside(topology: &str) {
     let mut ports: Vec<Port> = (PORTS..PORTS + CHANGED)
         .map(|number| another(template, number))
         .collect();
-    change
-        .of_each(ADDED, &mut ports, |_| {}, |_, _| true)
-        .await;
+    change.of_each(ADDED, &mut ports, |_| {}, |_, _| true).await;
     let moved = |port: &mut Port| {
         let IpAddr::V4(ip) = port.fixed_ips[0].ip else {
             unreachable!("the network has no other");
@@ -91,9 +89,7 @@ pub(crate) async fn inside(topology: &str) {
         at(port, (u32::from(ip) + 1024).into());
     };
     let has_moved = |port: &Port, offer: &Message| offer.yiaddr() == port.fixed_ips[0].ip;
-    change
-        .of_each(MOVED, &mut ports, moved, has_moved)
-        .await;
+    change.of_each(MOVED, &mut ports, moved, has_moved).await;
     let renamed = |port: &mut Port| {
         for name in &mut port.dns {
             for name in [&mut name.hostname, &mut name.fqdn] {

@@ -48,7 +48,9 @@ pub(crate) fn measure(ports: u16) -> Option<Took> {
         "--dhcp-lease-max=65536",
         "--domain=warren.internal",
     ];
-    let command = Files::of(&all).dnsmasq().command(&place, "/dev/null", &network);
+    let command = Files::of(&all)
+        .dnsmasq()
+        .command(&place, "/dev/null", &network);
     let inside = ["ip", "netns", "exec", "crowd"].map(str::to_owned);
     let mut running = host.spawn(&[&inside[..], &command].concat());
     let mut clients = host

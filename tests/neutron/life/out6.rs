@@ -50,7 +50,7 @@ impl<'a> Life<'a> {
         let subnet = ground.subnet(&outside.network, "2001:db8:6::/64", v6);
         outside.world.ip(&format!(
             "addr add 2001:db8:6::1/64 dev eth0 nodad\naddr add fe80::1/64 dev eth0 nodad\n\
-             addr add fe80::2/64 dev eth0 nodad\naddr add {WORLD}/128 dev lo\n\
+             addr add fe80::2/64 dev eth0 nodad\naddr add {WORLD}/128 dev lo nodad\n\
              route add fd00:60::/64 via 2001:db8:6::5"
         ));
         let answers = HttpStub::start(&outside.world, &format!("[{WORLD}]:80"), |request| {

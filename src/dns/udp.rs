@@ -97,9 +97,9 @@ async fn ask(
     socket: Arc<UdpSocket>,
     message: Box<[u8]>,
     client: SocketAddr,
-    place: Place,
+    _place: Place,
 ) {
-    let reply = serving.ask(&message, Carrier::Udp, place).await;
+    let reply = serving.ask(&message, Carrier::Udp).await;
     OUTBOX.with_borrow_mut(|outbox| {
         outbox.clear();
         outbox.add(&reply, client);

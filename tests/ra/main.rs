@@ -10,6 +10,7 @@ mod hostile;
 mod modes;
 mod moves;
 mod networkd;
+mod told;
 mod without_router;
 
 use common::{Guest, Host, PATIENCE, Sender, wait_for, wait_until};

@@ -9,7 +9,8 @@ use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
 use dhcproto::{Encodable, Encoder};
 
 use crate::common::{
-    Advertised, Dhcp, Host, PATIENCE, Sender, Udp6, Wire, blessed, discover, settled, udp_frame,
+    Advertised, Client, Dhcp, Host, PATIENCE, Sender, Udp6, Wire, blessed, discover, settled,
+    udp_frame, wait_until,
 };
 
 /// What each is told, as a file; docs/ipv6.md shows it as a table.
@@ -18,6 +19,9 @@ const MODES: [&str; 4] = ["none", "slaac", "dhcpv6-stateful", "dhcpv6-stateless"
 const SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 /// Whoever says nothing for so long will not say anything: who does, does so within half a second.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// Of a minute: in it a client that hears nothing asks again and again.
+const QUARTER: Duration = Duration::from_secs(15);
 
 /// The pairs that there are networks of, in the order of their numbers.
 fn pairs() -> Vec<(&'static str, &'static str)> {
@@ -250,4 +254,34 @@ fn where_there_is_no_ipv4() {
     let mut bytes = Vec::new();
     told.encode(&mut Encoder::new(&mut bytes)).unwrap();
     assert_eq!(bytes, [108, 4, 0, 0, 0, 0]);
+}
+
+/// dhcpcd there: one that can do without IPv4 is told so, and asks no more. One that cannot hears nothing, and goes on asking.
+#[test]
+fn a_client_that_can_do_without_gives_ipv4_up() {
+    let Some(host) = Host::new("gives-up") else {
+        return;
+    };
+    let daemon = host.warren_run(&network(1, ("slaac", "slaac")));
+    let mac = netns::MacAddr(mac(1)).to_string();
+    for can in [true, false] {
+        let guest = host.guest("vm1", "br-n1", &mac);
+        settled(&guest, "eth0");
+        // As it comes it takes link-local addresses of IPv4; the clients' matrix has none.
+        guest.sh("sed -i /noipv4ll/d /peers/dhcpcd.conf").ok();
+        if can {
+            guest.configure(Client::Dhcpcd, "option ipv6_only_preferred");
+        }
+        let wire = guest.wire();
+        let client = guest.dhcp_probing(Client::Dhcpcd);
+        let discovers = |time| wire.recv(time, Dhcp::of(MessageType::Discover)).is_some();
+        assert!(discovers(PATIENCE), "{}", client.log());
+        if can {
+            let told = || client.log().contains("IPv6-Only Preferred received");
+            assert!(wait_until(PATIENCE, told), "{}", client.log());
+            wire.drain();
+        }
+        let goes_on = discovers(QUARTER);
+        assert_eq!(goes_on, !can, "{}\n{}", client.log(), daemon.log());
+    }
 }

@@ -22,10 +22,10 @@ demo: root setup ## the main job end to end, in a sandbox that leaves nothing be
 	@$(cargo) test --locked --no-run --test demo
 	@$(cargo) test --locked --quiet --test demo
 
-test: root setup ## every test (formatting and lints: make lint)
+test: root setup ## every test but the long ones of make test-neutron (formatting and lints: make lint)
 	RUST_TEST_THREADS=$(THREADS) WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --workspace --no-fail-fast
 
-test-neutron: root setup ## all of the tests with a real neutron-server, also those that take minutes
+test-neutron: root setup ## all of the tests with a real neutron-server, also the long ones: some 20 minutes
 	RUST_TEST_THREADS=2 WARREN_REQUIRE_NAMESPACES=1 $(cargo) test --locked --test neutron -- --include-ignored
 
 bench: root setup ## the figures of the README, as ratios against the peers

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | the networks and routers | `cloud.rs` |
 //! | cold against bare netlink, warm, memory, flows | `starts.rs`; bare netlink `floor.rs`, `netlink.rs` |
-//! | one port among 10,000 | `port.rs` |
+//! | one port among 10,000 | `port.rs`; dnsmasq beside it `reload.rs` |
 //! | one floating IP among 5,000 | `floating.rs` |
 //! | router advertisements on 500 links, beside radvd | `adverts.rs` |
 //! | who asks for addresses, and when they get them | `clients.rs` |
@@ -30,6 +30,7 @@ mod floating;
 mod floor;
 mod netlink;
 mod port;
+mod reload;
 mod starts;
 
 use common::Host;

@@ -15,11 +15,14 @@ use crate::cloud;
 use crate::common::Host;
 use crate::daemon::Loop;
 use crate::figures::{Memory, median};
-use crate::run_inside;
+use crate::{reload, run_inside};
 
 const PORTS: u16 = 10_000;
 const BRIDGE: &str = "br-crowd";
 const TOPOLOGY: &str = "/run/warren/topology.toml";
+
+const ADDED: &str = "added";
+const MOVED: &str = "moved to another address";
 
 /// Ports of each kind of change, one after the other, and edits of the file.
 const CHANGED: u16 = 20;
@@ -41,8 +44,25 @@ pub(crate) fn measure() {
     println!(
         "one port among {PORTS} of a network, until its client is served so; medians of {CHANGED}"
     );
-    print!("{}", run_inside(&host, "port", TOPOLOGY));
+    let rows = run_inside(&host, "port", TOPOLOGY);
     drop(host);
+    let Some(beside) = reload::measure(PORTS) else {
+        return;
+    };
+    for row in rows.lines() {
+        let fields: Vec<_> = row.split('\t').collect();
+        let [what, median, longest] = fields[..] else {
+            panic!("a row of ours: {row}");
+        };
+        let time = |nanoseconds: &str| Duration::from_nanos(nanoseconds.parse().unwrap());
+        let (median, longest) = (time(median), time(longest));
+        let beside = match what {
+            ADDED => Some(&beside.added),
+            MOVED => Some(&beside.moved),
+            _ => None,
+        };
+        print_row(what, median, longest, beside.map(Vec::as_slice));
+    }
     edits();
 }
 
@@ -61,9 +81,7 @@ pub(crate) async fn inside(topology: &str) {
     let mut ports: Vec<Port> = (PORTS..PORTS + CHANGED)
         .map(|number| another(template, number))
         .collect();
-    change
-        .of_each("added", &mut ports, |_| {}, |_, _| true)
-        .await;
+    change.of_each(ADDED, &mut ports, |_| {}, |_, _| true).await;
     let moved = |port: &mut Port| {
         let IpAddr::V4(ip) = port.fixed_ips[0].ip else {
             unreachable!("the network has no other");
@@ -71,9 +89,7 @@ pub(crate) async fn inside(topology: &str) {
         at(port, (u32::from(ip) + 1024).into());
     };
     let has_moved = |port: &Port, offer: &Message| offer.yiaddr() == port.fixed_ips[0].ip;
-    change
-        .of_each("moved to another address", &mut ports, moved, has_moved)
-        .await;
+    change.of_each(MOVED, &mut ports, moved, has_moved).await;
     let renamed = |port: &mut Port| {
         for name in &mut port.dns {
             for name in [&mut name.hostname, &mut name.fqdn] {
@@ -127,7 +143,7 @@ impl Change {
             });
             took.push(served[0] - begin);
         }
-        print_row(what, &took);
+        tell_row(what, &took);
     }
 
     async fn removed(&mut self, ports: &[Port]) {
@@ -143,15 +159,25 @@ impl Change {
             let last = tokio::task::block_in_place(|| self.clients.until_silent(EVERY, SILENCE));
             took.push((last + EVERY).saturating_duration_since(begin));
         }
-        print_row("removed", &took);
+        tell_row("removed", &took);
     }
 }
 
-fn print_row(what: &str, took: &[Duration]) {
+/// For [`measure`].
+fn tell_row(what: &str, took: &[Duration]) {
+    let [median, longest] = [median(took), *took.iter().max().unwrap()].map(|took| took.as_nanos());
+    println!("{what}\t{median}\t{longest}");
+}
+
+fn print_row(what: &str, ours: Duration, longest: Duration, beside: Option<&[Duration]>) {
+    let beside = beside.map(|took| {
+        let took = median(took);
+        let times = took.as_secs_f64() / ours.as_secs_f64();
+        format!("; dnsmasq, told to read its files again: {took:.1?}, {times:.0} times as long")
+    });
     println!(
-        "  {what:<28}{:>10.2?}, the longest {:>8.2?} (to reach: 5 ms)",
-        median(took),
-        took.iter().max().unwrap()
+        "  {what:<28}{ours:>10.2?}, the longest {longest:>8.2?} (to reach: 5 ms){}",
+        beside.unwrap_or_default()
     );
 }
 

@@ -24,13 +24,15 @@ thread_local! {
     static CALL: RefCell<Call> = RefCell::default();
 }
 
-/// A UDP socket of a server. The reactor is told of what comes in only, not of all that has left; and of nothing while the socket
-/// rests: else every message would wake the process, also one that is left unread.
+/// A UDP socket of a server. The reactor is told of what comes in only, not of all that has left; and of nothing from a
+/// [`UdpListener::rest`] until the socket was found to be empty: else every message would wake the process, also one that is left
+/// unread, or about to be read.
 #[derive(Debug)]
 pub struct UdpListener {
     socket: Arc<UdpSocket>,
-    /// `None`: it rests.
     watched: Option<AsyncFd<Arc<UdpSocket>>>,
+    /// It has rested, and was not found to be empty since.
+    rested: bool,
 }
 
 impl UdpListener {
@@ -38,12 +40,16 @@ impl UdpListener {
         Ok(Self {
             socket: Arc::new(socket.into_std()?),
             watched: None,
+            rested: false,
         })
     }
 
     /// Waits until a message may be there. A socket that can't be watched (the host has no more watches to give) is to be looked
     /// at every now and then. Cancel-safe.
     pub async fn readable(&mut self) -> io::Result<()> {
+        if self.rested {
+            return Ok(());
+        }
         if self.watched.is_none() {
             match register(Arc::clone(&self.socket), Interest::READABLE) {
                 Ok(watched) => self.watched = Some(watched),
@@ -57,9 +63,10 @@ impl UdpListener {
         Ok(())
     }
 
-    /// From now on nothing that comes is noticed, until [`UdpListener::readable`] is awaited again.
+    /// From now on nothing that comes is noticed. It is to be looked at, now or later, without being told.
     pub fn rest(&mut self) {
         self.watched = None;
+        self.rested = true;
     }
 
     /// To send by. It never waits.
@@ -69,7 +76,7 @@ impl UdpListener {
 
     /// Takes what is there into `inbox`, up to `most` messages of up to `longest` bytes; what was in there is gone. `false`:
     /// nothing is left, for now.
-    pub fn receive(&self, inbox: &mut Inbox, most: usize, longest: usize) -> io::Result<bool> {
+    pub fn receive(&mut self, inbox: &mut Inbox, most: usize, longest: usize) -> io::Result<bool> {
         inbox.heads.clear();
         let mut take = || {
             inbox.take(self.socket.as_fd(), most, longest)?;
@@ -84,7 +91,10 @@ impl UdpListener {
             None => take(),
         };
         match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.rested = false;
+                Ok(false)
+            }
             other => other,
         }
     }
@@ -444,7 +454,7 @@ mod tests {
                 assert_eq!(heard, want, "{any} {round}");
                 assert!(!other.receive(&mut inbox, 3, 5).unwrap(), "nothing is left");
                 assert!(inbox.is_empty());
-                // What comes while it rests is found afterwards.
+                // What comes while it rests is found afterwards, and what comes after that is told again.
                 other.rest();
             }
         }

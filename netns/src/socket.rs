@@ -29,6 +29,11 @@ const ROOM: usize = 1 << 20;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
+/// What a client of a TCP server has sent before it was read is the kernel's memory, and counts as the daemon's where that is
+/// limited (cgroups): so many bytes of each connection, which the kernel doubles for what it needs itself. Left to itself it would
+/// take more than a hundred times as much.
+const UNREAD: usize = 16 * 1024;
+
 /// A UDP socket that other sockets may share the address with (each with its own device), that may broadcast, and
 /// that can tell which address and device a datagram came to (`IP_PKTINFO`).
 pub async fn udp(
@@ -118,6 +123,7 @@ pub async fn tcp_listener(
             socket.set_freebind_v6(true)?;
         }
         on_device(&socket, dev.as_ref())?;
+        socket.set_recv_buffer_size(UNREAD)?;
         socket.bind(&bind.into())?;
         socket.listen(BACKLOG)?;
         Ok(std::net::TcpListener::from(socket))

@@ -86,7 +86,7 @@ impl Shared {
 impl Default for Shared {
     fn default() -> Self {
         Self {
-            turn: 64,
+            turn: 32,
             quiet: Duration::from_secs(5),
             budgets: ArcSwap::from_pointee(Limits::DHCP),
             starting: Arc::new(Semaphore::new(8)),
@@ -213,8 +213,14 @@ async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut w
         }
         match turn {
             Turn::Empty => {}
-            Turn::Over => yield_now().await,
-            Turn::Rest(time) => sockets.rest(time).await,
+            Turn::Over => {
+                sockets.rest();
+                yield_now().await;
+            }
+            Turn::Rest(time) => {
+                sockets.rest();
+                sleep(time).await;
+            }
             Turn::Fault => sleep(PAUSE).await,
         }
     }

@@ -137,6 +137,7 @@ pub(super) struct Serving {
     asking: Once<Outcome>,
     cache: Cache,
     waiting: Arc<Places>,
+    waiting_by_tcp: Arc<Places>,
     pub(super) connections: Arc<Places>,
     pub(super) settings: Settings,
     shared: Arc<Shared>,
@@ -147,7 +148,7 @@ pub(super) struct Serving {
 pub(super) enum Due {
     /// The reply is written.
     Reply,
-    /// A forwarder has to be asked; the place is for the time that takes.
+    /// A forwarder has to be asked; the place is for the time that takes, until the client has been told.
     Ask(Place),
     Nothing,
 }
@@ -166,6 +167,7 @@ impl Serving {
             asking: Once::new(),
             cache: shared.cache(),
             waiting: Arc::new(shared.waiting()),
+            waiting_by_tcp: Arc::new(shared.waiting_by_tcp()),
             connections: Arc::new(shared.connections()),
             settings: shared.settings,
             shared: Arc::clone(shared),
@@ -281,10 +283,11 @@ impl Serving {
             Reply::to(&query, reply).fail(Rcode::Refused);
             return Due::Reply;
         }
-        match self
-            .waiting
-            .take(client.ip(), repeats_as(&query, client.port()))
-        {
+        let waiting = match carrier {
+            Carrier::Udp => &self.waiting,
+            Carrier::Tcp => &self.waiting_by_tcp,
+        };
+        match waiting.take(client.ip(), repeats_as(&query, client.port())) {
             Ok(place) => {
                 tally.forwarded.add();
                 Due::Ask(place)
@@ -302,7 +305,7 @@ impl Serving {
     }
 
     /// The reply to a message that [`Serving::receive`] had a place for.
-    pub(super) async fn ask(&self, message: &[u8], carrier: Carrier, _place: Place) -> Vec<u8> {
+    pub(super) async fn ask(&self, message: &[u8], carrier: Carrier) -> Vec<u8> {
         let mut reply = Vec::new();
         let Some(query) = Query::read(message) else {
             return reply; // cannot be: it was read before

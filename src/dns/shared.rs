@@ -17,6 +17,8 @@ use crate::pace::{Budgets, Limits};
 pub struct Settings {
     /// Queries that wait for a forwarder. As many as dnsmasq allows, now per network.
     pub waiting: Bound,
+    /// The same by TCP, until the client has taken the answer: that may be 64 KiB, and whose zone it is of says how long.
+    pub waiting_by_tcp: Bound,
     /// TCP connections.
     pub connections: Bound,
     /// How long one forwarder is waited for.
@@ -51,6 +53,11 @@ impl Default for Settings {
                 per_namespace: 150,
                 in_all: 4096,
             },
+            waiting_by_tcp: Bound {
+                per_client: 32,
+                per_namespace: 64,
+                in_all: 1024,
+            },
             connections: Bound {
                 per_client: 4,
                 per_namespace: 20,
@@ -71,6 +78,7 @@ impl Default for Settings {
 pub struct Shared {
     pub(super) settings: Settings,
     waiting: Arc<Semaphore>,
+    waiting_by_tcp: Arc<Semaphore>,
     connections: Arc<Semaphore>,
     cached: Arc<Room>,
     /// Of queries, also of those that are answered at once.
@@ -86,6 +94,7 @@ impl Shared {
     pub fn with(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             waiting: Arc::new(Semaphore::new(settings.waiting.in_all)),
+            waiting_by_tcp: Arc::new(Semaphore::new(settings.waiting_by_tcp.in_all)),
             connections: Arc::new(Semaphore::new(settings.connections.in_all)),
             cached: Room::new(settings.cached),
             settings,
@@ -101,6 +110,11 @@ impl Shared {
     /// One namespace's places for queries that wait.
     pub(super) fn waiting(&self) -> Places {
         Places::new(self.settings.waiting, Arc::clone(&self.waiting))
+    }
+
+    pub(super) fn waiting_by_tcp(&self) -> Places {
+        let in_all = Arc::clone(&self.waiting_by_tcp);
+        Places::new(self.settings.waiting_by_tcp, in_all)
     }
 
     /// One namespace's cache.

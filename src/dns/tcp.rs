@@ -66,8 +66,11 @@ async fn converse(
     let mut asking = JoinSet::new();
     let mut received = BytesMut::new();
     let mut out = Vec::new();
+    // The places of what is in there.
+    let mut told = Vec::new();
     let mut reply = Vec::new();
     let mut ended = false;
+    let mut wasted = false;
     let mut last = Instant::now();
     loop {
         while asking.len() < MOST_IN_FLIGHT
@@ -76,18 +79,25 @@ async fn converse(
         {
             last = Instant::now();
             match serving.receive(&message, client, Carrier::Tcp, &mut reply) {
-                Due::Nothing => {}
+                Due::Nothing => wasted = true,
                 Due::Reply => push(&mut out, &reply),
                 Due::Ask(place) => {
                     let serving = Arc::clone(serving);
-                    asking.spawn(async move { serving.ask(&message, Carrier::Tcp, place).await });
+                    let ask = async move { (serving.ask(&message, Carrier::Tcp).await, place) };
+                    asking.spawn(ask);
                 }
             }
         }
         if !out.is_empty() {
             timeout(idle, stream.write_all(&out)).await??;
             out.clear();
+            told.clear();
             continue; // there may be more in `received`
+        }
+        if wasted {
+            // Who sends what is dropped is read slowly: here, other than by UDP, what comes waits on its side.
+            wasted = false;
+            sleep(PAUSE).await;
         }
         if ended && asking.is_empty() {
             return Ok(());
@@ -99,8 +109,9 @@ async fn converse(
             }
             Some(answer) = asking.join_next() => {
                 last = Instant::now();
-                if let Ok(answer) = answer {
+                if let Ok((answer, place)) = answer {
                     push(&mut out, &answer);
+                    told.push(place);
                 }
             }
             () = sleep_until(last + idle), if asking.is_empty() => return Ok(()),

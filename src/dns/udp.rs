@@ -15,7 +15,7 @@ use super::server::{Due, LONGEST_QUERY, PAUSE, Serving};
 use crate::turn::{self, Turn};
 
 /// So many messages are taken in a row, then it is the turn of the other namespaces.
-const TURN: usize = 64;
+const TURN: usize = 32;
 
 thread_local! {
     static OUTBOX: RefCell<Outbox> = RefCell::default();
@@ -34,13 +34,16 @@ pub(super) async fn serve(serving: Arc<Serving>, mut socket: UdpListener) {
     let mut reply = Vec::new();
     loop {
         let turn = match socket.readable().await {
-            Ok(()) => take_turn(&serving, &socket, &mut reply, &mut asking),
+            Ok(()) => take_turn(&serving, &mut socket, &mut reply, &mut asking),
             Err(_) => Turn::Fault,
         };
         while asking.try_join_next().is_some() {}
         match turn {
             Turn::Empty => {}
-            Turn::Over => yield_now().await,
+            Turn::Over => {
+                socket.rest();
+                yield_now().await;
+            }
             Turn::Rest(time) => {
                 socket.rest();
                 sleep(time).await;
@@ -52,7 +55,7 @@ pub(super) async fn serve(serving: Arc<Serving>, mut socket: UdpListener) {
 
 fn take_turn(
     serving: &Arc<Serving>,
-    socket: &UdpListener,
+    socket: &mut UdpListener,
     reply: &mut Vec<u8>,
     asking: &mut JoinSet<()>,
 ) -> Turn {
@@ -94,9 +97,9 @@ async fn ask(
     socket: Arc<UdpSocket>,
     message: Box<[u8]>,
     client: SocketAddr,
-    place: Place,
+    _place: Place,
 ) {
-    let reply = serving.ask(&message, Carrier::Udp, place).await;
+    let reply = serving.ask(&message, Carrier::Udp).await;
     OUTBOX.with_borrow_mut(|outbox| {
         outbox.clear();
         outbox.add(&reply, client);

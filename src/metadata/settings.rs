@@ -100,7 +100,7 @@ impl Default for Limits {
     /// Neutron's haproxy has the same times, and 1024 connections per namespace as its only bound.
     fn default() -> Self {
         Self {
-            connections: 8192,
+            connections: 4096,
             connections_per_namespace: 1024,
             connections_per_guest: 32,
             requests: 512,

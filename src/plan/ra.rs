@@ -45,10 +45,13 @@ pub(super) fn is_advertised(leg: &RouterPort) -> bool {
 pub(super) fn of_network(network: &Network, settings: &Settings) -> Option<RaScope> {
     let port = own_port(network).filter(|_| network.admin_state_up)?;
     let prefixes: Vec<_> = unrouted(network, settings).collect();
+    let told = told(&prefixes, (port.mac, network.mtu), Some(network), settings);
+    let own = port.fixed_ips.iter().filter_map(|fixed| v6(fixed.ip));
     let link = RaLink {
         default_router: false,
         routes: Vec::new(),
-        ..told(&prefixes, (port.mac, network.mtu), Some(network), settings)
+        ending: own.filter(|own| told.dns.contains(own)).collect(),
+        ..told
     };
     let device = names::dhcp_device(port.id, settings.plugging);
     (!prefixes.is_empty()).then(|| RaScope {
@@ -182,6 +185,7 @@ fn told(
         other: has(Ipv6Mode::Stateless),
         mtu: Some(mtu).filter(|mtu| *mtu >= LEAST_MTU),
         prefixes: prefixes.collect(),
+        ending: dns.clone(),
         dns,
         domains: domains.map(dhcp::search).unwrap_or_default(),
         routes: asked.then_some(metadata::V6_NET).into_iter().collect(),

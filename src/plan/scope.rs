@@ -248,6 +248,8 @@ pub struct RaLink {
     /// Name servers, and the domain that names are looked for in (RFC 8106).
     pub dns: Vec<Ipv6Addr>,
     pub domains: Vec<String>,
+    /// Of these name servers, who is not to be asked any more when we cease.
+    pub ending: Vec<Ipv6Addr>,
     /// More that we lead to (RFC 4191).
     pub routes: Vec<Ipv6Net>,
     /// Seconds between two unasked ones: at least, at most.

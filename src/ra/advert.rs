@@ -94,10 +94,16 @@ fn options(link: &RaLink, fading: &[RaPrefix], ending: Ending) -> Vec<Vec<u8>> {
         options.extend(fading.iter().map(|of| prefix(*of, 0, 0)));
     }
     options.extend(link.routes.iter().map(|net| route(*net, lifetime)));
-    if !link.dns.is_empty() {
-        options.push(name_servers(&link.dns, lifetime));
+    // Where we are no router, others go on to say the rest: another DHCP agent, or the router that has come.
+    let (dns, domains) = match ending {
+        Ending::No => (&link.dns, &link.domains[..]),
+        Ending::Yes if link.default_router => (&link.ending, &link.domains[..]),
+        Ending::Yes => (&link.ending, &[][..]),
+    };
+    if !dns.is_empty() {
+        options.push(name_servers(dns, lifetime));
     }
-    options.extend(search_list(&link.domains, lifetime));
+    options.extend(search_list(domains, lifetime));
     options
 }
 

@@ -26,13 +26,8 @@ impl Dnsmasq<'_> {
 
     /// Writes the files, and says how to start it. It logs to `log`.
     pub fn command(&self, place: &Place, log: &str, more: &[&str]) -> Vec<String> {
-        for (file, text) in [
-            ("host", self.hosts),
-            ("addn_hosts", self.names),
-            ("opts", self.options),
-            ("leases", ""),
-            ("conf", self.config),
-        ] {
+        self.write(place);
+        for (file, text) in [("leases", ""), ("conf", self.config)] {
             place.write(&self.file(file), text);
         }
         let own = format!(
@@ -47,6 +42,17 @@ impl Dnsmasq<'_> {
             self.file("conf"),
         );
         words(&own, more)
+    }
+
+    /// Writes the files that it reads again at a SIGHUP.
+    pub fn write(&self, place: &Place) {
+        for (file, text) in [
+            ("host", self.hosts),
+            ("addn_hosts", self.names),
+            ("opts", self.options),
+        ] {
+            place.write(&self.file(file), text);
+        }
     }
 
     /// On a tmpfs: a disk is slower.

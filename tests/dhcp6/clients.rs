@@ -11,6 +11,7 @@ use super::message::option;
 
 const DHCLIENT: &str = "dhclient -6 -d -v -cf /peers/dhclient6.conf -lf /var/lib/dhcp/six -pf /run/dhclient6.pid -sf /peers/v6.hook";
 const DHCPCD: &str = "dhcpcd -6 -B -d -f /peers/dhcpcd6.conf -c /peers/v6.hook eth0";
+const UDHCPC6: &str = "udhcpc6 -f -R -T 1 -i eth0 -s /peers/v6.hook";
 const DHCP6C: &str = "dhcp6c -f -D -c /peers/dhcp6c.conf eth0";
 
 struct Net {
@@ -246,6 +247,41 @@ fn dhcp6c_gets_an_address_and_gives_it_back() {
     });
     client.signal(Signal::SIGTERM);
     net.until("2001:db8:1::a", "released");
+}
+
+/// Busybox', as Alpine has it. It releases by unicast, which nobody has allowed it, and is told so (RFC 8415 section 18.4).
+#[test]
+fn udhcpc6_gets_and_renews() {
+    let Some(net) = Net::new("udhcpc6") else {
+        return;
+    };
+    let ann = net.guest("ann", 0xa);
+    let mut client = start(&ann, UDHCPC6);
+    let (seen, lease) = record(&ann, &client, 0, reason(&["bound"]));
+    for (key, want) in [
+        ("ipv6", "2001:0db8:0001:0000:0000:0000:0000:000a"),
+        ("dns", "2001:0db8:0001:0000:0000:0000:0000:0002"),
+        ("search", "example.org"),
+    ] {
+        assert_eq!(
+            lease.get(key).map(String::as_str),
+            Some(want),
+            "{key}: {lease:#?}"
+        );
+    }
+    net.until("2001:db8:1::a", "bound");
+    // What a router would advertise.
+    ann.ip("route add 2001:db8:1::/64 dev eth0");
+    assert!(ann.ping("2001:db8:1::2"), "the address works");
+    client.signal(Signal::SIGUSR1);
+    record(&ann, &client, seen, reason(&["renew"]));
+    let before = net.counter("replies");
+    client.signal(Signal::SIGTERM);
+    client.ended();
+    wait_for("it to be told something", PATIENCE, || {
+        (net.counter("replies") > before).then_some(())
+    });
+    net.until("2001:db8:1::a", "bound");
 }
 
 /// A machine on a link that only a relay reaches.

@@ -208,6 +208,16 @@ impl Ground {
         namespaces.iter().map(of).sum()
     }
 
+    /// Whether the good one on `loud` hears what is for everybody. It is a machine of its own in life, and what that spends on a
+    /// flood is not the host's.
+    pub fn good_hears_all(&self, all: bool) {
+        let all = if all { "on" } else { "off" };
+        let kinds = ["flood", "mcast_flood", "bcast_flood"].map(|kind| [kind, all]);
+        let set = ["bridge", "link", "set", "dev", "good.eth0"];
+        let words: Vec<_> = set.into_iter().chain(kinds.concat()).collect();
+        self.host.machine().run(&words).ok();
+    }
+
     pub fn counters(&self, kind: &str, name: &str, service: &str) -> serde_json::Value {
         self.daemon.json(&["show", kind, name])["counters"][service].clone()
     }

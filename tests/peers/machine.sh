@@ -21,6 +21,7 @@ if [ "${1:-}" = tests ]; then
     mount:mount
     hostname:hostname
     mmdebstrap:mmdebstrap # builds the file system that the tests' peers live in
+    bzip2:bzip2           # for the source of udhcpc6, one of them
   )
 fi
 missing=()

@@ -24,10 +24,11 @@ list=${1:-peers}
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "peers: $1"; exit 1; }
 
-# from: the packages; more: scripts that are run in the root file system; below: what it is a layer over
-below= more=(/dev/null)
+# from: the packages; more: scripts that are run in the root file system; built: one that puts something into it that is no
+# package; below: what it is a layer over
+below= more=(/dev/null) built=/dev/null
 case $list in
-peers) from=$here/packages size="300 MB" ;;
+peers) from=$here/packages built=$here/udhcpc6.sh size="300 MB" ;;
 cloud) from=$here/packages.cloud more=("$here/database.sh") size="1.3 GB" ;;
 newest)
   from=$here/packages.newest more=("$here"/{virtualenv,database}.sh) size="300 MB"
@@ -35,7 +36,7 @@ newest)
   ;;
 *) fail "there is no list of packages called \"$list\"; there are: peers, cloud, newest" ;;
 esac
-digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$from"; cat "${more[@]}"; [ -z "$below" ] || basename "$below"; } | sha256sum | cut -c1-12)
+digest=$({ echo "$suite $layout"; sed 's/ *#.*//' "$from"; cat "${more[@]}" "$built"; [ -z "$below" ] || basename "$below"; } | sha256sum | cut -c1-12)
 root=$cache/$list-$digest
 path=$root${below:+:$below}
 
@@ -62,6 +63,7 @@ else
   say "peers: building a layer with Python packages over $below (about $size, once): $root"
 fi
 say "peers: it will hold ${packages//,/ }"
+[ "$built" = /dev/null ] || say "peers: and what $(basename "$built") builds from Debian's source"
 say "peers: nothing of this is installed on the machine itself"
 
 # Only one builder passes the lock, so what lies aside is a leftover of one that was killed.
@@ -99,6 +101,7 @@ debian() {
     --essential-hook="$policy" \
     --customize-hook="$aside" \
     --customize-hook="chroot \"\$1\" bash -s <'${more[0]}' >&2" \
+    --customize-hook="bash '$built' \"\$1\" >&2" \
     --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin' \
     --customize-hook='rm -f "$1/etc/resolv.conf" "$1/etc/hostname" "$1/etc/machine-id"; : >"$1/etc/machine-id"' \
     "$suite" "$work" ${mirror[@]+"${mirror[@]}"} >&2 || fail "mmdebstrap could not build $root; see its message above (is the Debian mirror reachable?)"

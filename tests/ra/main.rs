@@ -12,6 +12,7 @@ mod modes;
 mod moves;
 mod networkd;
 mod rogue;
+mod told;
 mod without_router;
 
 use common::{Guest, Host, PATIENCE, Sender, wait_for, wait_until};

@@ -2,35 +2,16 @@
 //! router of ours, without one, and without one where the DHCP namespace advertises.
 
 use std::fmt::Write;
-use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::Duration;
 
-use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
+use dhcproto::v4::{MessageType, OptionCode};
 use dhcproto::{Encodable, Encoder};
 
-use crate::common::{
-    Advertised, Client, Dhcp, Host, PATIENCE, Sender, Udp6, Wire, blessed, discover, settled,
-    udp_frame, wait_until,
-};
+use crate::common::{Client, Dhcp, Host, PATIENCE, Sender, blessed, settled, wait_until};
+use crate::told::{self, Ask, MODES_FILE, all_pairs, dhcpv6, discover_listing, pairs};
 
-/// What each is told, as a file; docs/ipv6.md shows it as a table.
-const MODES_FILE: &str = "tests/ra/modes.txt";
-const MODES: [&str; 4] = ["none", "slaac", "dhcpv6-stateful", "dhcpv6-stateless"];
-const SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
-/// Whoever says nothing for so long will not say anything: who does, does so within half a second.
-const SILENCE: Duration = Duration::from_secs(1);
-
-/// Of a minute: in it a client that hears nothing asks again and again.
+/// A quarter of a minute: in it a client that hears nothing asks again and again.
 const QUARTER: Duration = Duration::from_secs(15);
-
-/// The pairs that there are networks of, in the order of their numbers.
-fn pairs() -> Vec<(&'static str, &'static str)> {
-    let all = MODES
-        .into_iter()
-        .flat_map(|ra| MODES.map(|address| (ra, address)));
-    all.filter(|(ra, address)| ra == address || [*ra, *address].contains(&"none"))
-        .collect()
-}
 
 fn network(number: usize, (ra, address): (&str, &str)) -> String {
     format!(
@@ -57,82 +38,7 @@ fn told(host: &Host, number: usize) -> String {
         mac: mac.0,
         ip: mac.link_local(),
     };
-    let advertised = advertised(&wire, sender);
-    let by_dhcp = dhcpv6(&wire, sender, Ask::Address);
-    let options = dhcpv6(&wire, sender, Ask::Options);
-    let by_dhcp = match (by_dhcp.as_deref(), options.as_deref()) {
-        (Some("address"), Some(_)) => "address and the rest",
-        (Some("none"), Some(_)) => "the rest",
-        (None, None) => "nobody",
-        other => panic!("{other:?}"),
-    };
-    format!("RA {advertised}; DHCPv6 {by_dhcp}")
-}
-
-fn advertised(wire: &Wire, sender: Sender) -> String {
-    wire.send(&sender.solicits());
-    let Some(said) = wire.recv(SILENCE, Advertised::parse) else {
-        return "nobody".to_owned();
-    };
-    let mut words = Vec::new();
-    if said.fields["router lifetime"] != "0" {
-        words.push("a way out");
-    }
-    for (field, word) in [("managed (M)", "M"), ("other (O)", "O")] {
-        if said.fields[field] == "true" {
-            words.push(word);
-        }
-    }
-    let prefix = said
-        .fields
-        .iter()
-        .find(|(name, _)| name.starts_with("prefix "));
-    if let Some((_, flags)) = prefix {
-        words.push("prefix");
-        words.extend(flags.contains("autonomous").then_some("A"));
-    }
-    if said.fields.contains_key("name servers (RDNSS)") {
-        words.push("name servers");
-    }
-    words.join(" ")
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Ask {
-    /// SOLICIT
-    Address,
-    /// INFORMATION-REQUEST
-    Options,
-}
-
-/// What is answered, or `None`.
-fn dhcpv6(wire: &Wire, sender: Sender, ask: Ask) -> Option<String> {
-    let option = |code: u8, value: &[u8]| {
-        let head = [0, code, 0, u8::try_from(value.len()).unwrap()];
-        [&head[..], value].concat()
-    };
-    let (kind, identity) = match ask {
-        Ask::Address => (1, option(3, &[0; 12])),
-        Ask::Options => (11, Vec::new()),
-    };
-    let mut payload = vec![kind, 0, 0, kind];
-    payload.extend(option(1, &[&[0, 3, 0, 1][..], &sender.mac].concat()));
-    payload.extend(identity);
-    let udp = Udp6 {
-        to_mac: crate::common::group_mac(SERVERS),
-        from_mac: sender.mac,
-        from: SocketAddrV6::new(sender.ip, 546, 0, 0),
-        to: SocketAddrV6::new(SERVERS, 547, 0, 0),
-        payload,
-    };
-    wire.drain();
-    wire.send(&udp.frame());
-    let heard = wire.recv(SILENCE, |frame| {
-        Udp6::parse(frame).filter(|udp| udp.from.port() == 547)
-    })?;
-    // IA address option (5) of 24 bytes: code and length tell it among the rest.
-    let has_address = heard.payload.windows(4).any(|head| head == [0, 5, 0, 24]);
-    Some(if has_address { "address" } else { "none" }.to_owned())
+    told::told(&wire, sender)
 }
 
 #[test]
@@ -161,17 +67,15 @@ fn every_pair_of_modes() {
         let told: Vec<_> = (1..=pairs().len()).map(|n| told(&host, n)).collect();
         columns.push((name, told));
     }
-    for ra in MODES {
-        for address in MODES {
-            writeln!(text, "ra {ra}, address {address}").unwrap();
-            match pairs().iter().position(|pair| *pair == (ra, address)) {
-                Some(at) => {
-                    for (name, told) in &columns {
-                        writeln!(text, "  {name}: {}", told[at]).unwrap();
-                    }
+    for (ra, address) in all_pairs() {
+        writeln!(text, "ra {ra}, address {address}").unwrap();
+        match pairs().iter().position(|pair| *pair == (ra, address)) {
+            Some(at) => {
+                for (name, told) in &columns {
+                    writeln!(text, "  {name}: {}", told[at]).unwrap();
                 }
-                None => writeln!(text, "  {}", refused((ra, address))).unwrap(),
             }
+            None => writeln!(text, "  {}", refused((ra, address))).unwrap(),
         }
     }
     blessed(MODES_FILE, &text);
@@ -232,18 +136,7 @@ fn where_there_is_no_ipv4() {
     let guest = host.guest("vm1", "br-n1", &netns::MacAddr(mac(1)).to_string());
     settled(&guest, "eth0");
     let wire = guest.wire();
-    let asks = |xid: u32, listed: &[u8]| {
-        let Dhcp {
-            mut udp,
-            mut message,
-        } = Dhcp::parse(&discover(netns::MacAddr(mac(1)), xid)).unwrap();
-        let listed = listed.iter().map(|code| OptionCode::from(*code)).collect();
-        let listed = DhcpOption::ParameterRequestList(listed);
-        message.opts_mut().insert(listed);
-        udp.payload.clear();
-        message.encode(&mut Encoder::new(&mut udp.payload)).unwrap();
-        wire.send(&udp_frame(&udp));
-    };
+    let asks = |xid, listed: &[u8]| wire.send(&discover_listing(mac(1), xid, listed));
     // The second is answered, so what was to come of the first has come.
     asks(1, &[1, 3, 6]);
     asks(2, &[1, 3, 6, 108]);

@@ -11,7 +11,6 @@ use netns::datagrams::{Inbox, UdpListener};
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
 
 use super::frames::Frames;
 use super::outbox::{Datagram, Outbox};
@@ -41,15 +40,14 @@ impl Sockets {
         self.frames.rest_after(quiet, self.udp.readable()).await
     }
 
-    /// Leaves alone what comes, for so long.
-    pub(super) async fn rest(&mut self, time: Duration) {
+    /// Is not told of what comes, until there was nothing left.
+    pub(super) fn rest(&mut self) {
         self.udp.rest();
-        sleep(time).await;
     }
 
     /// Takes up to `most` messages that are there, none if there is none. `false`: no more are left, for now.
     pub(super) fn receive(
-        &self,
+        &mut self,
         inbox: &mut Inbox,
         most: usize,
         longest: usize,

@@ -154,9 +154,17 @@ fn without_a_router_of_ours() {
     };
     let link = told(true, |_| {}).unwrap();
     assert!(!link.default_router && link.routes.is_empty() && link.prefixes[0].autonomous);
+    let own: std::net::Ipv6Addr = "fd00:1::2".parse().unwrap();
+    assert_eq!((link.dns, link.ending), (vec![own], vec![own]));
+    let two = told(true, |network| {
+        let other = port(3, BLUE, DeviceOwner::Dhcp, &[(1, "fd00:1::3")]);
+        network.ports.insert(other.id, other);
+    });
+    let two = two.unwrap();
     assert_eq!(
-        link.dns,
-        ["fd00:1::2".parse::<std::net::Ipv6Addr>().unwrap()]
+        (two.dns.len(), two.ending),
+        (2, vec![own]),
+        "another's stays"
     );
     let joined = |network: &mut Network| {
         let leg = port(7, BLUE, DeviceOwner::RouterInterface, &[(1, "fd00:1::1")]);

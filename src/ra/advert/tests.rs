@@ -13,6 +13,7 @@ fn link() -> RaLink {
         prefixes: Vec::new(),
         dns: Vec::new(),
         domains: Vec::new(),
+        ending: Vec::new(),
         routes: Vec::new(),
         interval: (30, 100),
     }
@@ -135,6 +136,7 @@ fn the_end_is_said_of_what_was_said() {
         mtu: Some(1500),
         prefixes: vec![prefix("fd00:1::/64", true)],
         dns: vec!["fd00::53".parse().expect("an address")],
+        ending: vec!["fd00::53".parse().expect("an address")],
         routes: vec!["fe80::a9fe:a9fe/128".parse().expect("a net")],
         ..link()
     };
@@ -145,6 +147,17 @@ fn the_end_is_said_of_what_was_said() {
          0101fa163e00000105010000000005dc\
          1803800000000000fe8000000000000000000000a9fea9fe\
          1903000000000000fd000000000000000000000000000053"
+    );
+    let beside_another = RaLink {
+        default_router: false,
+        dns: vec!["fd00::53".parse().expect("an address")],
+        domains: vec!["test".to_owned()],
+        ..link()
+    };
+    assert_eq!(
+        only(&beside_another, &[], Ending::Yes),
+        "860000004000000000000000000000000101fa163e000001",
+        "what the other says as well stays"
     );
     let gone = only(&link(), &[prefix("fd00:9::/64", true)], Ending::No);
     assert!(

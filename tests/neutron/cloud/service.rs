@@ -1,6 +1,7 @@
 //! A daemon that a test ends and starts again.
 
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::LONG;
 use crate::common::{Place, Running, wait_until};
@@ -71,6 +72,11 @@ impl Service {
     /// Whether it has said `text` since its last start.
     pub fn says_now(&self, text: &str) -> bool {
         self.now().contains(text)
+    }
+
+    /// Of the daemon itself, as seen from the test; `None`: it does not run.
+    pub fn pid(&mut self) -> Option<Pid> {
+        self.running.as_mut()?.pid()
     }
 
     pub fn is_alive(&mut self) -> bool {

@@ -19,7 +19,7 @@ fn machines_boot_as_from_a_topology() {
     let Some(cloud) = Cloud::shared() else {
         return;
     };
-    let ground = Ground::prepared(cloud, "life16", |node| {
+    let ground = Ground::prepared(cloud, "life14", |node| {
         node.place().write("/etc/neutron/boot.conf", CONFIG);
         let line = "[DEFAULT]\ndnsmasq_config_file = /etc/neutron/boot.conf";
         node.configure("dhcp_agent.ini", line);

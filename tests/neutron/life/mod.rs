@@ -9,8 +9,11 @@
 mod boot;
 mod compare;
 mod dhcp;
+mod flood;
 mod metadata;
+mod modes;
 mod newest;
+mod out6;
 mod outside;
 mod pair;
 mod router;
@@ -22,11 +25,12 @@ mod switch;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use netns::MacAddr;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, LONG, Node, Service, id};
-use crate::common::{DhcpClient, Guest, Lease, wait_until};
+use crate::common::{Advertised, DhcpClient, Guest, Host, Lease, Wire, wait_until};
 
 /// What the tests change is seen within this: on a busy machine the server alone takes a while.
 const SOON: Duration = LONG;
@@ -95,6 +99,22 @@ impl<'a> Ground<'a> {
         guest
     }
 
+    /// A machine on a network's bridge, with a port that is bound to no host: the L2 agent lets its tap alone.
+    #[track_caller]
+    fn unbound(&self, name: &str, network: &Value, mac: MacAddr) -> Guest {
+        let port = json!({"network_id": id(network), "mac_address": mac.to_string()});
+        self.cloud.create("port", port);
+        let bridge = format!("brq{}", &id(network)[..11]);
+        self.until("the network's bridge", || {
+            let show = ["ip", "link", "show", &bridge];
+            self.node.run(&show).succeeded()
+        });
+        let guest = self.node.unplugged(name);
+        let host: &Host = &self.node;
+        host.plug(&guest, "eth0", &bridge, &mac.to_string());
+        guest
+    }
+
     #[track_caller]
     fn active(&self, port: &Value) {
         let mut last = Value::Null;
@@ -121,6 +141,18 @@ impl<'a> Ground<'a> {
                 self.tails()
             );
         }
+    }
+
+    /// The next advertisement of which this is so.
+    #[track_caller]
+    fn heard(&self, wire: &Wire, what: &str, is_it: impl Fn(&Advertised) -> bool) -> Advertised {
+        let mut all = Vec::new();
+        let heard = wire.recv(SOON, |frame| {
+            let said = Advertised::parse(frame)?;
+            all.push(said.clone());
+            is_it(&said).then_some(said)
+        });
+        heard.unwrap_or_else(|| panic!("not heard: {what}: {all:#?}\n{}", self.tails()))
     }
 
     /// What `ip` prints in a namespace; empty while that is not there.

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::PATIENCE;
 use crate::dns::{Server, Settings, Shared};
 use crate::model::{DevName, NetworkId, PortId};
+use crate::pace::Budgets;
 pub(super) use crate::plan::scope::Forwarder as Forward;
 use crate::plan::scope::{DnsScope, Side, Zone};
 
@@ -118,6 +119,8 @@ fn quick() -> Settings {
 
 async fn start(name: &str, forwarders: &[Forward], settings: Settings) -> Server {
     let shared = Shared::with(settings);
+    // All ask from one address.
+    shared.limit(Budgets::UNLIMITED);
     let scope = Arc::new(scope(forwarders));
     let namespace = open(name);
     // The server of the round before ends a moment after its drop.

@@ -369,6 +369,40 @@ fn is_served_through_a_relay(server: Server, client: Client) {
     assert_eq!(ack.message.giaddr(), Ipv4Addr::new(10, 2, 0, 1));
 }
 
+/// More routes than an option has room for: they come in pieces (RFC 3396).
+#[test]
+fn many_routes_are_all_taken() {
+    let Some(host) = Host::new("routes") else {
+        return;
+    };
+    let routes: Vec<String> = (1..=45)
+        .map(|net| {
+            format!(
+                "{{ to = \"192.168.{net}.0/24\", via = \"10.0.0.{}\" }}",
+                100 + net
+            )
+        })
+        .collect();
+    let near = "dhcp_address = \"10.0.0.2\"";
+    let routed = format!("{near}\nhost_routes = [{}]", routes.join(", "));
+    let _daemon = host.warren_run(&TOPOLOGY.replace(near, &routed));
+    for client in Client::ALL {
+        let vm = host.guest("vm", "lan", MAC);
+        let wire = vm.wire();
+        let mut dhcp = vm.dhcp(client);
+        let lease = dhcp.bound();
+        let offer = sees(&wire, MessageType::Offer, &dhcp);
+        let of_routes = vm.run(&["ip", "-4", "route"]).ok();
+        for net in 1..=45 {
+            let want = format!("192.168.{net}.0/24 via 10.0.0.{} ", 100 + net);
+            assert!(
+                of_routes.contains(&want),
+                "{client}: {want}\n{of_routes}\n{lease:?}\n{offer:?}"
+            );
+        }
+    }
+}
+
 macro_rules! matrix {
     ($server:ident: $($turn:ident)*) => {$(
         mod $turn {

@@ -66,23 +66,6 @@ pub async fn udp(
     UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP {bind}"), source))
 }
 
-/// A UDP socket on a random port, connected to one peer: only that peer's answers come in.
-pub async fn udp_connected(ns: &Namespace, to: SocketAddr) -> Result<UdpSocket, Error> {
-    let made = ns.enter(move || {
-        let socket = Socket::new(
-            Domain::for_address(to),
-            Type::DGRAM.nonblocking().cloexec(),
-            Some(Protocol::UDP),
-        )?;
-        socket.connect(&to.into())?;
-        Ok(std::net::UdpSocket::from(socket))
-    });
-    let made = made
-        .await
-        .map_err(|error| named(error, || format!("UDP to {to}")))?;
-    UdpSocket::from_std(made).map_err(|source| failed(ns, format!("UDP to {to}"), source))
-}
-
 /// The same for a server on `dev`, which also hears what is sent there to these groups.
 pub async fn udp_listener(
     ns: &Namespace,

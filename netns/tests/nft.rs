@@ -331,10 +331,10 @@ fn connections_are_forgotten() {
         let (to, peer) = server.accept().await.unwrap();
         assert_eq!(peer.ip(), ip("203.0.113.9"), "by its floating IP");
         let mut outward = Flow { from, to };
-        let bystander = socket::udp_connected(&cloud.vm, "203.0.113.1:9".parse().unwrap())
+        let bystander = socket::udp(&cloud.vm, "0.0.0.0:0".parse().unwrap(), None)
             .await
             .unwrap();
-        bystander.send(b"x").await.unwrap();
+        bystander.send_to(b"x", "203.0.113.1:9").await.unwrap();
         assert_eq!(entries("dport=80"), 2);
 
         assert_eq!(

@@ -41,14 +41,18 @@ fn at(text: &str) -> SocketAddr {
 fn udp_and_tcp() {
     sandbox("udp_and_tcp", || async {
         let (left, right) = two().await;
-        for (bind, to) in [("0.0.0.0:67", "10.0.0.1:67"), ("[::]:53", "[fd00::1]:53")] {
+        for (bind, to, any) in [
+            ("0.0.0.0:67", "10.0.0.1:67", "0.0.0.0:0"),
+            ("[::]:53", "[fd00::1]:53", "[::]:0"),
+        ] {
             let server = socket::udp(&left, at(bind), Some(&dev("t0")))
                 .await
                 .unwrap();
             let _second = socket::udp(&left, at(bind), Some(&dev("lo")))
                 .await
                 .unwrap();
-            let client = socket::udp_connected(&right, at(to)).await.unwrap();
+            let client = socket::udp(&right, at(any), None).await.unwrap();
+            client.connect(at(to)).await.unwrap();
             client.send(b"hello").await.unwrap();
             let mut buffer = [0; 16];
             let (length, from) = server.recv_from(&mut buffer).await.unwrap();

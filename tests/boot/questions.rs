@@ -11,13 +11,14 @@ pub(crate) const CONFIG: &str = include_str!("dnsmasq.conf");
 pub(crate) const BESIDE: &str = "tests/boot/beside.txt";
 
 /// The machines: end of MAC, name, addresses.
-pub(crate) const MACHINES: [(u8, &str, &[&str]); 6] = [
+pub(crate) const MACHINES: [(u8, &str, &[&str]); 7] = [
     (0xa, "ann", &["10.0.0.10"]),
     (0xb, "iron", &["10.0.0.11"]),
     (0xc, "far", &["10.2.0.12"]),
     (0xd, "two", &["10.0.0.13", "10.2.0.13"]),
     (0xe, "web", &["10.0.0.14"]),
     (0xf, "full", &["10.0.0.15"]),
+    (0x12, "told", &["10.0.0.18"]),
 ];
 
 /// Of whose port, by name or number, and what.
@@ -37,10 +38,13 @@ pub(crate) fn options() -> Vec<(&'static str, &'static str, String)> {
         ("225", "b".repeat(100)),
         ("226", "c".repeat(50)),
     ];
+    let told = [("93", "7"), ("94", "01:03:10"), ("97", "00:07:07:07:07")];
+    let told = told.map(|(name, value)| ("told", name, value.to_owned()));
     let ironic = ironic.map(|(name, value)| ("iron", name, value.to_owned()));
     let web = web.map(|(name, value)| ("web", name, value.to_owned()));
     let full = full.map(|(name, value)| ("full", name, value));
-    ironic.into_iter().chain(web).chain(full).collect()
+    let all = ironic.into_iter().chain(web).chain(full);
+    all.chain(told).collect()
 }
 
 const ANN: Mac = mac(0xa);
@@ -53,13 +57,15 @@ const TWO: Mac = mac(0xd);
 const WEB: Mac = mac(0xe);
 /// With more options than there is room for.
 const FULL: Mac = mac(0xf);
+/// Is told what else clients tell.
+const TOLD: Mac = mac(0x12);
 const STRANGER: Mac = mac(0x10);
 
 /// What a ROM asks for.
 const WISHES: [u8; 11] = [1, 3, 43, 60, 66, 67, 97, 128, 150, 175, 210];
 /// What is compared; the rest is in other tests.
-const SHOWN: [u8; 16] = [
-    43, 52, 60, 61, 66, 67, 82, 93, 97, 118, 150, 175, 210, 224, 225, 226,
+const SHOWN: [u8; 17] = [
+    43, 52, 60, 61, 66, 67, 82, 93, 94, 97, 118, 150, 175, 210, 224, 225, 226,
 ];
 
 fn rom(mac: Mac, class: &[u8], arch: u8) -> Ask {
@@ -126,6 +132,12 @@ pub(crate) fn questions() -> Vec<(&'static str, Ask)> {
         ("Ironic's UEFI", wishing(uefi(IRON))),
         ("Ironic's UEFI, without a list", uefi(IRON)),
         ("Ironic's iPXE", wishing(ipxe(uefi(IRON)))),
+        ("what clients tell, as options", {
+            discover(TOLD).list(&[93, 94, 97])
+        }),
+        ("what clients tell, as options, asked for one", {
+            discover(TOLD).list(&[97])
+        }),
         ("client id beside the MAC", {
             let ask = bios(ANN).option(61, &[255, 1, 2, 3, 4, 0, 3]);
             ask.list(&[1])

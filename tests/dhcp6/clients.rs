@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::common::{Daemon, Guest, Host, PATIENCE, Running, settled, wait_for};
+use super::common::{Daemon, Guest, Host, PATIENCE, Running, Udp6, settled, wait_for};
 use super::lan::TOPOLOGY;
+use super::message::option;
 
 const DHCLIENT: &str = "dhclient -6 -d -v -cf /peers/dhclient6.conf -lf /var/lib/dhcp/six -pf /run/dhclient6.pid -sf /peers/v6.hook";
 const DHCPCD: &str = "dhcpcd -6 -B -d -f /peers/dhcpcd6.conf -c /peers/v6.hook eth0";
@@ -20,16 +21,24 @@ struct Net {
 
 impl Net {
     fn new(name: &str) -> Option<Self> {
+        Self::with(name, "")
+    }
+
+    /// With machines beside those of the topology.
+    fn with(name: &str, machines: &str) -> Option<Self> {
         let host = Host::new(name)?;
-        let daemon = host.warren_run(TOPOLOGY);
+        let daemon = host.warren_run(&format!("{TOPOLOGY}{machines}"));
         Some(Self { daemon, host })
     }
 
-    /// Whose link-local address can be used: clients do not wait for it.
     fn guest(&self, name: &str, last: u8) -> Guest {
-        let guest = self
-            .host
-            .guest(name, "lan", &format!("fa:16:3e:00:00:{last:02x}"));
+        self.guest_on("lan", name, last)
+    }
+
+    /// Whose link-local address can be used: clients do not wait for it.
+    fn guest_on(&self, bridge: &str, name: &str, last: u8) -> Guest {
+        let mac = format!("fa:16:3e:00:00:{last:02x}");
+        let guest = self.host.guest(name, bridge, &mac);
         settled(&guest, "eth0");
         guest
     }
@@ -273,4 +282,63 @@ fn udhcpc6_gets_and_renews() {
         (net.counter("replies") > before).then_some(())
     });
     net.until("2001:db8:1::a", "bound");
+}
+
+/// A machine on a link that only a relay reaches.
+const FAR: &str = r#"
+[[instance]]
+name = "far"
+[[instance.port]]
+network = "lan"
+mac = "fa:16:3e:00:00:0d"
+addresses = ["2001:db8:2::d"]
+"#;
+
+/// dnsmasq, which says whose the message is (option 79, RFC 6939).
+#[test]
+fn clients_behind_a_relay_are_served() {
+    let Some(net) = Net::with("relayed6", FAR) else {
+        return;
+    };
+    let relay = net.guest("relay", 0xaa);
+    net.host.bridge("far");
+    net.host.plug(&relay, "eth1", "far", "fa:16:3e:00:00:ab");
+    settled(&relay, "eth1");
+    // It is answered at its address on the far link, which it has to the near one as well.
+    relay
+        .sh("sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.all.proxy_ndp=1")
+        .ok();
+    relay.ip(
+        "addr add 2001:db8:1::9/64 dev eth0 nodad\naddr add 2001:db8:2::1/64 dev eth1 nodad\n\
+         neigh add proxy 2001:db8:2::1 dev eth0",
+    );
+    let relayed = relay.wire();
+    let command = "dnsmasq -k --log-facility=- --log-dhcp --port=0 --user=root --conf-file=/dev/null \
+                   --dhcp-relay=2001:db8:2::1,2001:db8:1::2";
+    let words: Vec<_> = command.split_whitespace().collect();
+    let mut relaying = relay.spawn(&words);
+    relaying.says("DHCP relay");
+    let dhclient = format!("{DHCLIENT} eth0");
+    for (name, command) in [("dhclient", dhclient.as_str()), ("dhcpcd", DHCPCD)] {
+        relayed.drain();
+        let far = net.guest_on("far", name, 0xd);
+        far.sh("mkdir -p /var/lib/dhcpcd").ok();
+        let client = start(&far, command);
+        record(&far, &client, 0, reason(&["BOUND6"]));
+        wait_for("the address to be set", PATIENCE, || {
+            let set = far.run(&["ip", "-6", "addr"]).ok();
+            set.contains("2001:db8:2::d/").then_some(())
+        });
+        net.until("2001:db8:2::d", "bound");
+        for (kind, what) in [(12, "passed on"), (13, "answered")] {
+            let whose = option(79, &[0, 1, 0xfa, 0x16, 0x3e, 0, 0, 0xd]);
+            let seen = relayed.recv(PATIENCE, |frame| {
+                Udp6::parse(frame).filter(|udp| udp.payload.first() == Some(&kind))
+            });
+            let seen = seen.unwrap_or_else(|| panic!("{name}: nothing {what}"));
+            let told = seen.payload.windows(whose.len()).any(|part| part == whose);
+            assert_eq!(told, kind == 12, "{name}: {what}: {seen:?}");
+        }
+    }
+    assert_eq!(net.counter("elsewhere") + net.counter("forged"), 0);
 }

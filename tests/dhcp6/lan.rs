@@ -129,8 +129,13 @@ pub(crate) struct Lan {
 
 impl Lan {
     pub(crate) fn new(name: &str) -> Option<Self> {
+        Self::with(name, "")
+    }
+
+    /// With machines beside those of the topology.
+    pub(crate) fn with(name: &str, machines: &str) -> Option<Self> {
         let host = Host::new(name)?;
-        let daemon = host.warren_run(TOPOLOGY);
+        let daemon = host.warren_run(&format!("{TOPOLOGY}{machines}"));
         let guest = host.guest("tester", "lan", "fa:16:3e:00:00:99");
         // A relay that is no machine's, and an address that no MAC can be read from.
         guest.ip("addr add 2001:db8:1::9/64 dev eth0 nodad\naddr add fe80::1234:5678:9abc:def0/64 dev eth0 nodad");

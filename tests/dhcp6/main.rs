@@ -9,6 +9,7 @@ mod common;
 mod compare;
 mod lan;
 mod message;
+mod ports;
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ mod common;
 mod beside;
 mod elsewhere;
 mod guarded;
+mod six;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;

@@ -144,22 +144,34 @@ pub fn queries_of_many(from: MacAddr, to: (MacAddr, Ipv4Addr), name: &str) -> Ve
 
 /// SYNs, each of another connection.
 pub fn syns(from: (MacAddr, Ipv4Addr), to: (MacAddr, Ipv4Addr), port: u16) -> Vec<Vec<u8>> {
+    let of = |number| syn(from, to, port, number);
+    (0..MANY).map(of).collect()
+}
+
+/// The same, each from another address of 10.1.0.0/16 that nobody has: the kernel looks for each, to answer it.
+pub fn syns_of_many(from: MacAddr, to: (MacAddr, Ipv4Addr), port: u16) -> Vec<Vec<u8>> {
     let of = |number: u16| {
-        let mut segment = (1024 + number).to_be_bytes().to_vec();
-        segment.extend(port.to_be_bytes());
-        segment.extend(u32::from(number).to_be_bytes());
-        segment.extend([0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]);
-        let pseudo = [&from.1.octets()[..], &to.1.octets(), &[0, 6, 0, 20]].concat();
-        let sum = checksum(&[&pseudo, &segment[..]].concat());
-        segment[16..18].copy_from_slice(&sum);
-        let mut packet = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
-        packet.extend(from.1.octets());
-        packet.extend(to.1.octets());
-        let sum = checksum(&packet);
-        packet[10..12].copy_from_slice(&sum);
-        [&to.0.0[..], &from.0.0, &[8, 0], &packet, &segment].concat()
+        let [high, low] = number.to_be_bytes();
+        let source = Ipv4Addr::new(10, 1, 16 + high, low);
+        syn((from, source), to, port, number)
     };
     (0..MANY).map(of).collect()
+}
+
+fn syn(from: (MacAddr, Ipv4Addr), to: (MacAddr, Ipv4Addr), port: u16, number: u16) -> Vec<u8> {
+    let mut segment = (1024 + number).to_be_bytes().to_vec();
+    segment.extend(port.to_be_bytes());
+    segment.extend(u32::from(number).to_be_bytes());
+    segment.extend([0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0, 0, 0, 0]);
+    let pseudo = [&from.1.octets()[..], &to.1.octets(), &[0, 6, 0, 20]].concat();
+    let sum = checksum(&[&pseudo, &segment[..]].concat());
+    segment[16..18].copy_from_slice(&sum);
+    let mut packet = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0];
+    packet.extend(from.1.octets());
+    packet.extend(to.1.octets());
+    let sum = checksum(&packet);
+    packet[10..12].copy_from_slice(&sum);
+    [&to.0.0[..], &from.0.0, &[8, 0], &packet, &segment].concat()
 }
 
 /// A router solicitation.

@@ -10,9 +10,12 @@ use dhcproto::v4::MessageType;
 use netns::MacAddr;
 use socket2::SockRef;
 
-use super::common::{Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Udp6, Wire, discover, wait_for};
+use super::common::{
+    ALL_NODES, Advertised, Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Udp6, Wire, discover,
+    wait_for,
+};
 use super::figures::cpu_time;
-use super::frames::{SOLICIT, dhcp6, dhcp6_frame, duid, query};
+use super::frames::{SOLICIT, dhcp6, dhcp6_frame, duid, query, solicitation};
 
 const TOPOLOGY: &str = r#"
 dns_domain = "test"
@@ -61,11 +64,11 @@ mac = "fa:16:3e:00:02:0b"
 addresses = ["10.2.0.11", "fd00:2::b"]
 "#;
 
-/// An own leg of the router for router advertisements; without one, `loud` has its metadata from the DHCP namespace.
+/// Two legs for router advertisements; without them, each network has its metadata from the DHCP namespace.
 pub const ROUTER: &str = r#"
 [[router]]
 name = "r"
-interfaces = ["fd00:1::/64"]
+interfaces = ["fd00:1::/64", "fd00:2::/64"]
 "#;
 
 pub const BAD: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 1, 0xb]);
@@ -254,6 +257,18 @@ impl Party {
                 .find(|bytes| *bytes == address)
                 .map(drop)
         };
+        self.wire.recv(SOON, ours)?;
+        Some(begin.elapsed())
+    }
+
+    /// From a router solicitation to the advertisement, alone or to all. Asks seldom enough for one machine's share.
+    pub fn ra(&self) -> Option<Duration> {
+        std::thread::sleep(Duration::from_millis(300));
+        self.wire.drain();
+        let begin = Instant::now();
+        self.wire.send(&solicitation(self.mac));
+        let heard = [self.mac.link_local(), ALL_NODES];
+        let ours = |frame: &[u8]| Advertised::parse(frame).filter(|said| heard.contains(&said.to));
         self.wire.recv(SOON, ours)?;
         Some(begin.elapsed())
     }

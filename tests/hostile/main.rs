@@ -139,24 +139,80 @@ fn queries_of_made_up_addresses() {
     );
 }
 
+/// What the kernel answers, it bounds by nothing but the table itself. DHCP needs no entry, so machines that are known get their
+/// leases while it is full; names are told to who is in it, or when there is room, and all is well again by itself.
+#[test]
+#[ignore = "for some seconds it fills the neighbour table of the whole machine, which its own network uses too"]
+fn a_full_table_of_neighbours() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(ground) = Ground::new("") else {
+        return;
+    };
+    let syns = frames::syns_of_many(BAD, (ground.server_mac(), METADATA), 80);
+    let flood = ground.flood(syns, 20_000);
+    let mut before = had_no_room();
+    wait_for("the table to be full", PATIENCE, || {
+        (had_no_room() > before).then_some(())
+    });
+    let asks: [(_, Ask); 2] = [("leases", Party::dhcp), ("names", Party::dns)];
+    for (who, party) in [("good", &ground.good), ("neighbour", &ground.neighbour)] {
+        for (what, ask) in asks {
+            before = had_no_room();
+            let served = party.ask(ask, LASTS);
+            let (asked, answered) = (served.asked, served.answered);
+            println!(
+                "full, {who}: {answered} of {asked} {what}, p99 {:?}",
+                served.p99()
+            );
+            assert!(had_no_room() > before, "the table was full meanwhile");
+            let least = if what == "leases" { asked } else { 1 };
+            assert!(answered >= least, "{who}: {answered} of {asked} {what}");
+        }
+    }
+    println!(
+        "{} SYNs, {} neighbours",
+        flood.stop(),
+        ground.neighbours("-4")
+    );
+    let begin = Instant::now();
+    for party in [&ground.good, &ground.neighbour] {
+        wait_for("all names again", PATIENCE, || {
+            let names = party.ask(Party::dns, Duration::from_millis(500));
+            (names.answered == names.asked).then_some(())
+        });
+    }
+    println!("as before after {:?}", begin.elapsed());
+}
+
+/// How often this machine's kernel had no room for a neighbour of IPv4 more (the column `table_fulls`, a line for each CPU).
+fn had_no_room() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/stat/arp_cache").unwrap();
+    let mut lines = text.lines();
+    let mut names = lines.next().unwrap().split_whitespace();
+    let column = names.position(|name| name == "table_fulls").unwrap();
+    let counts = lines.map(|line| line.split_whitespace().nth(column).unwrap());
+    counts
+        .map(|count| u64::from_str_radix(count, 16).unwrap())
+        .sum()
+}
+
 #[test]
 fn router_solicitations() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mut ground) = Ground::new(ROUTER) else {
         return;
     };
-    flooded(
-        &mut ground,
-        vec![frames::solicitation(BAD); 64],
-        Party::dhcp,
-    );
+    let floods = || vec![frames::solicitation(BAD); 64];
+    flooded(&mut ground, floods(), Party::dhcp);
+    // The neighbour is behind the same router.
+    flooded(&mut ground, floods(), Party::ra);
     let router = ground.daemon.json(&["show", "router", "r"]);
-    let counters = router["counters"].as_object().unwrap();
-    let (_, counters) = counters
-        .iter()
-        .find(|(name, _)| name.starts_with("ra "))
-        .unwrap();
-    assert!(counters["throttled"].as_u64().unwrap() > 0, "{counters}");
+    let links = router["counters"].as_object().unwrap().iter();
+    let links: Vec<_> = links.filter(|(name, _)| name.starts_with("ra ")).collect();
+    let throttled = |(_, link): &&(&String, &serde_json::Value)| link["throttled"] != 0;
+    let (held_back, others): (Vec<_>, Vec<_>) = links.iter().partition(throttled);
+    assert_eq!((held_back.len(), others.len()), (1, 1), "{router:#}");
+    let (_, counters) = held_back[0];
     assert!(warnings(&ground) > 0, "{}", ground.daemon.log());
     assert_eq!(
         counters["loudest"],

@@ -32,7 +32,7 @@ const FAR6: &str = "2001:db8:77::1";
 const WRONG: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x66);
 
 /// Addresses, routes (those to far places too) and MTU that somebody holds, without what ages.
-fn held(run: impl Fn(&[&str]) -> String) -> String {
+pub(crate) fn held(run: impl Fn(&[&str]) -> String) -> String {
     let mut text = String::new();
     for command in [
         "ip -6 -o addr show scope global",

@@ -7,9 +7,11 @@ mod beside;
 #[path = "../common/mod.rs"]
 mod common;
 mod hostile;
+mod malformed;
 mod modes;
 mod moves;
 mod networkd;
+mod rogue;
 mod told;
 mod without_router;
 
@@ -144,6 +146,7 @@ fn the_kernel_configures_itself() {
         shown["ports"][0]["addresses"][0], BLUE1,
         "known before it came"
     );
+    route_to_metadata(&host);
 
     let green = host.guest("green1", "br-green", "fa:16:3e:00:02:01");
     wait_for("a way out of green", PATIENCE, || {
@@ -186,6 +189,21 @@ fn the_kernel_configures_itself() {
     });
     assert!(body.body.contains("\"red1\""), "{}", body.body);
     assert_eq!(default_route(&red), "");
+}
+
+/// A kernel that was told to take routes of any length takes that of the route information option (RFC 4191).
+fn route_to_metadata(host: &Host) {
+    let teal = host.unplugged("teal9");
+    teal.sh("sysctl -qw net.ipv6.conf.default.accept_ra_rt_info_max_plen=128")
+        .ok();
+    host.plug(&teal, "eth0", "br-teal", "02:00:00:00:09:03");
+    let route = wait_for("the route that is told", PATIENCE, || {
+        let seen = teal.run(&["ip", "-6", "route", "show", "fe80::a9fe:a9fe"]);
+        Some(seen.ok()).filter(|route| route.contains("proto ra"))
+    });
+    let router = default_route(&teal);
+    let hop = router.split_whitespace().nth(2).unwrap();
+    assert!(route.contains(&format!("via {hop} ")), "{route}\n{router}");
 }
 
 /// The link-local address of the guest's default router, with its zone.

@@ -2,12 +2,16 @@
 //! router of ours, without one, and without one where the DHCP namespace advertises.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use dhcproto::v4::{MessageType, OptionCode};
 use dhcproto::{Encodable, Encoder};
 
-use crate::common::{Dhcp, Host, PATIENCE, Sender, blessed, settled};
+use crate::common::{Client, Dhcp, Host, PATIENCE, Sender, blessed, settled, wait_until};
 use crate::told::{self, Ask, MODES_FILE, all_pairs, dhcpv6, discover_listing, pairs};
+
+/// A quarter of a minute: in it a client that hears nothing asks again and again.
+const QUARTER: Duration = Duration::from_secs(15);
 
 fn network(number: usize, (ra, address): (&str, &str)) -> String {
     format!(
@@ -143,4 +147,34 @@ fn where_there_is_no_ipv4() {
     let mut bytes = Vec::new();
     told.encode(&mut Encoder::new(&mut bytes)).unwrap();
     assert_eq!(bytes, [108, 4, 0, 0, 0, 0]);
+}
+
+/// dhcpcd there: one that can do without IPv4 is told so, and asks no more. One that cannot hears nothing, and goes on asking.
+#[test]
+fn a_client_that_can_do_without_gives_ipv4_up() {
+    let Some(host) = Host::new("gives-up") else {
+        return;
+    };
+    let daemon = host.warren_run(&network(1, ("slaac", "slaac")));
+    let mac = netns::MacAddr(mac(1)).to_string();
+    for can in [true, false] {
+        let guest = host.guest("vm1", "br-n1", &mac);
+        settled(&guest, "eth0");
+        // As it comes it takes link-local addresses of IPv4; the clients' matrix has none.
+        guest.sh("sed -i /noipv4ll/d /peers/dhcpcd.conf").ok();
+        if can {
+            guest.configure(Client::Dhcpcd, "option ipv6_only_preferred");
+        }
+        let wire = guest.wire();
+        let client = guest.dhcp_probing(Client::Dhcpcd);
+        let discovers = |time| wire.recv(time, Dhcp::of(MessageType::Discover)).is_some();
+        assert!(discovers(PATIENCE), "{}", client.log());
+        if can {
+            let told = || client.log().contains("IPv6-Only Preferred received");
+            assert!(wait_until(PATIENCE, told), "{}", client.log());
+            wire.drain();
+        }
+        let goes_on = discovers(QUARTER);
+        assert_eq!(goes_on, !can, "{}\n{}", client.log(), daemon.log());
+    }
 }

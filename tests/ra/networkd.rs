@@ -56,6 +56,12 @@ fn networkd_configures_itself() {
     for guest in [&blue, &green] {
         let route = default_route(guest);
         assert!(route.contains("via fe80::f816:3eff"), "{route}");
+        // The route information option (RFC 4191).
+        wait_for("a route to metadata", PATIENCE, || {
+            let seen = guest.run(&["ip", "-6", "route", "show", "fe80::a9fe:a9fe"]);
+            let route = seen.ok();
+            (route.contains("via fe80::f816:3eff") && route.contains("proto ra")).then_some(())
+        });
     }
     let leases = shown_leases(&daemon.json(&["show", "network", "green"]));
     assert!(

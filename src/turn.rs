@@ -21,6 +21,8 @@ pub(crate) enum Turn {
     Empty,
     /// There may be more.
     Over,
+    /// There may be more like that which was read for nothing: nobody need be told when it comes.
+    Flooded,
     /// The network is left alone for so long: it has had its share, or something was read for nothing.
     Rest(Duration),
     /// The socket, or the device below it, has a fault.
@@ -33,6 +35,7 @@ impl Turn {
     pub(crate) fn after(more: bool, wasted: bool, owed: Duration) -> Self {
         match more {
             _ if !owed.is_zero() => Self::Rest(owed),
+            true if wasted => Self::Flooded,
             true => Self::Over,
             false if wasted => Self::Rest(BREATH),
             false => Self::Empty,

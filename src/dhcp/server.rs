@@ -213,7 +213,8 @@ async fn serve<V: Version>(serving: Arc<Serving<V>>, mut sockets: Sockets, mut w
         }
         match turn {
             Turn::Empty => {}
-            Turn::Over => {
+            Turn::Over => yield_now().await,
+            Turn::Flooded => {
                 sockets.rest();
                 yield_now().await;
             }

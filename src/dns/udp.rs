@@ -40,7 +40,8 @@ pub(super) async fn serve(serving: Arc<Serving>, mut socket: UdpListener) {
         while asking.try_join_next().is_some() {}
         match turn {
             Turn::Empty => {}
-            Turn::Over => {
+            Turn::Over => yield_now().await,
+            Turn::Flooded => {
                 socket.rest();
                 yield_now().await;
             }

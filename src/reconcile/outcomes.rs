@@ -88,8 +88,11 @@ impl Reconciler {
             Work::Target(target) => {
                 let source = panicked;
                 self.failed(target, &ConvergeError::Panicked { target, source });
-                // As after trouble; and whatever it had begun with its servers.
+                // As after trouble.
                 self.update_served(target);
+                if let Some(entry) = self.entries.get_mut(&target) {
+                    entry.served.distrust();
+                }
                 return;
             }
             Work::Host => self.host_busy = false,

@@ -114,6 +114,11 @@ impl Served {
         self.ra.values().for_each(|(server, _)| server.cease());
     }
 
+    /// Who worked on them broke off, and may have left one stopped: the next [`Served::settle`] starts all anew.
+    pub(super) fn distrust(&mut self) {
+        self.ground = None;
+    }
+
     /// They end in `stopping`.
     pub(super) fn stop_dhcp(&mut self, stopping: &mut JoinSet<()>) {
         if let Some((server, _)) = self.dhcp.take() {

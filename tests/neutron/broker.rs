@@ -194,11 +194,22 @@ fn nothing_that_happens_to_the_broker_is_felt() {
     assert!(stream.longest_stall < Duration::from_secs(1), "{stream:?}");
 }
 
+/// Says so when it is dropped.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn broken_in_every_way(stage: &mut Stage<'_>) {
     let stop = AtomicBool::new(false);
     let services = stage.services;
     std::thread::scope(|scope| {
         let watching = scope.spawn(|| services.watch(&stop));
+        // Else a panic here would wait for who watches, for ever.
+        let ended = Ended(&stop);
         stage.survives("connections cut", Broker::close_all_connections, |_| {});
         let queues = |broker: &Broker| {
             broker.delete_queue("dhcp_agent.net1");
@@ -230,7 +241,7 @@ fn broken_in_every_way(stage: &mut Stage<'_>) {
             (stage.warren.says("connecting again") > noticed).then_some(())
         });
         stage.survives("frozen", |_| {}, Broker::thaw);
-        stop.store(true, Ordering::Relaxed);
+        drop(ended);
         let rounds = watching.join().unwrap();
         println!("services: {rounds:?}");
         assert!(

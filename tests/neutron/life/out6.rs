@@ -7,7 +7,7 @@ use super::{Ground, here, qrouter};
 use crate::cloud::{Cloud, id};
 use crate::common::{Guest, HttpAnswer, HttpStub, Sender, wait_until};
 
-const WIRE: &str = "out6";
+const WIRE: &str = "out20";
 /// Further away than the external subnet, which is 2001:db8:6::/64.
 const WORLD: &str = "2001:db8:1::1";
 const OWN: &str = "fd00:60::11";

@@ -63,6 +63,18 @@ fn start(guest: &Guest, command: &str) -> Running {
     guest.spawn(&command.split(' ').collect::<Vec<_>>())
 }
 
+/// The lease says all of this; the daemon knows of it, and its address works.
+fn serves_ann(net: &Net, ann: &Guest, lease: &BTreeMap<String, String>, want: &[(&str, &str)]) {
+    for (key, want) in want {
+        let said = lease.get(*key).map(String::as_str);
+        assert_eq!(said, Some(*want), "{key}: {lease:#?}");
+    }
+    net.until("2001:db8:1::a", "bound");
+    // What a router would advertise.
+    ann.ip("route add 2001:db8:1::/64 dev eth0");
+    assert!(ann.ping("2001:db8:1::2"), "the address works");
+}
+
 /// The environment of the first call of the hook from `from` on that `wanted` likes.
 #[track_caller]
 fn record(
@@ -111,7 +123,7 @@ fn dhclient_gets_renews_rebinds_and_releases() {
     let command = format!("{DHCLIENT} eth0");
     let mut client = start(&ann, &command);
     let (mut seen, lease) = record(&ann, &client, 0, reason(&["BOUND6"]));
-    for (key, want) in [
+    let want = [
         ("new_ip6_address", "2001:db8:1::a"),
         // What it would rather have.
         ("new_max_life", "7500"),
@@ -119,17 +131,8 @@ fn dhclient_gets_renews_rebinds_and_releases() {
         ("new_dhcp6_name_servers", "2001:db8:1::2"),
         ("new_dhcp6_domain_search", "example.org."),
         ("new_dhcp6_sntp_servers", "2001:db8:1::123"),
-    ] {
-        assert_eq!(
-            lease.get(key).map(String::as_str),
-            Some(want),
-            "{key}: {lease:#?}"
-        );
-    }
-    net.until("2001:db8:1::a", "bound");
-    // What a router would advertise.
-    ann.ip("route add 2001:db8:1::/64 dev eth0");
-    assert!(ann.ping("2001:db8:1::2"), "the address works");
+    ];
+    serves_ann(&net, &ann, &lease, &want);
     // After a power cut it confirms; its lease says that it is time to renew, then to rebind.
     for (times, word) in [
         ("renew 1;\n    rebind 90000;", "RENEW6"),
@@ -258,21 +261,12 @@ fn udhcpc6_gets_and_renews() {
     let ann = net.guest("ann", 0xa);
     let mut client = start(&ann, UDHCPC6);
     let (seen, lease) = record(&ann, &client, 0, reason(&["bound"]));
-    for (key, want) in [
+    let want = [
         ("ipv6", "2001:0db8:0001:0000:0000:0000:0000:000a"),
         ("dns", "2001:0db8:0001:0000:0000:0000:0000:0002"),
         ("search", "example.org"),
-    ] {
-        assert_eq!(
-            lease.get(key).map(String::as_str),
-            Some(want),
-            "{key}: {lease:#?}"
-        );
-    }
-    net.until("2001:db8:1::a", "bound");
-    // What a router would advertise.
-    ann.ip("route add 2001:db8:1::/64 dev eth0");
-    assert!(ann.ping("2001:db8:1::2"), "the address works");
+    ];
+    serves_ann(&net, &ann, &lease, &want);
     client.signal(Signal::SIGUSR1);
     record(&ann, &client, seen, reason(&["renew"]));
     let before = net.counter("replies");

@@ -1,10 +1,12 @@
 //! What a tenant who floods costs its neighbour on another network, and the daemon: p99 of the neighbour's exchanges, quiet
 //! and flooded, and CPU time per second; for each kind of flood.
 //!
-//! The packet generator and the neighbour run on the same CPUs as the daemon, which in life they do not. So there is a floor
-//! beside it: the neighbour's p99 while the same frames are sent as a protocol that nobody speaks. And the third machine, who
-//! only wants to be served, is spared the flood while the neighbour is measured: its kernel is the same one here, and spends
-//! more on each broadcast than the daemon. Rounds alternate, so that whatever else the machine does hits all three.
+//! The packet generator and the neighbour run on the same CPUs as the daemon, which in life they do not. So an answer is there
+//! when it is at the neighbour's interface (the kernel's time stamp), not when the neighbour gets a CPU to read it; of metadata,
+//! which takes several turns, it is the latter. A floor is beside it: the neighbour's p99 while the same frames are sent as a
+//! protocol that nobody speaks. And the third machine, who only wants to be served, is spared the flood while the neighbour is
+//! measured: its kernel is the same one here, and spends more on each broadcast than the daemon. Rounds alternate, so that
+//! whatever else the machine does hits all three.
 #![allow(clippy::unwrap_used, reason = "in a bench a panic is the report")]
 #![allow(clippy::print_stdout, reason = "the figures are for people")]
 #![allow(

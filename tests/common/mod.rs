@@ -82,5 +82,5 @@ pub use process::Process;
 pub use topologies::ROUTED;
 pub use unit::Unit;
 pub use wait::{PATIENCE, settled, wait_for, wait_until};
-pub use wire::{Udp, Wire, checksum, udp_frame};
+pub use wire::{Udp, Wire, checksum, stamp, stamped, udp_frame};
 pub use wire6::Udp6;

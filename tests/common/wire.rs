@@ -1,17 +1,24 @@
 //! Frames on a guest's interface: crafted ones out, all of them in.
 
+use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimestampns};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind,
+    recv, recvmsg, send, setsockopt, socket,
 };
+use nix::sys::time::TimeSpec;
 use std::os::fd::AsFd;
 
 use super::Place;
+
+/// Bytes that wait to be read: what a flood brings while nobody looks must not keep out what is waited for.
+const UNREAD: usize = 8 << 20;
 
 /// An AF_PACKET socket on one interface. It hears everything from the moment it is opened, also what the guest itself sends.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ impl Wire {
             .unwrap();
             // The address names no protocol, so the one of the socket stays.
             bind(fd.as_raw_fd(), &address).unwrap();
+            setsockopt(&fd, RcvBufForce, &UNREAD).unwrap();
+            stamp(&fd);
             let mac = address.addr().expect("an Ethernet interface");
             Self { fd, mac }
         })
@@ -52,11 +61,16 @@ impl Wire {
     }
 
     /// The first frame from now on of which `wanted` makes something, or `None` after `deadline`.
-    pub fn recv<T>(
+    pub fn recv<T>(&self, deadline: Duration, wanted: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+        Some(self.recv_stamped(deadline, wanted)?.0)
+    }
+
+    /// And when it came.
+    pub fn recv_stamped<T>(
         &self,
         deadline: Duration,
         mut wanted: impl FnMut(&[u8]) -> Option<T>,
-    ) -> Option<T> {
+    ) -> Option<(T, SystemTime)> {
         let end = Instant::now() + deadline;
         let mut frame = vec![0; 65_536];
         loop {
@@ -67,9 +81,9 @@ impl Wire {
                 Ok(0) if left.is_zero() => return None,
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => {
-                    let length = recv(self.fd.as_raw_fd(), &mut frame, MsgFlags::empty()).unwrap();
+                    let (length, when) = stamped(&self.fd, &mut frame).unwrap();
                     if let Some(found) = wanted(&frame[..length]) {
-                        return Some(found);
+                        return Some((found, when));
                     }
                 }
                 Err(e) => panic!("poll: {e}"),
@@ -85,6 +99,25 @@ impl Wire {
         let mut frame = [0; 1];
         while recv(self.fd.as_raw_fd(), &mut frame, MsgFlags::MSG_DONTWAIT).is_ok() {}
     }
+}
+
+/// From now on the kernel notes when something came in, whenever it is read.
+pub fn stamp(socket: &impl AsFd) {
+    setsockopt(socket, ReceiveTimestampns, &true).unwrap();
+}
+
+/// What a socket heard, how long it is, and when it came in.
+pub fn stamped(socket: &impl AsRawFd, message: &mut [u8]) -> nix::Result<(usize, SystemTime)> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let mut part = [IoSliceMut::new(message)];
+    let (fd, flags) = (socket.as_raw_fd(), MsgFlags::empty());
+    let got = recvmsg::<()>(fd, &mut part, Some(&mut control), flags)?;
+    let when = got.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(when) => Some(when),
+        _ => None,
+    });
+    let when = Duration::from(when.expect("a stamped message"));
+    Ok((got.bytes, SystemTime::UNIX_EPOCH + when))
 }
 
 /// Interface number and MAC of a device in this thread's namespace.

@@ -4,15 +4,15 @@
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dhcproto::v4::MessageType;
 use netns::MacAddr;
 use socket2::SockRef;
 
 use super::common::{
-    ALL_NODES, Advertised, Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Udp6, Wire, discover,
-    wait_for,
+    ALL_NODES, Advertised, Daemon, Dhcp, Flood, Guest, Host, PATIENCE, Udp6, Wire, discover, stamp,
+    stamped, wait_for,
 };
 use super::figures::cpu_time;
 use super::frames::{SOLICIT, dhcp6, dhcp6_frame, duid, query, solicitation};
@@ -233,18 +233,20 @@ impl Party {
     pub fn dhcp(&self) -> Option<Duration> {
         let number = u32::from(self.next());
         let transaction = 0x7700_0000 | number;
-        let begin = Instant::now();
+        self.wire.drain();
+        let begin = SystemTime::now();
         self.wire.send(&discover(self.mac, transaction));
         let mut of = Dhcp::of(MessageType::Offer);
         let ours = |frame: &[u8]| of(frame).filter(|offer| offer.message.xid() == transaction);
-        self.wire.recv(SOON, ours)?;
-        Some(begin.elapsed())
+        let (_, came) = self.wire.recv_stamped(SOON, ours)?;
+        came.duration_since(begin).ok()
     }
 
     /// From a SOLICIT to its ADVERTISE with an address.
     pub fn dhcp6(&self) -> Option<Duration> {
         let transaction = 0x77_0000 | u32::from(self.next());
-        let begin = Instant::now();
+        self.wire.drain();
+        let begin = SystemTime::now();
         let message = dhcp6(SOLICIT, transaction, &duid(self.mac));
         let source = (self.mac.link_local(), 546);
         self.wire.send(&dhcp6_frame(self.mac, source, message));
@@ -257,40 +259,40 @@ impl Party {
                 .find(|bytes| *bytes == address)
                 .map(drop)
         };
-        self.wire.recv(SOON, ours)?;
-        Some(begin.elapsed())
+        let (_, came) = self.wire.recv_stamped(SOON, ours)?;
+        came.duration_since(begin).ok()
     }
 
     /// From a router solicitation to the advertisement, alone or to all. Asks seldom enough for one machine's share.
     pub fn ra(&self) -> Option<Duration> {
         std::thread::sleep(Duration::from_millis(300));
         self.wire.drain();
-        let begin = Instant::now();
+        let begin = SystemTime::now();
         self.wire.send(&solicitation(self.mac));
         let heard = [self.mac.link_local(), ALL_NODES];
         let ours = |frame: &[u8]| Advertised::parse(frame).filter(|said| heard.contains(&said.to));
-        self.wire.recv(SOON, ours)?;
-        Some(begin.elapsed())
+        let (_, came) = self.wire.recv_stamped(SOON, ours)?;
+        came.duration_since(begin).ok()
     }
 
-    /// From a query for its own name to the answer.
+    /// From a query for its own name to the answer; each from a port of its own.
     pub fn dns(&self) -> Option<Duration> {
-        let (number, server) = (self.next(), self.server);
+        let number = self.next();
         let ask = query(number, &format!("{}.test", self.name));
-        self.guest.inside(move || {
-            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-            socket.connect((server, 53)).unwrap();
-            socket.set_read_timeout(Some(SOON)).unwrap();
-            let begin = Instant::now();
-            socket.send(&ask).ok()?;
-            let mut answer = [0; 512];
-            let length = socket.recv(&mut answer).ok()?;
-            let named = answer[..length].starts_with(&number.to_be_bytes()) && answer[7] == 1;
-            named.then(|| begin.elapsed())
-        })
+        let bound = self.guest.inside(|| UdpSocket::bind("0.0.0.0:0"));
+        let socket = bound.unwrap();
+        stamp(&socket);
+        socket.connect((self.server, 53)).unwrap();
+        socket.set_read_timeout(Some(SOON)).unwrap();
+        let begin = SystemTime::now();
+        socket.send(&ask).ok()?;
+        let mut answer = [0; 512];
+        let (length, came) = stamped(&socket, &mut answer).ok()?;
+        let named = answer[..length].starts_with(&number.to_be_bytes()) && answer[7] == 1;
+        came.duration_since(begin).ok().filter(|_| named)
     }
 
-    /// From the connection to the answer's end.
+    /// From the connection to the answer's end, as its machine reads it.
     pub fn metadata(&self) -> Option<Duration> {
         self.guest.inside(|| {
             let begin = Instant::now();

@@ -8,9 +8,10 @@ mod packets;
 mod scopes;
 mod v6;
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
-use common::{Guest, PATIENCE};
+use common::{Guest, PATIENCE, wait_for};
 
 /// The source address that `to` sees of a connection to its `port` from `from`, which calls `address`.
 #[track_caller]
@@ -36,7 +37,14 @@ fn try_source_seen(
     } else {
         [0u16; 8].into()
     };
-    let listener = to.inside(move || TcpListener::bind((any, port)).unwrap());
+    // The one before may still be open in a process that another test is about to start: it has them all until its `execve`.
+    let listen = || {
+        let bound = to.inside(move || TcpListener::bind((any, port)));
+        bound
+            .inspect_err(|error| assert_eq!(error.kind(), ErrorKind::AddrInUse))
+            .ok()
+    };
+    let listener = wait_for("a port of its own", PATIENCE, listen);
     let connection = from.inside(move || TcpStream::connect_timeout(&called, PATIENCE))?;
     let (_, peer) = listener.accept().unwrap();
     drop(connection);

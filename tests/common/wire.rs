@@ -2,7 +2,7 @@
 
 use std::io::IoSliceMut;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
@@ -13,7 +13,6 @@ use nix::sys::socket::{
     recv, recvmsg, send, setsockopt, socket,
 };
 use nix::sys::time::TimeSpec;
-use std::os::fd::AsFd;
 
 use super::Place;
 

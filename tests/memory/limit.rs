@@ -7,49 +7,43 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 pub const MIB: u64 = 1024 * 1024;
 
-/// What the kernel gives no more than so much memory to: an allocation beyond fails, which ends the process.
+/// The kernel gives it no more than so much memory: an allocation beyond fails, which ends the process.
 #[derive(Debug)]
 pub struct Limited {
     pid: Pid,
-    data: u64,
+    /// Bytes that are resident at rest.
+    rest: u64,
     room: u64,
 }
 
 impl Limited {
-    /// So many bytes above what the process has now. (`RLIMIT_DATA` counts what was mapped, not what was written to: it is the
-    /// stricter one beside a control group's.)
-    pub fn to(pid: Pid, room: u64) -> Self {
-        let data = of(pid, "VmData:");
-        let most = Some(data + room);
+    /// `room` and `unused` bytes above what is resident now: `RLIMIT_DATA` counts what is mapped, whether used or not.
+    pub fn to(pid: Pid, room: u64, unused: u64) -> Self {
+        let rest = of(pid, "VmRSS:");
+        let most = Some(rest + room + unused);
         let limit = Rlimit {
             current: most,
             maximum: most,
         };
         prlimit(process(pid), Resource::Data, limit).unwrap();
         println!(
-            "at rest {} MiB resident, {} MiB mapped; {} MiB more are left",
-            of(pid, "VmRSS:") / MIB,
-            data / MIB,
-            room / MIB
+            "at rest: {} MiB, {} mapped",
+            rest / MIB,
+            of(pid, "VmData:") / MIB
         );
-        Self { pid, data, room }
+        Self { pid, rest, room }
     }
 
-    /// What `work` added at most; it is printed, too.
-    pub fn measured(&self, name: &str, work: impl FnOnce()) -> u64 {
+    /// `work` adds no more than there is room for; how much it was at most is printed.
+    #[track_caller]
+    pub fn holds(&self, name: &str, work: impl FnOnce()) {
         // proc(5): the peak starts anew.
         fs::write(format!("/proc/{}/clear_refs", self.pid), "5").unwrap();
-        let before = of(self.pid, "VmRSS:");
         work();
-        let added = of(self.pid, "VmHWM:").saturating_sub(before);
-        let mapped = of(self.pid, "VmData:").saturating_sub(self.data);
-        println!(
-            "{name}: {} MiB more; {} of the {} MiB are mapped",
-            added / MIB,
-            mapped / MIB,
-            self.room / MIB
-        );
-        added
+        let added = of(self.pid, "VmHWM:").saturating_sub(self.rest);
+        let mapped = of(self.pid, "VmData:") / MIB;
+        println!("{name}: {} MiB above rest, {mapped} mapped", added / MIB);
+        assert!(added <= self.room, "{name}: {added} bytes above rest");
     }
 }
 

@@ -8,7 +8,7 @@ fn connections_are_bounded_in_number_and_time() {
         "connections::connections_are_bounded_in_number_and_time",
         async {
             let ground = Ground::with(&[], |settings| {
-                settings.idle = Duration::from_millis(400);
+                settings.idle = Duration::from_secs(1);
                 settings.connections.per_namespace = 6;
             })
             .await;
@@ -33,7 +33,7 @@ fn connections_are_bounded_in_number_and_time() {
             for mut stream in open {
                 assert!(closed(&mut stream).await, "an idle one");
             }
-            assert!(start.elapsed() < Duration::from_secs(2));
+            assert!(start.elapsed() < Duration::from_secs(3));
             let mut again = TcpStream::connect(server).await.unwrap();
             assert!(
                 ground::ask_on(&mut again, &question(1, "web.demo"))
@@ -43,11 +43,11 @@ fn connections_are_bounded_in_number_and_time() {
 
             // A byte now and then is idle too.
             again.write_all(&[0]).await.unwrap();
-            for _ in 0..10 {
+            let start = Instant::now();
+            while again.write_all(&[255]).await.is_ok() {
+                assert!(start.elapsed() < PATIENCE);
                 sleep(Duration::from_millis(100)).await;
-                let _closed_meanwhile = again.write_all(&[12]).await;
             }
-            assert!(closed(&mut again).await);
             let counters = ground.server.counters();
             assert_eq!((counters.connections, counters.connections_full), (5, 1));
         },

@@ -209,15 +209,15 @@ fn a_slow_forwarder_holds_nobody_up() {
         let _ground = Ground::with(&forwarders, |settings| {
             settings.per_forwarder = Duration::from_secs(3);
             settings.in_all = Duration::from_secs(4);
-            settings.head_start = Duration::from_secs(1);
+            settings.head_start = Duration::from_secs(2);
         })
         .await;
         let asker = Asker::new("10.0.0.2:53".parse().unwrap()).await;
-        for (name, at_most) in [("one.example", 2900), ("two.example", 900)] {
+        for (name, at_most) in [("one.example", 3), ("two.example", 2)] {
             let start = Instant::now();
             assert_eq!(asker.code(&question(1, name)).await, Some(0));
             let took = start.elapsed();
-            assert!(took < Duration::from_millis(at_most), "{name}: {took:?}");
+            assert!(took < Duration::from_secs(at_most), "{name}: {took:?}");
         }
         assert_eq!(silent.heard().len(), 1, "it is asked last now");
         assert!(good.heard().iter().all(|(_, from)| from.is_ipv6()));
@@ -229,10 +229,11 @@ fn an_answer_is_kept_for_its_time_and_for_its_network() {
     sandboxed(
         "forwarding::an_answer_is_kept_for_its_time_and_for_its_network",
         async {
+            const LIFE: u8 = 4; // seconds
             let stub = Stub::at("127.0.0.1", |query| {
                 let mut answer = record(query, 1);
                 let ttl = answer.len() - 7;
-                answer[ttl] = 2;
+                answer[ttl] = LIFE;
                 vec![answer]
             })
             .await;
@@ -246,15 +247,20 @@ fn an_answer_is_kept_for_its_time_and_for_its_network() {
                 assert_eq!(reply[..2], [0, 3]);
                 stub.heard().len() - before
             };
+            let start = Instant::now();
             assert_eq!(asks("www.example.org").await, 1);
             assert_eq!(asks("WWW.example.ORG").await, 0);
             let asked = question(4, "www.example.org");
             let by_tcp = ground::by_tcp("10.0.0.2:53".parse().unwrap(), &asked).await;
             assert!(by_tcp.unwrap().ends_with(&[192, 0, 2, 1]));
-            sleep(Duration::from_millis(2100)).await;
-            assert_eq!(asks("www.example.org").await, 1, "its time is over");
+            while asks("www.example.org").await == 0 {
+                sleep(Duration::from_millis(100)).await;
+            }
+            let took = start.elapsed().as_secs();
+            assert!((LIFE.into()..10).contains(&took), "kept for {took} s");
             let counters = ground.server.counters();
-            assert_eq!((counters.cached, counters.forwarded), (2, 2));
+            assert_eq!(counters.forwarded, 2);
+            assert!(counters.cached >= 2, "{counters:?}");
 
             // What others said before holds no more.
             let mut scope = ground::scope(&forwarders);

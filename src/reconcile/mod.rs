@@ -16,6 +16,7 @@ mod known;
 mod outcomes;
 mod queue;
 mod services;
+mod slot;
 pub mod sweep;
 mod tasks;
 

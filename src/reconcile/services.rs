@@ -6,11 +6,10 @@ use std::sync::Arc;
 use netns::Namespace;
 use tokio::task::JoinSet;
 
+use super::slot::Slot;
 use crate::model::DevName;
 use crate::pace::Limits;
-use crate::plan::scope::{
-    Dhcp6Scope, DhcpScope, DnsScope, MetadataScope, RaLink, RaScope, Services,
-};
+use crate::plan::scope::{RaLink, RaScope, Services};
 use crate::{dhcp, dns, metadata, ra};
 
 /// The process-wide part of each kind of server.
@@ -37,10 +36,10 @@ impl Rooms {
 pub(super) struct Served {
     /// Namespace (inode) and device (index) that the servers' sockets were born in and bound to.
     ground: Option<Ground>,
-    dhcp: Option<(Arc<dhcp::Server>, Arc<DhcpScope>)>,
-    dhcp6: Option<(Arc<dhcp::v6::Server>, Arc<Dhcp6Scope>)>,
-    dns: Option<(Arc<dns::Server>, Arc<DnsScope>)>,
-    metadata: Option<(Arc<metadata::Server>, Arc<MetadataScope>)>,
+    dhcp: Slot<dhcp::Server>,
+    dhcp6: Slot<dhcp::v6::Server>,
+    dns: Slot<dns::Server>,
+    metadata: Slot<metadata::Server>,
     /// By device.
     ra: BTreeMap<DevName, (Arc<ra::Server>, Arc<RaLink>)>,
 }
@@ -72,30 +71,10 @@ pub(super) enum ServeError {
 impl Served {
     /// New data for servers that run; what has to start or stop waits for [`Served::settle`].
     pub(super) fn update(&mut self, wanted: &Services) {
-        if let (Some((server, scope)), Some(new)) = (&mut self.dhcp, &wanted.dhcp)
-            && scope.device == new.device
-        {
-            server.update(Arc::clone(new));
-            *scope = Arc::clone(new);
-        }
-        if let (Some((server, scope)), Some(new)) = (&mut self.dhcp6, &wanted.dhcp6)
-            && scope.device == new.device
-        {
-            server.update(Arc::clone(new));
-            *scope = Arc::clone(new);
-        }
-        if let (Some((server, scope)), Some(new)) = (&mut self.dns, &wanted.dns)
-            && (&scope.device, &scope.listen) == (&new.device, &new.listen)
-        {
-            server.update(Arc::clone(new));
-            *scope = Arc::clone(new);
-        }
-        if let (Some((server, scope)), Some(new)) = (&mut self.metadata, &wanted.metadata)
-            && scope.listen == new.listen
-        {
-            server.update(Arc::clone(new));
-            *scope = Arc::clone(new);
-        }
+        self.dhcp.update(wanted.dhcp.as_ref());
+        self.dhcp6.update(wanted.dhcp6.as_ref());
+        self.dns.update(wanted.dns.as_ref());
+        self.metadata.update(wanted.metadata.as_ref());
         let links = links(wanted);
         for (device, (server, link)) in &mut self.ra {
             match links.get(device) {
@@ -121,28 +100,17 @@ impl Served {
 
     /// They end in `stopping`.
     pub(super) fn stop_dhcp(&mut self, stopping: &mut JoinSet<()>) {
-        if let Some((server, _)) = self.dhcp.take() {
-            stopping.spawn(async move { server.stop().await });
-        }
-        if let Some((server, _)) = self.dhcp6.take() {
-            stopping.spawn(async move { server.stop().await });
-        }
+        let (dhcp, dhcp6) = (self.dhcp.take(), self.dhcp6.take());
+        stopping.spawn(async move { dhcp.stop().await });
+        stopping.spawn(async move { dhcp6.stop().await });
     }
 
     /// Of those that others hold as well, too: their addresses are free then.
     async fn stop(&self) {
-        if let Some((server, _)) = &self.dhcp {
-            server.stop().await;
-        }
-        if let Some((server, _)) = &self.dhcp6 {
-            server.stop().await;
-        }
-        if let Some((server, _)) = &self.dns {
-            server.stop().await;
-        }
-        if let Some((server, _)) = &self.metadata {
-            server.stop().await;
-        }
+        self.dhcp.stop().await;
+        self.dhcp6.stop().await;
+        self.dns.stop().await;
+        self.metadata.stop().await;
     }
 
     /// Exactly the wanted servers run, on this ground. A server that can't start leaves the others running;
@@ -163,22 +131,22 @@ impl Served {
             };
         }
         self.update(wanted);
-        let dhcp = self
-            .settle_dhcp(ns, wanted, rooms)
-            .await
-            .map_err(ServeError::Dhcp);
-        let dhcp6 = self
-            .settle_dhcp6(ns, wanted, rooms)
-            .await
-            .map_err(ServeError::Dhcp6);
-        let dns = self
-            .settle_dns(ns, wanted, rooms)
-            .await
-            .map_err(ServeError::Dns);
-        let metadata = self
-            .settle_metadata(ns, wanted, rooms)
-            .await
-            .map_err(ServeError::Metadata);
+        let dhcp = self.dhcp.settle(wanted.dhcp.as_ref(), |scope| {
+            dhcp::Server::start(ns, scope, &rooms.dhcp)
+        });
+        let dhcp = dhcp.await.map_err(ServeError::Dhcp);
+        let dhcp6 = self.dhcp6.settle(wanted.dhcp6.as_ref(), |scope| {
+            dhcp::v6::Server::start(ns, scope, &rooms.dhcp)
+        });
+        let dhcp6 = dhcp6.await.map_err(ServeError::Dhcp6);
+        let dns = self.dns.settle(wanted.dns.as_ref(), |scope| {
+            dns::Server::start(ns, scope, &rooms.dns)
+        });
+        let dns = dns.await.map_err(ServeError::Dns);
+        let metadata = self.metadata.settle(wanted.metadata.as_ref(), |scope| {
+            metadata::Server::start(ns, scope, &rooms.metadata)
+        });
+        let metadata = metadata.await.map_err(ServeError::Metadata);
         let ra = self
             .settle_ra(ns, indexes, wanted, rooms)
             .await
@@ -188,133 +156,37 @@ impl Served {
 
     /// After [`Served::update`]: are exactly the wanted servers running?
     pub(super) fn serves(&self, wanted: &Services) -> bool {
-        is_current(
-            self.dhcp.as_ref().map(|(_, scope)| scope),
-            wanted.dhcp.as_ref(),
-        ) && is_current(
-            self.dhcp6.as_ref().map(|(_, scope)| scope),
-            wanted.dhcp6.as_ref(),
-        ) && is_current(
-            self.dns.as_ref().map(|(_, scope)| scope),
-            wanted.dns.as_ref(),
-        ) && is_current(
-            self.metadata.as_ref().map(|(_, scope)| scope),
-            wanted.metadata.as_ref(),
-        ) && self
-            .ra
-            .iter()
-            .map(|(device, (_, link))| (device, link))
-            .eq(links(wanted))
+        self.dhcp.serves(wanted.dhcp.as_ref())
+            && self.dhcp6.serves(wanted.dhcp6.as_ref())
+            && self.dns.serves(wanted.dns.as_ref())
+            && self.metadata.serves(wanted.metadata.as_ref())
+            && self
+                .ra
+                .iter()
+                .map(|(device, (_, link))| (device, link))
+                .eq(links(wanted))
     }
 
     pub(super) fn dhcp(&self) -> Option<&dhcp::Server> {
-        self.dhcp.as_ref().map(|(server, _)| &**server)
+        self.dhcp.server()
     }
 
     pub(super) fn dhcp6(&self) -> Option<&dhcp::v6::Server> {
-        self.dhcp6.as_ref().map(|(server, _)| &**server)
+        self.dhcp6.server()
     }
 
     pub(super) fn dns(&self) -> Option<&dns::Server> {
-        self.dns.as_ref().map(|(server, _)| &**server)
+        self.dns.server()
     }
 
     pub(super) fn metadata(&self) -> Option<&metadata::Server> {
-        self.metadata.as_ref().map(|(server, _)| &**server)
+        self.metadata.server()
     }
 
     pub(super) fn ra(&self) -> impl Iterator<Item = (&DevName, &ra::Server)> {
         self.ra
             .iter()
             .map(|(device, (server, _))| (device, &**server))
-    }
-
-    async fn settle_dhcp(
-        &mut self,
-        ns: &Namespace,
-        wanted: &Services,
-        rooms: &Rooms,
-    ) -> Result<(), dhcp::Error> {
-        if is_current(
-            self.dhcp.as_ref().map(|(_, scope)| scope),
-            wanted.dhcp.as_ref(),
-        ) {
-            return Ok(());
-        }
-        if let Some((server, _)) = self.dhcp.take() {
-            server.stop().await;
-        }
-        if let Some(scope) = &wanted.dhcp {
-            let server = dhcp::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
-            self.dhcp = Some((Arc::new(server), Arc::clone(scope)));
-        }
-        Ok(())
-    }
-
-    async fn settle_dhcp6(
-        &mut self,
-        ns: &Namespace,
-        wanted: &Services,
-        rooms: &Rooms,
-    ) -> Result<(), dhcp::Error> {
-        if is_current(
-            self.dhcp6.as_ref().map(|(_, scope)| scope),
-            wanted.dhcp6.as_ref(),
-        ) {
-            return Ok(());
-        }
-        if let Some((server, _)) = self.dhcp6.take() {
-            server.stop().await;
-        }
-        if let Some(scope) = &wanted.dhcp6 {
-            let server = dhcp::v6::Server::start(ns, Arc::clone(scope), &rooms.dhcp).await?;
-            self.dhcp6 = Some((Arc::new(server), Arc::clone(scope)));
-        }
-        Ok(())
-    }
-
-    async fn settle_dns(
-        &mut self,
-        ns: &Namespace,
-        wanted: &Services,
-        rooms: &Rooms,
-    ) -> Result<(), dns::Error> {
-        if is_current(
-            self.dns.as_ref().map(|(_, scope)| scope),
-            wanted.dns.as_ref(),
-        ) {
-            return Ok(());
-        }
-        if let Some((server, _)) = self.dns.take() {
-            server.stop().await;
-        }
-        if let Some(scope) = &wanted.dns {
-            let server = dns::Server::start(ns, Arc::clone(scope), &rooms.dns).await?;
-            self.dns = Some((Arc::new(server), Arc::clone(scope)));
-        }
-        Ok(())
-    }
-
-    async fn settle_metadata(
-        &mut self,
-        ns: &Namespace,
-        wanted: &Services,
-        rooms: &Rooms,
-    ) -> Result<(), metadata::Error> {
-        if is_current(
-            self.metadata.as_ref().map(|(_, scope)| scope),
-            wanted.metadata.as_ref(),
-        ) {
-            return Ok(());
-        }
-        if let Some((server, _)) = self.metadata.take() {
-            server.stop().await;
-        }
-        if let Some(scope) = &wanted.metadata {
-            let server = metadata::Server::start(ns, Arc::clone(scope), &rooms.metadata).await?;
-            self.metadata = Some((Arc::new(server), Arc::clone(scope)));
-        }
-        Ok(())
     }
 
     /// A link that can't be served leaves the others heard of; the first error is returned.
@@ -353,13 +225,4 @@ impl Served {
 fn links(wanted: &Services) -> &BTreeMap<DevName, Arc<RaLink>> {
     static NONE: BTreeMap<DevName, Arc<RaLink>> = BTreeMap::new();
     wanted.ra.as_ref().map_or(&NONE, |scope| &scope.links)
-}
-
-/// After [`Served::update`] a running server has the wanted scope itself, or needs other sockets.
-fn is_current<T>(running: Option<&Arc<T>>, wanted: Option<&Arc<T>>) -> bool {
-    match (running, wanted) {
-        (Some(running), Some(wanted)) => Arc::ptr_eq(running, wanted),
-        (None, None) => true,
-        _ => false,
-    }
 }

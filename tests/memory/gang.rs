@@ -94,9 +94,9 @@ impl Gang {
                     }
                     let mut message = [0; 2048];
                     // What was lost is lost.
-                    let heard = (0..AT_ONCE)
-                        .take_while(|_| socket.recv(&mut message).is_ok() && message[3] & 15 == 0);
-                    told.push(heard.count());
+                    let codes = (0..AT_ONCE)
+                        .map_while(|_| socket.recv(&mut message).ok().map(|_| message[3] & 15));
+                    told.push(codes.filter(|code| *code == 0).count());
                 }
                 told
             }

@@ -403,6 +403,39 @@ fn many_routes_are_all_taken() {
     }
 }
 
+/// Too small for IPv6: the kernel has no settings of it there.
+#[test]
+fn a_small_mtu_is_told_and_kept() {
+    let Some(host) = Host::new("small-mtu") else {
+        return;
+    };
+    let router = "[[router]]\nname = \"r\"\ninterfaces = [\"other\"]\n";
+    let with = |mtu: u16| {
+        let text = TOPOLOGY.replace("\"10.1.0.2\"", "\"10.1.0.2\"\ngateway = \"10.1.0.1\"");
+        let named = "bridge = \"other\"";
+        text.replace(named, &format!("{named}\nmtu = {mtu}")) + router
+    };
+    let mut daemon = host.warren_run(&with(1200));
+    let vm = host.guest("vm", "other", MAC);
+    for (mtu, anew) in [(1200, false), (1500, false), (1200, false), (1200, true)] {
+        if anew {
+            daemon.stop();
+            daemon.start();
+        } else {
+            daemon.rewrite(&with(mtu));
+            wait_for("the MTU", PATIENCE, || {
+                let shown = daemon.json(&["show", "network", "other"]);
+                (shown["mtu"] == mtu).then_some(())
+            });
+        }
+        daemon.converged();
+        let lease = vm.udhcpc();
+        assert_eq!((lease.address, lease.mtu), (OTHER_ADDRESS, Some(mtu)));
+        assert!(vm.ping("10.1.0.1"), "{mtu}: the router");
+        assert!(!daemon.log().contains("failed"), "{mtu}: {}", daemon.log());
+    }
+}
+
 macro_rules! matrix {
     ($server:ident: $($turn:ident)*) => {$(
         mod $turn {

@@ -17,6 +17,9 @@ use crate::{nft, sysctl};
 /// More changed elements than this do not fit one netlink transaction with default buffers; then a load is as quick.
 const MOST_ELEMENTS: usize = 1000;
 
+/// The kernel does no IPv6 at all on a device with a smaller one (RFC 8200 section 5), and has no settings for it.
+const LEAST_MTU_OF_IPV6: u32 = 1280;
+
 /// Steps from `actual` to `spec`, in the order in which to do them. Empty: nothing to do.
 pub fn diff(spec: &Spec, actual: &Actual) -> Vec<Step> {
     let fate = Fate::of(spec, actual);
@@ -112,7 +115,17 @@ fn sysctls(spec: &Spec, actual: &Actual, fate: &Fate) -> (Vec<Step>, Vec<Step>) 
         if dev.as_ref().is_some_and(|dev| !fate.is_usable(dev)) {
             continue;
         }
-        let new = dev.is_some_and(|dev| fate.create.contains(&dev) || fate.gone.contains(&dev));
+        let new = dev
+            .as_ref()
+            .is_some_and(|dev| fate.create.contains(dev) || fate.gone.contains(dev));
+        let mtu = dev.and_then(|dev| match new {
+            true => spec.links.get(&dev)?.mtu,
+            false => Some(actual.links.get(&dev)?.mtu),
+        });
+        // Not there, and nothing that it could be about. Once the MTU is raised, one looks again.
+        if key.starts_with("net/ipv6/") && mtu.is_some_and(|mtu| mtu < LEAST_MTU_OF_IPV6) {
+            continue;
+        }
         let step = Step::SetSysctl {
             key: key.clone(),
             value: value.clone(),

@@ -6,7 +6,9 @@
 
 mod common;
 
-use common::{Monitor, assert_settled, converge, dev, namespace, run, sandbox, specs};
+use common::{
+    Monitor, assert_settled, converge, converge_twice, dev, namespace, run, sandbox, specs, try_run,
+};
 use netns::Namespace;
 use netns::spec::{Link, Neighbour, Ownership, Route, Spec};
 
@@ -40,6 +42,35 @@ fn every_kind_of_spec_in_a_namespace_of_ours() {
                 },
             )
             .await;
+        }
+    });
+}
+
+/// The kernel does without IPv6 there, and without its settings.
+#[test]
+fn an_mtu_too_small_for_ipv6() {
+    sandbox("an_mtu_too_small_for_ipv6", || async {
+        let inside = namespace("own");
+        let with = |mtu| {
+            let mut spec = specs::own();
+            let pair = Link::veth(dev("tap-0"), common::home());
+            spec.links
+                .insert(dev("t0"), pair.mtu(mtu).master(dev("tbr")));
+            spec.links.insert(dev("tbr"), Link::bridge().mtu(mtu));
+            for device in ["t0", "tbr"] {
+                let key = format!("net/ipv6/conf/{device}/disable_ipv6");
+                spec.sysctls.insert(key, "1".into());
+            }
+            spec
+        };
+        for mtu in [1200, 1500, 1200, 1280, 1279] {
+            converge_twice(&inside, &with(mtu)).await;
+            for device in ["t0", "tbr"] {
+                let key = format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6");
+                let (_, found) = try_run(&format!("ip netns exec own cat {key}"));
+                let want = if mtu < 1280 { "No such file" } else { "1\n" };
+                assert!(found.contains(want), "{mtu}, {device}: {found}");
+            }
         }
     });
 }

@@ -59,6 +59,11 @@ impl Shared {
         self.lookup.get_or_init(|| lookup::Source::new(lookup));
     }
 
+    /// Another process knows whom the model does not.
+    pub(super) fn asks_elsewhere(&self) -> bool {
+        self.lookup.get().is_some() || matches!(**self.source.load(), Source::Agent(_))
+    }
+
     /// What is taken of each network from now on: of connections, and of requests.
     pub fn limit(&self, budgets: pace::Budgets) {
         self.commons.pace(budgets);

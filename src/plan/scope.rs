@@ -216,6 +216,13 @@ pub struct MetadataScope {
     pub of: Target,
 }
 
+impl MetadataScope {
+    /// The model does not know who lives in one of them.
+    pub fn has_unknown_networks(&self) -> bool {
+        self.residents.len() < self.networks.len()
+    }
+}
+
 /// Who lives at which address of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Residents {

@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
 
 use super::super::{Answer as Said, Found, Lookup, Networks, Proxies, ProxySocket};
+use super::lookup::LATE;
 use super::nova::{Stub, status};
 use super::*;
 use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
@@ -60,7 +61,7 @@ impl Role {
         };
         // It has no model: the other roles have it.
         let shared = Shared::new(settings, Arc::default()).unwrap();
-        let known = [(WEB, sample::WEB), (DB, "db")];
+        let known = [(WEB, sample::WEB), (DB, "db"), (LATE, "late")];
         let known = known.map(|(address, id)| (address.parse().unwrap(), id));
         shared.set_lookup(Arc::new(Server(Mutex::new(known.into()))));
         self.shared = Some(Arc::clone(&shared));
@@ -136,6 +137,18 @@ fn a_role_without_novas_settings_passes_requests_on() {
         assert_eq!((answer.status, nova.last().body.len()), (200, 1020));
         let answer = warren.ask(WEB, request(70_000)).await.unwrap();
         assert_eq!(answer.status, 413);
+    });
+}
+
+#[test]
+fn one_guest_shuts_nobody_out_where_the_role_knows_them() {
+    alone(async || {
+        let nova = nova().await;
+        let mut role = Role::named("greedy");
+        role.start(&nova);
+        let warren = Warren::start(role.upstream());
+        warren.server.update(unmodelled());
+        shuts_nobody_out(&warren, WEB, [DB, LATE]).await;
     });
 }
 

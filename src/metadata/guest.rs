@@ -27,6 +27,7 @@ use super::pulse::{Late, Pulse};
 use super::rate::Rate;
 use super::route::{Asker, Origin, who};
 use super::shared::{Shared, Source};
+use crate::model::Target;
 use crate::pace::Who;
 use crate::plan::scope::MetadataScope;
 
@@ -83,7 +84,7 @@ impl House {
         let scope = self.scope.load();
         let known = who(&scope, origin).is_some()
             || self.learned.knows(origin)
-            || self.regulars.knows(origin.address);
+            || self.regulars.knows(origin);
         if known {
             Who::Known(origin)
         } else if scope.has_unknown_networks() && self.shared.asks_elsewhere() {
@@ -151,12 +152,13 @@ async fn try_answer(
             method: &head.method,
             target,
             body: collect(body, house, seat, pulse).await?,
-            of: scope.of,
+            // A link's network says more than the router that leads there.
+            of: origin.network.map_or(scope.of, Target::Network),
             source,
         };
         let response = agent.fetch(&errand, pulse, due).await;
         if response.status().is_success() {
-            house.regulars.note(source);
+            house.regulars.note(origin);
         }
         return Ok(response.map(|body| body.holding(permit)));
     }

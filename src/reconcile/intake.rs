@@ -49,7 +49,11 @@ impl Reconciler {
                 .get_or_insert_with(|| Instant::now() + SAVE_AFTER);
         }
         self.shared_state.store(Arc::new(self.state.clone()));
+        // Where a router's port has come or gone it is as before, or as it is now.
+        let mut beside = self.told_beside(&touched);
         self.refresh_known(&touched);
+        beside.append(&mut self.told_beside(&touched));
+        touched.append(&mut beside);
         // What was said again unchanged is reported again: who says it may wait for that.
         for target in named.difference(&touched) {
             self.report(*target);
@@ -77,6 +81,15 @@ impl Reconciler {
         self.refresh_known(&all);
         for target in all {
             self.replan(target, Urgency::Look);
+        }
+    }
+
+    /// Networks where machines of these are told who they are, too.
+    fn told_beside(&self, touched: &BTreeSet<Target>) -> BTreeSet<Target> {
+        if self.settings.metadata.network {
+            self.known.routed_together(touched)
+        } else {
+            BTreeSet::new()
         }
     }
 

@@ -37,6 +37,9 @@ impl Reconciler {
             if let Event::Router(router) = event {
                 self.remark(router);
             }
+            if let Event::InstanceGone(id) = event {
+                self.rooms.metadata.forget(id);
+            }
             if let Event::Complete { named } = event {
                 self.complete = true;
                 self.named = Some(named.clone());

@@ -233,7 +233,7 @@ fn a_password_is_kept_once() {
     let Some(host) = Host::new("password") else {
         return;
     };
-    let _daemon = host.warren_run(CLOUD);
+    let daemon = host.warren_run(CLOUD);
     let (blue, other) = (blue1(&host), blue2(&host));
     let url = format!("{METADATA}/openstack/latest/password");
     let post = |text: &str| {
@@ -247,6 +247,18 @@ fn a_password_is_kept_once() {
     assert_eq!(post("again"), 409);
     assert_eq!(blue.get(&url), "encrypted");
     assert_eq!(other.get(&url), "");
+    // Another instance takes its place, and then one of its name takes it back.
+    for id in ["0000000000b9", "0000000000b1"] {
+        daemon.rewrite(&CLOUD.replace("0000000000b1", id));
+        let told = wait_until(PATIENCE, || {
+            let document = format!("{METADATA}/openstack/latest/meta_data.json");
+            let answer = blue.curl_with(&document, &[], &[]);
+            answer.is_ok_and(|answer| answer.body.contains(id))
+        });
+        assert!(told, "{id} is not told who it is");
+        assert_eq!(blue.get(&url), "", "what the one before has left");
+    }
+    assert_eq!(post("of its own"), 200);
 }
 
 #[test]

@@ -177,8 +177,9 @@ impl Serving {
 
     fn update(&self, scope: Arc<DnsScope>) {
         self.forwarding.update(&scope);
-        let old = self.scope.swap(Arc::clone(&scope));
-        if !old.forwards_like(&scope) || scope.cache < old.cache {
+        let old = self.scope.swap(scope);
+        let new = self.scope.load();
+        if !old.forwards_like(&new) || new.cache < old.cache {
             self.cache.clear();
         }
     }

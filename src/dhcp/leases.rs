@@ -165,11 +165,11 @@ impl Served for DhcpScope {
     type Given = [Ipv4Addr; 1];
 
     fn count(&self) -> usize {
-        self.clients.len() + self.by_client_id.len()
+        self.clients.len()
     }
 
     fn clients(&self) -> impl Iterator<Item = (PortId, &[(usize, Ipv4Addr)])> {
-        let clients = self.clients.values().chain(self.by_client_id.values());
+        let clients = self.clients.values();
         clients.map(|client| (client.port, &*client.addresses))
     }
 }

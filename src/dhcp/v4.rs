@@ -58,7 +58,8 @@ pub fn answer(
     }
 }
 
-/// By the id that stands in for the MAC of its port, else by MAC.
+/// By MAC; one that is no port's, by the id that a port has beside its own. Which that is, is for the port's tenant to say:
+/// it may be another machine's.
 pub(super) fn find<'a>(scope: &'a DhcpScope, request: &Request<'_>) -> Option<&'a DhcpClient> {
     let by_id = || {
         let id = request
@@ -68,9 +69,8 @@ pub(super) fn find<'a>(scope: &'a DhcpScope, request: &Request<'_>) -> Option<&'
         // dhcpcd puts a zero (the type "no hardware") before text.
         found.or_else(|| scope.by_client_id.get(id.strip_prefix(&[0])?))
     };
-    by_id()
-        .or_else(|| scope.clients.get(&request.mac()))
-        .map(AsRef::as_ref)
+    let by_mac = scope.clients.get(&request.mac());
+    by_mac.or_else(by_id).map(AsRef::as_ref)
 }
 
 impl<'a> Link<'a> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::dhcp::{common_options, dhcp_servers, needs_data, search};
+use super::dhcp::{client_id, common_options, dhcp_servers, needs_data, search};
 use super::network::own_port;
 use super::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 use super::{Settings, names};
@@ -147,11 +147,6 @@ fn sources(port: &Port) -> impl Iterator<Item = Ipv6Addr> {
     let fixed = port.fixed_ips.iter().filter_map(|fixed| v6(fixed.ip));
     let all = fixed.chain([port.mac.link_local()]);
     all.filter(|_| port.owner == DeviceOwner::Machine)
-}
-
-/// An empty id is dnsmasq's `*`: known by MAC alone.
-fn client_id(port: &Port) -> Option<&Vec<u8>> {
-    port.client_id.as_ref().filter(|id| !id.is_empty())
 }
 
 fn v6(ip: IpAddr) -> Option<Ipv6Addr> {

@@ -56,7 +56,16 @@ fn every_state_gets_its_answer() {
             discover(STRANGER).option(61, b"\0ib-7"),
             "offer 10.0.0.13 from 10.0.0.2 to client at 10.0.0.13:68",
         ),
-        ("discover, MAC of one known by id", discover(IDA), "silence"),
+        (
+            "discover, MAC of one known by id",
+            discover(IDA),
+            "offer 10.0.0.13 from 10.0.0.2 to client at 10.0.0.13:68",
+        ),
+        (
+            "discover, with the id of another's port",
+            discover(ANN).option(61, b"ib-7"),
+            &offer,
+        ),
         (
             "select ours, fits",
             select(ANN, "10.0.0.2", "10.0.0.10"),

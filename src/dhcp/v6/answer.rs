@@ -58,13 +58,14 @@ pub fn answer(
             false => use_multicast(scope, request),
         };
     }
-    let mac = match who::origin(request, neighbour) {
-        Origin::Mac(mac) => Some(mac),
+    let origin = who::origin(request, neighbour);
+    let mac = match origin {
+        Origin::Mac(mac) | Origin::Duid(mac) => Some(mac),
         Origin::Ask(_) if for_other => return Answer::Silence,
         Origin::Ask(address) => return Answer::Ask(address),
         Origin::Unknown => None,
     };
-    let client = who::find(scope, request, mac);
+    let client = who::find(scope, request, origin);
     if for_other {
         if let Some(client) = client {
             leases.forget_offer(client.port);

@@ -459,6 +459,29 @@ fn a_port_is_known_by_what_its_tenant_cannot_choose() {
             "advertise na1[2001:db8:1::d] to d fe80::f816:3eff:fe00:d".into(),
         ),
         (
+            "the DUID of another's port, which that may have for this very reason",
+            solicit(ANN).duid(IDAS),
+            format!("{anns} to a fe80::f816:3eff:fe00:a"),
+        ),
+        (
+            "the same from a neighbour that is known",
+            solicit(ANN).duid(IDAS).from(private).neighbour(is(ANN)),
+            format!("{anns} to a {private}"),
+        ),
+        (
+            "the same before the neighbour is known",
+            solicit(ANN).duid(IDAS).from(private),
+            format!("who has {private}"),
+        ),
+        (
+            "nobody says who it is: the DUID that a port has for an id",
+            solicit(STRANGER)
+                .duid(IDAS)
+                .from(private)
+                .neighbour(Neighbour::Nobody),
+            format!("advertise na1[2001:db8:1::d] to d {private}"),
+        ),
+        (
             "nobody is looked for in vain for another server's client",
             says(ANN, REQUEST).to(THEM).from(private),
             "silence".into(),
@@ -546,8 +569,13 @@ fn a_whole_network_with_addresses_of_its_own_making_is_not_one_stranger() {
             unknown("fe80::2"),
         ),
         (
-            "a port by its DUID",
+            "perhaps a port by its DUID, perhaps another that has the same",
             says(IDA, SOLICIT).duid(IDAS).from("fe80::3"),
+            unknown("fe80::3"),
+        ),
+        (
+            "a port by its DUID",
+            says(STRANGER, SOLICIT).duid(IDAS),
             Who::Known(mac(IDA).link_local()),
         ),
         (

@@ -68,8 +68,8 @@ const STRANGER: Mac = mac(0x10);
 /// What a ROM asks for.
 const WISHES: [u8; 11] = [1, 3, 43, 60, 66, 67, 97, 128, 150, 175, 210];
 /// What is compared; the rest is in other tests.
-const SHOWN: [u8; 17] = [
-    43, 52, 60, 61, 66, 67, 82, 93, 94, 97, 118, 150, 175, 210, 224, 225, 226,
+const SHOWN: [u8; 19] = [
+    1, 28, 43, 52, 60, 61, 66, 67, 82, 93, 94, 97, 118, 150, 175, 210, 224, 225, 226,
 ];
 
 fn rom(mac: Mac, class: &[u8], arch: u8) -> Ask {
@@ -141,6 +141,10 @@ pub(crate) fn questions() -> Vec<(&'static str, Ask)> {
         }),
         ("what clients tell, as options, asked for one", {
             discover(TOLD).list(&[97])
+        }),
+        ("no wishes at all", discover(ANN).list(&[])),
+        ("a machine that is up, no wishes at all", {
+            inform(ANN, "10.0.0.10").list(&[])
         }),
         ("client id beside the MAC", {
             let ask = bios(ANN).option(61, &[255, 1, 2, 3, 4, 0, 3]);

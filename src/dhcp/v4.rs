@@ -84,7 +84,7 @@ impl<'a> Link<'a> {
                 .copied()
         };
         let wanted = of_client().next();
-        let offered = of_client().find(|(_, ip)| !leases.is_declined(*ip, now));
+        let offered = of_client().find(|(_, ip)| !leases.is_declined(client.port, *ip, now));
         let who = (client.port, self.request.mac());
         let wish = self.request.number(codes::LEASE_TIME);
         match self.request.ask {

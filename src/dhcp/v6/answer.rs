@@ -166,9 +166,13 @@ impl<'a> Session<'a> {
         let in_use = |ip: Ipv6Addr| {
             matches!(ask, Ask::Renew | Ask::Rebind) && self.request.named().any(|of| of == ip)
         };
+        let is_declined = |ip: Ipv6Addr| {
+            let port = self.client.map(|client| client.port);
+            port.is_some_and(|port| leases.is_declined(port, ip, now))
+        };
         let own: Vec<_> = self
             .own()
-            .filter(|ip| in_use(*ip) || !leases.is_declined(*ip, now))
+            .filter(|ip| in_use(*ip) || !is_declined(*ip))
             .collect();
         let associations = &self.request.associations;
         let shares = identity::allot(own, associations);

@@ -549,6 +549,26 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
 }
 
 #[test]
+fn a_declined_address_is_new_to_another_port() {
+    let mut world = World::new();
+    world.reply(&says(ANN, DECLINE).to(US).na(&["2001:db8:1::a"]));
+    let [ann, heir] = [(ANN, "2001:db8:1::e"), (STRANGER, "2001:db8:1::a")]
+        .map(|(last, address)| Arc::new(client(last, &[(0, address)])));
+    let clients = &mut world.scope.clients;
+    clients.remove(&ann.mac, ann.port);
+    for client in [ann, heir] {
+        clients.insert(client.mac, client.port, client);
+    }
+    for (last, want) in [
+        (ANN, "advertise na1[2001:db8:1::e]"),
+        (STRANGER, "advertise na1[2001:db8:1::a]"),
+    ] {
+        let said = world.said(&says(last, SOLICIT).na(&[]));
+        assert!(said.starts_with(want), "{said}");
+    }
+}
+
+#[test]
 fn a_whole_network_with_addresses_of_its_own_making_is_not_one_stranger() {
     let scope = scope();
     let unknown = |of: &str| Who::Newcomer(ip(of));

@@ -31,7 +31,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         } else {
             Vec::new()
         },
-        options: common_options(network, settings, 4),
+        options: common_options(network, 4, settings.dhcp_options_of(4)),
         tags: settings.dhcp_tags.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         only_v6: is_only_v6(network),
@@ -53,8 +53,8 @@ pub(super) fn search(network: &Network) -> Vec<String> {
 /// Those of all networks, then those of this one, which count more.
 pub(super) fn common_options(
     network: &Network,
-    settings: &Settings,
     ip_version: u8,
+    of_all: impl Iterator<Item = CommonOption>,
 ) -> Arc<[CommonOption]> {
     let own = network.dhcp_options.iter();
     let own = own.filter(|option| option.ip_version == ip_version);
@@ -62,7 +62,7 @@ pub(super) fn common_options(
         option: option.clone(),
         forced: false,
     });
-    settings.dhcp_options_of(ip_version).chain(own).collect()
+    of_all.chain(own).collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;

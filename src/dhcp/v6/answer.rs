@@ -154,7 +154,8 @@ fn use_multicast(scope: &Dhcp6Scope, request: &Request<'_>) -> Answer {
         kind: Kind::Reply,
         message: out.finish(request),
         to: Delivery::Datagram(to),
-        port: None,
+        // Told alike to whoever it is.
+        stranger: false,
     })
 }
 
@@ -316,7 +317,7 @@ impl<'a> Session<'a> {
             kind,
             message: out.finish(self.request),
             to: self.to,
-            port: self.client.map(|client| client.port),
+            stranger: self.client.is_none(),
         })
     }
 }

@@ -381,6 +381,13 @@ fn what_no_client_may_say_is_dropped() {
     ] {
         assert_eq!(World::new().said(&says), want, "{name}");
     }
+    for (name, says, stranger) in [
+        ("to us alone", says(ANN, RELEASE).to(US).unicast(), false),
+        ("to everybody", says(ANN, RELEASE).to(US), false),
+        ("no port", says(STRANGER, RELEASE).to(US), true),
+    ] {
+        assert_eq!(World::new().reply(&says).stranger, stranger, "{name}");
+    }
     for (name, packet) in [
         ("nothing", &[][..]),
         ("a type alone", &[1]),

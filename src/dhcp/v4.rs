@@ -190,7 +190,7 @@ impl<'a> Link<'a> {
             ciaddr,
             yiaddr: ip,
             siaddr: options.siaddr(own),
-            broadcast: false,
+            broadcast: self.scope.broadcast_reply,
         };
         let mut out = Writer::new(self.request, header, self.limit());
         self.begin(&mut out, kind, own);
@@ -245,7 +245,7 @@ impl<'a> Link<'a> {
             ciaddr: Ipv4Addr::UNSPECIFIED,
             yiaddr: ip,
             siaddr: options.siaddr(own),
-            broadcast: false,
+            broadcast: self.scope.broadcast_reply,
         };
         let limit = self
             .request

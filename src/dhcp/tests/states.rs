@@ -288,14 +288,26 @@ fn replies_take_the_way_that_reaches_the_client() {
     ] {
         assert_eq!(World::new().said(&ask), want, "{name}");
     }
-    let mut loud = World::of(DhcpScope {
-        broadcast_reply: true,
-        ..scope()
-    });
+    let loud = || {
+        World::of(DhcpScope {
+            broadcast_reply: true,
+            ..scope()
+        })
+    };
     assert_eq!(
-        loud.said(&discover(ANN)),
+        loud().said(&discover(ANN)),
         "offer 10.0.0.10 from 10.0.0.2 to all 255.255.255.255"
     );
+    for (name, ask) in [
+        ("offer", discover(FAR)),
+        ("ack", select(FAR, "10.0.0.2", "10.9.0.12")),
+        ("bootp", bootp(FAR)),
+    ] {
+        for (mut world, want) in [(World::new(), false), (loud(), true)] {
+            let message = decode(&world.reply(&relayed(ask.clone())).message);
+            assert_eq!(message.flags().broadcast(), want, "{name}: by the relay");
+        }
+    }
     let mut nowhere = scope();
     nowhere
         .subnets

@@ -303,6 +303,50 @@ fn one_state_is_written_after_the_other() {
     });
 }
 
+/// A network with one instance, and no router.
+const ALONE: &str = r#"
+[[network]]
+name = "alone"
+bridge = "br-alone"
+[[network.subnet]]
+cidr = "10.0.4.0/24"
+dhcp_address = "10.0.4.2"
+
+[[instance]]
+name = "one"
+[[instance.port]]
+network = "alone"
+mac = "fa:16:3e:00:04:01"
+addresses = ["10.0.4.11"]
+"#;
+
+fn alone(name: &str) -> Option<(Host, Daemon, Guest)> {
+    let host = Host::new(name)?;
+    let daemon = host.warren_run(ALONE);
+    let one = host.guest("one", "br-alone", "fa:16:3e:00:04:01");
+    one.udhcpc();
+    Some((host, daemon, one))
+}
+
+/// By another name it is another network, and has the bridge from the one that goes.
+#[test]
+fn a_network_that_is_named_anew_keeps_its_bridge() {
+    let Some((host, daemon, one)) = alone("anew") else {
+        return;
+    };
+    let before = host.namespaces();
+    daemon.rewrite(&ALONE.replace("\"alone\"", "\"together\""));
+    wait_for("the other network alone", PATIENCE, || {
+        let now = host.namespaces();
+        (now.len() == 1 && now != before).then_some(())
+    });
+    daemon.converged();
+    let ports = host.ports("br-alone");
+    assert!(ports.contains(&one.tap()), "{ports:?}");
+    assert!(one.ping("10.0.4.2"), "it is served as before");
+    one.dhclient();
+}
+
 #[test]
 fn secrets_and_user_data_are_not_in_the_log() {
     let Some(host) = Host::new("secrets") else {

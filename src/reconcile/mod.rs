@@ -122,12 +122,21 @@ pub struct Reconciler {
 
 #[derive(Debug, Default)]
 struct Entry {
+    /// What it was last converged to.
     plan: Option<Arc<Plan>>,
+    /// What is wanted of it by now.
+    wanted: Option<Arc<Plan>>,
     served: Served,
     convergence: Convergence,
 }
 
 impl Entry {
+    fn want(&mut self, plan: Option<Plan>) {
+        if self.wanted.as_deref() != plan.as_ref() {
+            self.wanted = plan.map(Arc::new);
+        }
+    }
+
     fn is_converged_to(&self, plan: Option<&Plan>) -> bool {
         let same = plan.is_some() && self.plan.as_deref() == plan;
         same && self.convergence == Convergence::Converged
@@ -297,12 +306,14 @@ impl Reconciler {
     }
 
     fn start(&mut self, target: Target) {
-        match plan::plan(&self.state, target, &self.settings) {
+        let plan = plan::plan(&self.state, target, &self.settings);
+        let entry = self.entries.entry(target).or_default();
+        entry.want(plan);
+        match entry.wanted.clone() {
             Some(plan) => {
                 let services = plan::services(&self.state, target, &self.settings, &self.known);
-                let served = self.entries.entry(target).or_default().served.clone();
-                let (kernel, rooms, plan) =
-                    (self.kernel.clone(), self.rooms.clone(), Arc::new(plan));
+                let served = entry.served.clone();
+                let (kernel, rooms) = (self.kernel.clone(), self.rooms.clone());
                 self.tasks.spawn(Work::Target(target), async move {
                     let outcome =
                         converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
@@ -314,11 +325,9 @@ impl Reconciler {
                 self.kernel
                     .watcher
                     .unwatch(&Place::Named(namespace.clone()));
-                let old = self.entries.get_mut(&target).and_then(|entry| {
-                    entry.served.cease();
-                    entry.served = Served::default();
-                    entry.plan.take()
-                });
+                entry.served.cease();
+                entry.served = Served::default();
+                let old = entry.plan.take();
                 let host = self.host_leftovers(old.as_deref());
                 let kernel = self.kernel.clone();
                 self.tasks.spawn(Work::Target(target), async move {
@@ -363,7 +372,7 @@ impl Reconciler {
         }
     }
 
-    /// What the host holds for a removed plan, without what another target still wants.
+    /// What the host holds for a removed plan, without what another target wants.
     fn host_leftovers(&self, old: Option<&Plan>) -> Spec {
         let mut spec = Spec::default();
         if let Some(old) = old {
@@ -371,7 +380,7 @@ impl Reconciler {
             let wanted = |device| {
                 self.entries
                     .values()
-                    .filter_map(|entry| entry.plan.as_deref())
+                    .filter_map(|entry| entry.wanted.as_deref())
                     .any(|plan| plan.host.links.contains_key(device))
             };
             spec.absent = old

@@ -125,6 +125,14 @@ fn foreign_things_in_a_shared_namespace() {
         );
         assert!(run("ip link show vx-9").contains("alias netns"));
 
+        run("ip link set op1 master br-op");
+        converge_twice(&host, &spec).await;
+        assert!(
+            !run("ip link show op1").contains("master"),
+            "another's that shall be absent leaves a bridge that is named"
+        );
+        run("ip link set op1 master br-op");
+
         spec.absent.insert(dev("vx-9"));
         spec.absent.insert(dev("br-op"));
         spec.links.clear();
@@ -132,6 +140,10 @@ fn foreign_things_in_a_shared_namespace() {
         assert!(
             !try_run("ip link show vx-9").0,
             "ours goes when it shall be absent"
+        );
+        assert!(
+            run("ip link show op1").contains("master br-op"),
+            "and another's stays where no bridge is named"
         );
         for line in [
             "ip link show br-op",

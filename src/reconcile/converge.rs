@@ -91,7 +91,7 @@ pub(super) enum ConvergeError {
     },
 }
 
-/// Makes the kernel and the servers what the plan says; a flow is cut only if the plan takes its address away.
+/// Makes the kernel and the servers what the plan says, and the host's part what `host` says; a flow is cut only if the plan takes its address away.
 ///
 /// # Errors
 /// The namespace can't be had. What fails after that is [`Converged::trouble`]: a missing uplink, or one server that
@@ -101,6 +101,7 @@ pub(super) async fn converge(
     rooms: &Rooms,
     target: Target,
     plan: &Plan,
+    host: &Spec,
     wanted: &Services,
     mut served: Served,
 ) -> Result<Converged, ConvergeError> {
@@ -112,7 +113,7 @@ pub(super) async fn converge(
             None
         }
     };
-    let host = converge_host(kernel, target, &plan.host).await;
+    let host = converge_host(kernel, target, host).await;
     let inside = held.as_ref().map(|held| &held.applied.steps);
     let steps = inside
         .into_iter()

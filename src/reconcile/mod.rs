@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use netns::spec::Place;
+use netns::spec::{Link, Place};
 use netns::{Namespace, Spec, Watcher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -126,15 +126,31 @@ struct Entry {
     plan: Option<Arc<Plan>>,
     /// What is wanted of it by now.
     wanted: Option<Arc<Plan>>,
+    /// On the host: what earlier plans had and this one has not, until it is known to be gone.
+    leaving: BTreeMap<DevName, Link>,
     served: Served,
     convergence: Convergence,
 }
 
 impl Entry {
     fn want(&mut self, plan: Option<Plan>) {
-        if self.wanted.as_deref() != plan.as_ref() {
-            self.wanted = plan.map(Arc::new);
+        if self.wanted.as_deref() == plan.as_ref() {
+            return;
         }
+        if let Some(old) = &self.wanted {
+            self.leaving.extend(old.host.links.clone());
+        }
+        if let Some(new) = &plan {
+            self.leaving
+                .retain(|device, _| !new.host.links.contains_key(device));
+        }
+        self.wanted = plan.map(Arc::new);
+    }
+
+    /// The host's part is as this plan says; what was planned since then has not been made.
+    fn has_left(&mut self, plan: Option<&Plan>) {
+        self.leaving
+            .retain(|device, _| plan.is_some_and(|plan| plan.host.links.contains_key(device)));
     }
 
     fn is_converged_to(&self, plan: Option<&Plan>) -> bool {
@@ -309,14 +325,17 @@ impl Reconciler {
         let plan = plan::plan(&self.state, target, &self.settings);
         let entry = self.entries.entry(target).or_default();
         entry.want(plan);
-        match entry.wanted.clone() {
+        let (wanted, served) = (entry.wanted.clone(), entry.served.clone());
+        let (kernel, rooms) = (self.kernel.clone(), self.rooms.clone());
+        let host = self.host_part(target);
+        match wanted {
             Some(plan) => {
                 let services = plan::services(&self.state, target, &self.settings, &self.known);
-                let served = entry.served.clone();
-                let (kernel, rooms) = (self.kernel.clone(), self.rooms.clone());
                 self.tasks.spawn(Work::Target(target), async move {
-                    let outcome =
-                        converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
+                    let outcome = converge::converge(
+                        &kernel, &rooms, target, &plan, &host, &services, served,
+                    );
+                    let outcome = outcome.await;
                     Outcome::Converged(target, plan, outcome.map(Box::new))
                 });
             }
@@ -325,11 +344,11 @@ impl Reconciler {
                 self.kernel
                     .watcher
                     .unwatch(&Place::Named(namespace.clone()));
-                entry.served.cease();
-                entry.served = Served::default();
-                let old = entry.plan.take();
-                let host = self.host_leftovers(old.as_deref());
-                let kernel = self.kernel.clone();
+                served.cease();
+                if let Some(entry) = self.entries.get_mut(&target) {
+                    entry.served = Served::default();
+                    entry.plan = None;
+                }
                 self.tasks.spawn(Work::Target(target), async move {
                     Outcome::Removed(
                         target,
@@ -372,26 +391,32 @@ impl Reconciler {
         }
     }
 
-    /// What the host holds for a removed plan, without what another target wants.
-    fn host_leftovers(&self, old: Option<&Plan>) -> Spec {
-        let mut spec = Spec::default();
-        if let Some(old) = old {
-            spec.ownership = old.host.ownership.clone();
-            let wanted = |device| {
-                self.entries
-                    .values()
-                    .filter_map(|entry| entry.wanted.as_deref())
-                    .any(|plan| plan.host.links.contains_key(device))
-            };
-            spec.absent = old
-                .host
-                .links
-                .keys()
-                .filter(|device| !wanted(device))
-                .cloned()
-                .collect();
+    /// The target's part of the host, and that without what it had before and nobody wants any more.
+    fn host_part(&self, target: Target) -> Spec {
+        let entry = self.entries.get(&target);
+        let wanted = entry.and_then(|entry| entry.wanted.as_deref());
+        let mut spec = wanted.map_or_else(plan::nothing_on_host, |plan| plan.host.clone());
+        for (device, link) in entry.iter().flat_map(|entry| &entry.leaving) {
+            if self.wanted_on_host(device).is_some() {
+                continue;
+            }
+            spec.absent.insert(device.clone());
+            // It may be another's: then it leaves the bridges that are named.
+            if let Some(bridge) = &link.master
+                && let Some(wanted) = self.wanted_on_host(bridge)
+            {
+                spec.links.insert(bridge.clone(), wanted.clone());
+            }
         }
         spec
+    }
+
+    /// As some target wants it.
+    fn wanted_on_host(&self, device: &DevName) -> Option<&Link> {
+        let plans = self.entries.values();
+        plans
+            .filter_map(|entry| entry.wanted.as_deref())
+            .find_map(|plan| plan.host.links.get(device))
     }
 
     fn save_now(&mut self) {

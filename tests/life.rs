@@ -348,6 +348,31 @@ fn a_network_that_is_named_anew_keeps_its_bridge() {
 }
 
 #[test]
+fn without_dhcp_nobody_answers_at_its_address() {
+    let Some((host, daemon, one)) = alone("silent") else {
+        return;
+    };
+    assert!(one.ping("10.0.4.2"));
+    // It goes with the namespace, not with its name.
+    let namespace = &host.namespaces()[0];
+    host.ip(&format!(
+        "link add witness type veth peer name inside netns {namespace}"
+    ));
+    daemon.rewrite(&ALONE.replace("dhcp_address = \"10.0.4.2\"", "dhcp = false"));
+    wait_for("the namespace to go", PATIENCE, || {
+        host.namespaces().is_empty().then_some(())
+    });
+    daemon.converged();
+    assert_eq!(host.ports("br-alone"), [one.tap()]);
+    one.ip("neigh flush dev eth0");
+    assert!(!one.ping("10.0.4.2"));
+    let witness = ["ip", "link", "show", "witness"];
+    wait_for("the namespace itself to go", PATIENCE, || {
+        (!host.run(&witness).succeeded()).then_some(())
+    });
+}
+
+#[test]
 fn secrets_and_user_data_are_not_in_the_log() {
     let Some(host) = Host::new("secrets") else {
         return;

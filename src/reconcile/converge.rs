@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use netns::spec::Link;
-use netns::{Applied, Namespace, Spec, Step, Watcher};
+use netns::{Applied, Namespace, Place, Spec, Step, Watcher};
 use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
 
@@ -286,6 +286,8 @@ pub(super) async fn remove(
 }
 
 async fn delete(kernel: &Kernel, ns: &NsName) -> Result<bool, ConvergeError> {
+    // Who listens in it keeps it alive, without its name.
+    kernel.watcher.unwatch(&Place::Named(ns.clone()));
     // Before its devices go: by their names the switch's ports are found.
     let released = kernel.plug.release(ns).await;
     released.map_err(|source| ConvergeError::Plug {

@@ -341,9 +341,6 @@ impl Reconciler {
             }
             None => {
                 let namespace = plan::namespace(target);
-                self.kernel
-                    .watcher
-                    .unwatch(&Place::Named(namespace.clone()));
                 served.cease();
                 if let Some(entry) = self.entries.get_mut(&target) {
                     entry.served = Served::default();

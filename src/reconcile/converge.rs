@@ -169,7 +169,7 @@ pub(super) async fn converge(
     if let Some(predecessor) = &kernel.predecessor {
         trouble = trouble.or(adopted(predecessor.remove_rules(&namespace).await));
     }
-    aftermath::forget_flows(&namespace, &applied.steps).await;
+    aftermath::forget_flows(&namespace, plan, &applied.steps).await;
     let announcement = Announcement::of(&namespace, &applied.steps);
     Ok(Converged {
         served,

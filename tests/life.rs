@@ -303,6 +303,32 @@ fn one_state_is_written_after_the_other() {
     });
 }
 
+/// By hand, in a place that is ours: it is told, and costs what it is about.
+#[test]
+fn a_route_of_another_that_is_in_the_way_keeps_nobody_from_being_served() {
+    let Some((host, mut daemon, blue, _world)) = cloud("way") else {
+        return;
+    };
+    let view = |daemon: &Daemon| daemon.json(&["show", "network", "blue"]);
+    let namespace = view(&daemon)["namespace"].as_str().unwrap().to_owned();
+    daemon.stop();
+    let ip = |args: &str| {
+        let argv: Vec<&str> = ["ip"].into_iter().chain(args.split(' ')).collect();
+        host.run_in(&namespace, &argv).ok()
+    };
+    ip("route replace default via 10.0.1.99");
+    daemon.start();
+    assert_eq!(view(&daemon)["state"], "failed");
+    let error = view(&daemon)["error"].to_string();
+    assert!(error.contains("0.0.0.0/0"), "{error}");
+    blue.dhclient();
+    assert_eq!(blue.resolve("blue1.test"), [Ipv4Addr::new(10, 0, 1, 11)]);
+    ip("route del default");
+    wait_for("the cure", PATIENCE, || {
+        (view(&daemon)["state"] == "converged").then_some(())
+    });
+}
+
 /// A network with one instance, and no router.
 const ALONE: &str = r#"
 [[network]]

@@ -171,6 +171,14 @@ fn what_is_in_the_way() {
         spec.links.insert(dev("br-ok"), Link::bridge());
         spec.links
             .insert(dev("nothing"), Link::existing().master(dev("br-ok")));
+        let (applied, refused) = netns::attempt(&host, &spec).await.unwrap();
+        let made: Vec<_> = applied.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(made, ["create bridge br-ok", "set br-ok up"]);
+        assert!(applied.links.contains_key(&dev("br-ok")));
+        assert_eq!(
+            chain(&refused.unwrap()),
+            chain(&netns::converge(&host, &spec).await.unwrap_err())
+        );
         let error = netns::converge(&host, &spec).await.unwrap_err();
         let Error::Several(all) = &error else {
             panic!("{error}")

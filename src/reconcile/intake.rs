@@ -9,23 +9,29 @@ use tracing::warn;
 use super::queue::Urgency;
 use super::{Reconciler, SAVE_AFTER, Word};
 use crate::model::{Event, Router, Target};
-use crate::plan;
+use crate::plan::{self, Settings};
 use crate::status::Convergence;
 
 impl Reconciler {
     pub(super) fn hear(&mut self, word: Word) {
         match word {
             Word::Events(events) => self.take_in(&events),
-            Word::Settings(settings) => {
-                if *settings != self.settings {
-                    self.settings = *settings;
-                    self.rooms.limit(&self.settings.limits);
-                    self.known.clear();
-                    self.replan_all();
-                }
-            }
+            Word::Settings(settings) => self.set(*settings),
+            Word::HostResolvers(host_resolvers) => self.set(Settings {
+                host_resolvers,
+                ..self.settings.clone()
+            }),
             Word::Source(source) => self.source = Some(source),
             Word::Counting(counting) => self.counting = Some(counting),
+        }
+    }
+
+    fn set(&mut self, settings: Settings) {
+        if settings != self.settings {
+            self.settings = settings;
+            self.rooms.limit(&self.settings.limits);
+            self.known.clear();
+            self.replan_all();
         }
     }
 

@@ -21,6 +21,7 @@ pub mod sweep;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub enum Word {
     Events(Vec<Event>),
     /// Settings changed: every plan is made anew.
     Settings(Box<Settings>),
+    /// These alone changed.
+    HostResolvers(Vec<SocketAddr>),
     /// How the source is, after what it said.
     Source(SourceView),
     /// Who knows what the source has done.

@@ -115,6 +115,30 @@ fn ask(guest: &Guest, path: &str) -> Result<HttpAnswer, Output> {
     guest.curl(&format!("{METADATA}{path}"), &[])
 }
 
+/// A file that the topology names is watched like the topology.
+#[test]
+fn a_file_of_user_data_may_change() {
+    let Some(host) = Host::new("userdata") else {
+        return;
+    };
+    let machine = host.machine();
+    let topology = CLOUD.replace(
+        "user_data = \"blue one's secret\"",
+        "user_data_file = \"/run/user-data\"",
+    );
+    assert_ne!(topology, CLOUD);
+    machine.write("/run/user-data", "first");
+    let daemon = host.warren_run(&topology);
+    let guest = blue1(&host);
+    for text in ["first", "second", "third"] {
+        machine.write("/run/user-data", text);
+        let told = wait_until(PATIENCE, || {
+            guest.get(&format!("{METADATA}/latest/user-data")) == text
+        });
+        assert!(told, "{text}: {}", daemon.log());
+    }
+}
+
 #[test]
 fn each_instance_gets_its_own() {
     let Some(host) = Host::new("own") else { return };

@@ -122,6 +122,7 @@ impl Reconciler {
             _ => {}
         }
         let entry = self.entries.entry(target).or_default();
+        entry.want(plan);
         if entry.convergence == Convergence::Converged {
             entry.convergence = Convergence::Pending;
         }

@@ -218,7 +218,7 @@ fn every_message_gets_its_answer() {
         .from("fe80::f816:3eff:fe00:99")
         .unicast(server_mac, server_ip)
         .waiting();
-    assert!(lan.said(&release).starts_with("reply UseMulticast"));
+    assert!(lan.link.said(&release).starts_with("reply UseMulticast"));
     assert_eq!(counted(&lan), [replies + 1, strangers]);
 }
 

@@ -11,7 +11,7 @@ options! {
     "report_interval",                  Float,              "30",               ALL,    H, "seconds between two state reports; 0: none";
     "log_agent_heartbeats",             Bool,               "false",            ALL,    H, "only reported to the server";
     "availability_zone",                Text,               "nova",             PORTS,  H, "reported to the server; up to 255 characters";
-    "extensions",                       List,               "",                 L3,     H, "`port_forwarding` is honoured; `fip_qos`, `gateway_ip_qos`, `conntrack_helper`, `ndp_proxy` and `snat_log` are left out with a warning; others are refused";
+    "extensions",                       List,               "",                 L3,     H, "`port_forwarding` and `conntrack_helper` are honoured; `fip_qos`, `gateway_ip_qos`, `ndp_proxy` and `snat_log` are left out with a warning; others are refused";
     "use_random_fully",                 Bool,               "true",             L3,     H, "source ports of SNAT are drawn at random";
     "root_helper",                      Text,               "sudo",             ALL,    I, "no command is run as another user";
     "root_helper_daemon",               Text,               "-",                ALL,    I, "no command is run as another user";

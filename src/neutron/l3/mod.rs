@@ -21,7 +21,7 @@ use super::bus::CallError;
 use super::decode;
 use super::parts::Parts;
 use crate::chain;
-use crate::model::{Event, Report, Router, RouterId, RouterKind, Target};
+use crate::model::{Event, FloatingIpStatus, Report, Router, RouterId, RouterKind, Target};
 
 use errands::{Errands, Lane, Question};
 use fetch::{FetchError, Fetched, fetch};
@@ -269,17 +269,9 @@ impl L3 {
     fn reported(&mut self, reports: BTreeMap<RouterId, Report<Router>>) {
         for (id, report) in reports {
             let statuses = match report {
-                Report::Holds(router) => {
-                    let (statuses, told) = statuses::of_working(&router, self.told.get(&id));
-                    self.told.insert(id, told);
-                    statuses
-                }
-                Report::Failed => match self.routers.get(&id) {
-                    Some(router) => {
-                        // Once it works again, all of them are told anew.
-                        self.told.insert(id, Told::new());
-                        statuses::of_failed(router)
-                    }
+                Report::Holds(router) => self.tell(&router, FloatingIpStatus::Active),
+                Report::Failed => match self.routers.get(&id).cloned() {
+                    Some(router) => self.tell(&router, FloatingIpStatus::Error),
                     None => Statuses::new(),
                 },
                 Report::Gone => self
@@ -290,6 +282,13 @@ impl L3 {
             };
             self.outbox.add(id, statuses, Instant::now());
         }
+    }
+
+    /// What is still to be told of its floating IPs, which all are `now`.
+    fn tell(&mut self, router: &Arc<Router>, now: FloatingIpStatus) -> Statuses {
+        let (statuses, told) = statuses::of(router, self.told.get(&router.id), now);
+        self.told.insert(router.id, told);
+        statuses
     }
 
     fn count(&self) {

@@ -7,9 +7,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{
-    FloatingIp, FloatingIpId, FloatingIpStatus, Gateway, MacAddr, NetworkId, PortId, RouterPort,
-};
+use crate::model::{FloatingIp, FloatingIpId, Gateway, MacAddr, NetworkId, PortId, RouterPort};
 use crate::neutron::decode::L3Notice;
 use crate::neutron::sample;
 
@@ -57,10 +55,9 @@ fn router(gateway: bool, floating_ips: Vec<FloatingIp>) -> Router {
 fn the_server_is_told_what_it_does_not_know() {
     use FloatingIpStatus::{Active, Down};
     let told = |pairs: &[(u8, u8)]| -> Told {
-        let to = |&(id, fixed): &(u8, u8)| {
-            (floating_id(id.into()), Some(Ipv4Addr::new(10, 0, 0, fixed)))
-        };
-        pairs.iter().map(to).collect()
+        let led = |&(id, fixed): &(u8, u8)| floating(id, Some(fixed), Down);
+        let router = Arc::new(router(true, pairs.iter().map(led).collect()));
+        statuses::of(&router, None, Active).1
     };
     for (name, before, gateway, floating_ips, want) in [
         (
@@ -99,6 +96,13 @@ fn the_server_is_told_what_it_does_not_know() {
             vec![],
         ),
         (
+            "as before, but the server says since that it is down",
+            Some(told(&[(9, 5)])),
+            true,
+            vec![floating(9, Some(5), Down)],
+            vec![(9, "ACTIVE")],
+        ),
+        (
             "moved",
             Some(told(&[(9, 5)])),
             true,
@@ -127,7 +131,8 @@ fn the_server_is_told_what_it_does_not_know() {
             vec![],
         ),
     ] {
-        let (statuses, _) = statuses::of_working(&router(gateway, floating_ips), before.as_ref());
+        let router = Arc::new(router(gateway, floating_ips));
+        let (statuses, _) = statuses::of(&router, before.as_ref(), Active);
         let want: Statuses = want
             .into_iter()
             .map(|(id, status)| (floating_id(id), status))
@@ -137,14 +142,29 @@ fn the_server_is_told_what_it_does_not_know() {
 }
 
 #[test]
-fn what_failed_is_told_anew_once_it_works() {
-    let router = router(true, vec![floating(9, Some(5), FloatingIpStatus::Active)]);
-    assert_eq!(
-        statuses::of_failed(&router),
-        Statuses::from([(floating_id(9), "ERROR")])
-    );
-    let (statuses, _) = statuses::of_working(&router, Some(&Told::new()));
-    assert_eq!(statuses, Statuses::from([(floating_id(9), "ACTIVE")]));
+fn what_was_told_already_is_not_told_again() {
+    use FloatingIpStatus::{Active, Down, Error};
+    let says = |status| Arc::new(router(true, vec![floating(9, Some(5), status)]));
+    let (down, down_still, error) = (says(Down), says(Down), says(Error));
+    let mut told = None;
+    for (name, router, now, want) in [
+        ("first", &down, Active, Some("ACTIVE")),
+        ("looked at again", &down, Active, None),
+        ("said again", &down_still, Active, Some("ACTIVE")),
+        ("and looked at", &down_still, Active, None),
+        ("failed", &down_still, Error, Some("ERROR")),
+        ("failed again", &down_still, Error, None),
+        ("that is what the server says", &error, Error, None),
+        ("works again", &error, Active, Some("ACTIVE")),
+        ("and is looked at", &error, Active, None),
+    ] {
+        let (statuses, newer) = statuses::of(router, told.as_ref(), now);
+        let want = want.map(|status| (floating_id(9), status));
+        assert_eq!(statuses, want.into_iter().collect(), "{name}");
+        told = Some(newer);
+    }
+    let (statuses, _) = statuses::of(&down, None, Error);
+    assert_eq!(statuses, [(floating_id(9), "ERROR")].into(), "at once");
 }
 
 #[test]

@@ -154,9 +154,16 @@ impl<K: Copy + Eq + Hash> Pace<K> {
     pub fn defer(&mut self, who: Who<K>, now: Instant) -> Duration {
         let (key, own) = match who {
             Who::Known(key) => (key, self.borrow_own(key, now)),
-            Who::Newcomer(key) | Who::Other(key) => {
+            Who::Newcomer(key) if self.clients.contains_key(&key) => {
+                (key, self.borrow_own(key, now))
+            }
+            Who::Newcomer(key) => {
+                if self.has_room(now) {
+                    self.borrow_own(key, now);
+                }
                 (key, self.others.borrow(1.0, self.budgets.others, now))
             }
+            Who::Other(key) => (key, self.others.borrow(1.0, self.budgets.others, now)),
         };
         if !own.is_zero() {
             self.suspects.note(key, now);

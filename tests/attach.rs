@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Daemon, Host, PATIENCE, wait_for};
+use common::{Daemon, Host, PATIENCE, wait_for, wait_until};
 
 /// One VXLAN network with an instance on each of two hosts; DHCP and DNS on both, as with several DHCP agents.
 fn vxlan(local: &str, how: &str, dhcp: &str) -> String {
@@ -143,6 +143,93 @@ fn a_flat_network_is_served_on_its_device() {
         far.dhcpcd().address,
         "10.8.0.11".parse::<std::net::Ipv4Addr>().unwrap()
     );
+}
+
+/// A host with two cables that lead nowhere.
+fn cabled(name: &str) -> Option<Host> {
+    let host = Host::new(name)?;
+    for cable in ["cable", "other"] {
+        host.ip(&format!(
+            "link add {cable} type veth peer name far-{cable}\nlink set {cable} up"
+        ));
+    }
+    Some(host)
+}
+
+/// The ports of a network's bridge that lead away from this host.
+fn uplinks(host: &Host, bridge: &str) -> Vec<String> {
+    let ports = host.ports(bridge).into_iter();
+    ports.filter(|port| !port.starts_with("tap")).collect()
+}
+
+fn wait_for_uplinks(host: &Host, bridge: &str, wanted: &[&str]) {
+    let mut found = Vec::new();
+    let right = wait_until(PATIENCE, || {
+        found = uplinks(host, bridge);
+        found == wanted
+    });
+    assert!(right, "in {bridge}: {found:?}, where {wanted:?} is wanted");
+}
+
+#[test]
+fn another_device_takes_the_place_of_the_one_before() {
+    let Some(host) = cabled("swap") else {
+        return;
+    };
+    let mut daemon = host.warren_run(FLAT);
+    assert_eq!(uplinks(&host, "br-flat"), ["cable"]);
+    let other = FLAT.replace("\"cable\"", "\"other\"");
+    daemon.rewrite(&other);
+    wait_for_uplinks(&host, "br-flat", &["other"]);
+    // Also where nobody was there to see the change.
+    daemon.stop();
+    daemon.rewrite(FLAT);
+    daemon.start();
+    wait_for_uplinks(&host, "br-flat", &["cable"]);
+    daemon.converged();
+    // And where the new one is not there (yet): layer 2 is cut, not joined.
+    daemon.rewrite(&FLAT.replace("\"cable\"", "\"missing\""));
+    wait_for_uplinks(&host, "br-flat", &[]);
+    daemon.rewrite(&other);
+    wait_for_uplinks(&host, "br-flat", &["other"]);
+    daemon.converged();
+    assert_eq!(daemon.plan().trim(), "nothing to do");
+}
+
+#[test]
+fn another_segment_takes_the_place_of_the_one_before() {
+    let Some(host) = cabled("segment") else {
+        return;
+    };
+    host.ip("addr add 192.0.2.1/24 dev cable");
+    let one = vxlan("192.0.2.1", "remotes = [\"192.0.2.2\"]", "10.7.0.2");
+    let daemon = host.warren_run(&one);
+    assert_eq!(uplinks(&host, "br-wide"), ["vxlan-77"]);
+    daemon.rewrite(&one.replace("vni = 77", "vni = 78"));
+    wait_for_uplinks(&host, "br-wide", &["vxlan-78"]);
+    daemon.converged();
+    assert!(!host.run(&["ip", "link", "show", "vxlan-77"]).succeeded());
+}
+
+/// A router's gateway is there, too, and would have the old bridge made again.
+#[test]
+fn a_bridge_that_is_named_anew_takes_all_along() {
+    let Some(host) = cabled("bridge") else {
+        return;
+    };
+    let routed = format!("{FLAT}\n[[router]]\nname = \"r1\"\ngateway = {{ network = \"flat\", address = \"10.8.0.5\" }}\n")
+        .replace("name = \"flat\"", "name = \"flat\"\nexternal = true");
+    let daemon = host.warren_run(&routed);
+    let before = host.ports("br-flat");
+    assert_eq!(before.len(), 2, "{before:?}");
+    daemon.rewrite(&routed.replace("br-flat", "br-new"));
+    let moved = wait_until(PATIENCE, || host.ports("br-new") == before);
+    assert!(moved, "{before:?} and {:?}", host.ports("br-new"));
+    daemon.converged();
+    // The host's part is looked at once more.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(host.ports("br-new"), before);
+    assert!(!host.run(&["ip", "link", "show", "br-flat"]).succeeded());
 }
 
 #[test]

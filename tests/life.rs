@@ -303,6 +303,101 @@ fn one_state_is_written_after_the_other() {
     });
 }
 
+/// By hand, in a place that is ours: it is told, and costs what it is about.
+#[test]
+fn a_route_of_another_that_is_in_the_way_keeps_nobody_from_being_served() {
+    let Some((host, mut daemon, blue, _world)) = cloud("way") else {
+        return;
+    };
+    let view = |daemon: &Daemon| daemon.json(&["show", "network", "blue"]);
+    let namespace = view(&daemon)["namespace"].as_str().unwrap().to_owned();
+    daemon.stop();
+    let ip = |args: &str| {
+        let argv: Vec<&str> = ["ip"].into_iter().chain(args.split(' ')).collect();
+        host.run_in(&namespace, &argv).ok()
+    };
+    ip("route replace default via 10.0.1.99");
+    daemon.start();
+    assert_eq!(view(&daemon)["state"], "failed");
+    let error = view(&daemon)["error"].to_string();
+    assert!(error.contains("0.0.0.0/0"), "{error}");
+    blue.dhclient();
+    assert_eq!(blue.resolve("blue1.test"), [Ipv4Addr::new(10, 0, 1, 11)]);
+    ip("route del default");
+    wait_for("the cure", PATIENCE, || {
+        (view(&daemon)["state"] == "converged").then_some(())
+    });
+}
+
+/// A network with one instance, and no router.
+const ALONE: &str = r#"
+[[network]]
+name = "alone"
+bridge = "br-alone"
+[[network.subnet]]
+cidr = "10.0.4.0/24"
+dhcp_address = "10.0.4.2"
+
+[[instance]]
+name = "one"
+[[instance.port]]
+network = "alone"
+mac = "fa:16:3e:00:04:01"
+addresses = ["10.0.4.11"]
+"#;
+
+fn alone(name: &str) -> Option<(Host, Daemon, Guest)> {
+    let host = Host::new(name)?;
+    let daemon = host.warren_run(ALONE);
+    let one = host.guest("one", "br-alone", "fa:16:3e:00:04:01");
+    one.udhcpc();
+    Some((host, daemon, one))
+}
+
+/// By another name it is another network, and has the bridge from the one that goes.
+#[test]
+fn a_network_that_is_named_anew_keeps_its_bridge() {
+    let Some((host, daemon, one)) = alone("anew") else {
+        return;
+    };
+    let before = host.namespaces();
+    daemon.rewrite(&ALONE.replace("\"alone\"", "\"together\""));
+    wait_for("the other network alone", PATIENCE, || {
+        let now = host.namespaces();
+        (now.len() == 1 && now != before).then_some(())
+    });
+    daemon.converged();
+    let ports = host.ports("br-alone");
+    assert!(ports.contains(&one.tap()), "{ports:?}");
+    assert!(one.ping("10.0.4.2"), "it is served as before");
+    one.dhclient();
+}
+
+#[test]
+fn without_dhcp_nobody_answers_at_its_address() {
+    let Some((host, daemon, one)) = alone("silent") else {
+        return;
+    };
+    assert!(one.ping("10.0.4.2"));
+    // It goes with the namespace, not with its name.
+    let namespace = &host.namespaces()[0];
+    host.ip(&format!(
+        "link add witness type veth peer name inside netns {namespace}"
+    ));
+    daemon.rewrite(&ALONE.replace("dhcp_address = \"10.0.4.2\"", "dhcp = false"));
+    wait_for("the namespace to go", PATIENCE, || {
+        host.namespaces().is_empty().then_some(())
+    });
+    daemon.converged();
+    assert_eq!(host.ports("br-alone"), [one.tap()]);
+    one.ip("neigh flush dev eth0");
+    assert!(!one.ping("10.0.4.2"));
+    let witness = ["ip", "link", "show", "witness"];
+    wait_for("the namespace itself to go", PATIENCE, || {
+        (!host.run(&witness).succeeded()).then_some(())
+    });
+}
+
 #[test]
 fn secrets_and_user_data_are_not_in_the_log() {
     let Some(host) = Host::new("secrets") else {

@@ -296,6 +296,46 @@ fn a_removed_floating_ip_ends_its_connections_and_no_others() {
 }
 
 #[test]
+fn a_flow_leaves_by_the_new_gateway() {
+    let Some(cloud) = cloud("regate", "") else {
+        return;
+    };
+    let gateways = || {
+        let argv = ["ip", "-o", "-4", "addr", "show", "scope", "global"];
+        let all = cloud.host.run_in(&cloud.router(), &argv).ok();
+        let outer = all.lines().filter(|line| line.contains("qg-"));
+        outer.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let heard = cloud
+        .world
+        .inside(|| std::net::UdpSocket::bind("0.0.0.0:9000").unwrap());
+    heard.set_read_timeout(Some(PATIENCE)).unwrap();
+    let flow = cloud
+        .blue
+        .inside(|| std::net::UdpSocket::bind("0.0.0.0:5000").unwrap());
+    let source = || {
+        flow.send_to(b"word", "203.0.113.1:9000").unwrap();
+        let (_, from) = heard.recv_from(&mut [0; 16]).unwrap();
+        from.ip().to_string()
+    };
+    assert_eq!(source(), "203.0.113.5");
+    let gateway = "gateway = { network = \"outside\", address = \"203.0.113.5\" }\n";
+    cloud.daemon.rewrite(&CLOUD.replace(gateway, ""));
+    wait_for("the gateway to go", PATIENCE, || {
+        gateways().is_empty().then_some(())
+    });
+    cloud.daemon.converged();
+    cloud
+        .daemon
+        .rewrite(&CLOUD.replace("203.0.113.5", "203.0.113.6"));
+    wait_for("the new gateway", PATIENCE, || {
+        (!gateways().is_empty()).then_some(())
+    });
+    cloud.daemon.converged();
+    assert_eq!(source(), "203.0.113.6");
+}
+
+#[test]
 fn neighbours_hear_of_a_new_floating_ip() {
     let Some(cloud) = cloud("announce", "") else {
         return;

@@ -59,11 +59,20 @@ pub async fn apply(
 
 /// Looks, compares and changes what differs, until nothing differs, in one stay inside of the namespace.
 pub async fn converge(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
+    let (applied, refused) = attempt(ns, spec).await?;
+    refused.map_or(Ok(applied), Err)
+}
+
+/// As [`converge`], for who goes on with what could be done: that, and what could not.
+///
+/// # Errors
+/// Nothing was done.
+pub async fn attempt(ns: &Namespace, spec: &Spec) -> Result<(Applied, Option<Error>), Error> {
     let (inside, spec) = (ns.clone(), spec.clone());
     ns.run(move || settle(&inside, &spec)).await
 }
 
-fn settle(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
+fn settle(ns: &Namespace, spec: &Spec) -> Result<(Applied, Option<Error>), Error> {
     let place = || ns.place().clone();
     spec.check().map_err(|mistake| Error::Mistake {
         place: place(),
@@ -71,8 +80,8 @@ fn settle(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
     })?;
     let mut stay = Stay::begin(ns)?;
     let mut applied = Applied::default();
+    let mut actual = look(&mut stay, spec)?;
     for _ in 0..ROUNDS {
-        let actual = look(&mut stay, spec)?;
         let steps = diff(spec, &actual);
         let mut work = Work::new(&mut stay, spec, &actual);
         steps.iter().for_each(|step| work.one(step));
@@ -84,17 +93,22 @@ fn settle(ns: &Namespace, spec: &Spec) -> Result<Applied, Error> {
         applied.writes = stay.writes;
         applied.in_kernel = stay.in_kernel();
         if !again {
-            return Error::check(errors).map(|()| applied);
+            return Ok((applied, Error::check(errors).err()));
         }
+        actual = match look(&mut stay, spec) {
+            Ok(actual) => actual,
+            Err(error) => return Ok((applied, Some(error))),
+        };
     }
-    let left = diff(spec, &look(&mut stay, spec)?);
+    let left = diff(spec, &actual);
     if left.is_empty() {
-        return Ok(applied);
+        return Ok((applied, None));
     }
     let left: Vec<String> = left.iter().map(Step::to_string).collect();
-    Err(Error::Unsettled {
+    let unsettled = Error::Unsettled {
         place: place(),
         rounds: ROUNDS,
         left: left.join(", "),
-    })
+    };
+    Ok((applied, Some(unsettled)))
 }

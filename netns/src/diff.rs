@@ -4,6 +4,8 @@
 //! that no address is there before its translation; new devices, those that others stand on first; their settings;
 //! addresses; routes, those that gateways are reached by first; rules.
 
+use std::collections::BTreeSet;
+
 use crate::fate::{Fate, is_ours};
 use crate::link::{KindSeen, LinkSeen};
 use crate::names::DevName;
@@ -39,6 +41,7 @@ pub fn diff(spec: &Spec, actual: &Actual) -> Vec<Step> {
     steps.extend(stale_addresses(spec, actual, &fate));
     steps.extend(stale_floods(spec, actual, &fate));
     steps.extend(fate.deletions(actual));
+    steps.extend(departures(spec, actual, &fate));
     steps.extend(table(spec, actual));
     let order = spec.creation_order();
     for dev in order.iter().filter(|dev| fate.create.contains(*dev)) {
@@ -104,6 +107,29 @@ fn table(spec: &Spec, actual: &Actual) -> Option<Step> {
         }),
         _ => Some(Step::ChangeMaps { table, changes }),
     }
+}
+
+/// Others' devices that shall not be there leave our bridges, before others join.
+fn departures(spec: &Spec, actual: &Actual, fate: &Fate) -> Vec<Step> {
+    let bridges = spec
+        .links
+        .iter()
+        .filter(|(_, link)| link.kind == LinkKind::Bridge);
+    let bridges: BTreeSet<u32> = bridges
+        .filter_map(|(dev, _)| fate.kept(actual, dev))
+        .map(|seen| seen.index)
+        .collect();
+    let leaves = |dev: &&DevName| {
+        let master = fate.kept(actual, dev).and_then(|seen| seen.master);
+        master.is_some_and(|master| bridges.contains(&master))
+    };
+    let leaving = spec.absent.iter().filter(leaves);
+    leaving
+        .map(|dev| Step::SetMaster {
+            dev: dev.clone(),
+            master: None,
+        })
+        .collect()
 }
 
 /// Late: those of devices that are still to be made, and those that are not there yet (loading a table can bring

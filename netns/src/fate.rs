@@ -120,15 +120,16 @@ impl Fate {
 
     pub(crate) fn deletions(&self, actual: &Actual) -> Vec<Step> {
         // What stands on another first: the kernel would take it along, and our own deletion would find nothing.
-        let (above, below): (Vec<_>, Vec<_>) = self.delete.iter().partition(|dev| {
-            actual.links.get(*dev).is_some_and(|seen| {
+        let gone = |dev| Some((dev, actual.links.get(dev)?));
+        let (above, below): (Vec<_>, Vec<_>) =
+            self.delete.iter().filter_map(gone).partition(|(_, seen)| {
                 matches!(seen.kind, KindSeen::Vlan { .. } | KindSeen::Vxlan { .. })
-            })
+            });
+        let links = above.into_iter().chain(below);
+        let links = links.map(|(dev, seen)| Step::DeleteLink {
+            dev: dev.clone(),
+            addresses: seen.addrs.keys().copied().collect(),
         });
-        let links = above
-            .into_iter()
-            .chain(below)
-            .map(|dev| Step::DeleteLink { dev: dev.clone() });
         links.chain(self.delete_peers.iter().cloned()).collect()
     }
 
@@ -161,7 +162,7 @@ pub(crate) fn is_ours(spec: &Spec, dev: &DevName, seen: &LinkSeen) -> bool {
     has_our_prefix(spec, dev) || seen.alias.as_deref() == Some(&spec.ownership.alias)
 }
 
-fn has_our_prefix(spec: &Spec, dev: &DevName) -> bool {
+pub(crate) fn has_our_prefix(spec: &Spec, dev: &DevName) -> bool {
     spec.ownership
         .prefixes
         .iter()

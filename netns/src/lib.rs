@@ -76,7 +76,7 @@ mod work;
 
 pub use addr::AddrSeen;
 pub use announce::announce;
-pub use apply::{Applied, apply, converge};
+pub use apply::{Applied, apply, attempt, converge};
 pub use conflict::Conflict;
 pub use diff::diff;
 pub use disown::{disown, disown_links};

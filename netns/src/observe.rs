@@ -172,8 +172,10 @@ fn addresses(
     links: &mut BTreeMap<DevName, LinkSeen>,
 ) -> Result<(), Refusal> {
     let owned = links.iter().filter(|(name, seen)| {
-        let link = spec.links.get(*name);
-        link.is_some_and(|link| link.addrs.is_some() || fate::joins(spec, link, seen))
+        match spec.links.get(*name) {
+            Some(link) => link.addrs.is_some() || fate::joins(spec, link, seen),
+            None => fate::has_our_prefix(spec, name), // it goes
+        }
     });
     let owned: Vec<u32> = owned.map(|(_, link)| link.index).collect();
     if owned.is_empty() {

@@ -15,7 +15,8 @@ pub struct Spec {
     pub ownership: Ownership,
     /// Devices by name. `lo` may be listed, to be up.
     pub links: BTreeMap<DevName, Link>,
-    /// Devices that must not exist (only needed where `ownership.prefixes` does not say so already).
+    /// Devices that must not exist (only needed where `ownership.prefixes` does not say so already). In a shared namespace
+    /// others' devices stay, but leave the bridges that are named among the links.
     pub absent: BTreeSet<DevName>,
     pub routes: BTreeSet<Route>,
     pub rules: BTreeSet<Rule>,

@@ -1,6 +1,6 @@
 //! One change of the kernel, small enough to name in a sentence: what `diff` says and `apply` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -34,8 +34,10 @@ pub enum Step {
         dev: DevName,
         remote: IpAddr,
     },
+    /// With all addresses that it had, where the Spec owns the namespace.
     DeleteLink {
         dev: DevName,
+        addresses: BTreeSet<IpNet>,
     },
     /// Ours by its alias, left over in another namespace where the far end of a pair shall be.
     DeletePeer {
@@ -159,7 +161,7 @@ impl fmt::Display for Step {
                 write!(f, "delete address {address} from {dev}")
             }
             Self::DeleteFlood { dev, remote } => write!(f, "stop flooding from {dev} to {remote}"),
-            Self::DeleteLink { dev } => write!(f, "delete device {dev}"),
+            Self::DeleteLink { dev, .. } => write!(f, "delete device {dev}"),
             Self::DeletePeer { dev, place } => {
                 write!(f, "delete left-over device {dev} in {place}")
             }

@@ -155,7 +155,7 @@ impl<'a> Work<'a> {
             ],
             _ => self.requests(step).unwrap_or_default(),
         };
-        if let Step::DeleteLink { dev } = step {
+        if let Step::DeleteLink { dev, .. } = step {
             self.now.remove(dev);
         }
         self.waiting.push((step.clone(), requests));
@@ -184,7 +184,7 @@ impl<'a> Work<'a> {
             Step::AddAddress { dev, address } => addr::add(at(dev)?, *address),
             Step::DeleteFlood { dev, remote } => neigh::delete_flood(at(dev)?, *remote),
             Step::AddFlood { dev, remote } => neigh::add_flood(at(dev)?, *remote),
-            Step::DeleteLink { dev } => link::delete(at(dev)?),
+            Step::DeleteLink { dev, .. } => link::delete(at(dev)?),
             Step::SetDown { dev } => link::down(at(dev)?),
             Step::SetUp { dev } => link::up(at(dev)?),
             Step::SetMac { dev, mac } => link::mac(at(dev)?, *mac),
@@ -331,7 +331,7 @@ fn needed<'a>(step: &'a Step, spec: &'a Spec) -> Vec<&'a DevName> {
         | Step::AddAddress { dev, .. }
         | Step::DeleteFlood { dev, .. }
         | Step::AddFlood { dev, .. }
-        | Step::DeleteLink { dev }
+        | Step::DeleteLink { dev, .. }
         | Step::SetDown { dev }
         | Step::SetUp { dev }
         | Step::SetMac { dev, .. }

@@ -125,6 +125,14 @@ fn foreign_things_in_a_shared_namespace() {
         );
         assert!(run("ip link show vx-9").contains("alias netns"));
 
+        run("ip link set op1 master br-op");
+        converge_twice(&host, &spec).await;
+        assert!(
+            !run("ip link show op1").contains("master"),
+            "another's that shall be absent leaves a bridge that is named"
+        );
+        run("ip link set op1 master br-op");
+
         spec.absent.insert(dev("vx-9"));
         spec.absent.insert(dev("br-op"));
         spec.links.clear();
@@ -132,6 +140,10 @@ fn foreign_things_in_a_shared_namespace() {
         assert!(
             !try_run("ip link show vx-9").0,
             "ours goes when it shall be absent"
+        );
+        assert!(
+            run("ip link show op1").contains("master br-op"),
+            "and another's stays where no bridge is named"
         );
         for line in [
             "ip link show br-op",
@@ -159,6 +171,14 @@ fn what_is_in_the_way() {
         spec.links.insert(dev("br-ok"), Link::bridge());
         spec.links
             .insert(dev("nothing"), Link::existing().master(dev("br-ok")));
+        let (applied, refused) = netns::attempt(&host, &spec).await.unwrap();
+        let made: Vec<_> = applied.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(made, ["create bridge br-ok", "set br-ok up"]);
+        assert!(applied.links.contains_key(&dev("br-ok")));
+        assert_eq!(
+            chain(&refused.unwrap()),
+            chain(&netns::converge(&host, &spec).await.unwrap_err())
+        );
         let error = netns::converge(&host, &spec).await.unwrap_err();
         let Error::Several(all) = &error else {
             panic!("{error}")

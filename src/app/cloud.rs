@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::AppError;
 use crate::chain;
 use crate::config::Configured;
+use crate::dns::{self, RESOLV_CONF};
 use crate::metadata::{self, Answer, Found, Lookup, Networks, Proxies};
 use crate::model::{Event, NetworkId, Protocol, RouterId, State};
 use crate::neutron::bus::{Bus, Link};
@@ -19,6 +20,7 @@ use crate::plan;
 use crate::plug::Plug;
 use crate::reconcile::{Counting, Reports, Word};
 use crate::status::SourceView;
+use crate::topology::Watch;
 
 /// Words of the roles that wait for the loop; roles that are faster wait.
 const EVENTS: usize = 16;
@@ -78,9 +80,13 @@ pub(super) fn start(
         networks: Arc::clone(&reports.networks),
         routers: Arc::clone(&reports.routers),
     };
+    let asks_host = configured.asks_host;
     let neutron = Neutron::start(configured.neutron, known, to_loop);
     metadata.set_lookup(Arc::new(Asked(neutron.ports())));
     tasks.spawn(carry(said, words.clone()));
+    if asks_host {
+        tasks.spawn(host_resolvers(words.clone()));
+    }
     tasks.spawn(tell_link(neutron.link(), neutron.bus(), words));
     tasks.spawn(stay_as_configured(reload));
     neutron
@@ -127,6 +133,29 @@ async fn carry(mut said: mpsc::Receiver<Vec<Event>>, words: mpsc::Sender<Word>) 
     while let Some(events) = said.recv().await {
         // A loop that has ended hears nothing, and the daemon ends with it.
         let _ = words.send(Word::Events(events)).await;
+    }
+}
+
+/// Tells the host's resolvers each time that they may have changed.
+async fn host_resolvers(words: mpsc::Sender<Word>) {
+    let mut watch = match Watch::new([RESOLV_CONF.into()]) {
+        Ok(watch) => watch,
+        Err(error) => {
+            warn!(%error, "{RESOLV_CONF} is not watched: other resolvers are asked after a restart");
+            return;
+        }
+    };
+    loop {
+        match dns::host_resolvers() {
+            Ok(resolvers) => {
+                // A loop that has ended hears nothing, and the daemon ends with it.
+                let _ = words.send(Word::HostResolvers(resolvers)).await;
+            }
+            Err(error) => {
+                warn!(%error, "{RESOLV_CONF} can't be read; the resolvers stay what they were");
+            }
+        }
+        watch.changed().await;
     }
 }
 

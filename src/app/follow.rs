@@ -11,16 +11,16 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::AppError;
+use crate::dns::{self, RESOLV_CONF};
 use crate::model::{Event, State};
 use crate::reconcile::{Rooms, Word};
 use crate::status::SourceView;
 use crate::store::Store;
 use crate::topology::{self, Loaded, MetadataSource, Mistake, Source, Watch};
-use crate::{chain, dns, metadata, plan};
+use crate::{chain, metadata, plan};
 
 /// In the log, of one file; a file of thousands of lines can have a mistake in each.
 const MISTAKES_TOLD: usize = 20;
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// What an earlier run served with, for a start with a broken file. Paths of secrets, never secrets.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Follower {
     ) -> Result<Self, AppError> {
         let empty = stored.networks.is_empty() && stored.routers.is_empty();
         // Before the first look at the file: a change in between is not lost.
-        let watch = Watch::new([topology.to_owned()]);
+        let watch = Watch::new([topology.to_owned(), RESOLV_CONF.into()]);
         let watch = watch
             .inspect_err(
                 |error| warn!(%error, "the topology is not watched; SIGHUP loads it again"),
@@ -120,6 +120,10 @@ impl Follower {
         let Some(loaded) = self.source.as_ref().map(Source::loaded) else {
             return Ok(());
         };
+        if let Some(watch) = &mut self.watch {
+            let of_host = loaded.resolvers.is_none().then(|| RESOLV_CONF.into());
+            watch.follow(loaded.files.iter().cloned().chain(of_host));
+        }
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
@@ -215,27 +219,18 @@ impl Kept {
 
 /// The file's settings, with the host's resolvers where it names none.
 fn settings(loaded: &Loaded) -> plan::Settings {
-    let host_resolvers = loaded
-        .resolvers
-        .clone()
-        .unwrap_or_else(|| resolvers_of_host(Path::new(RESOLV_CONF)));
+    let host_resolvers = loaded.resolvers.clone().unwrap_or_else(host_resolvers);
     plan::Settings {
         host_resolvers,
         ..loaded.settings.clone()
     }
 }
 
-fn resolvers_of_host(path: &Path) -> Vec<SocketAddr> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => dns::host_resolvers(&text)
-            .into_iter()
-            .map(|ip| SocketAddr::new(ip, 53))
-            .collect(),
-        Err(error) => {
-            warn!(%error, path = %path.display(), "the host's resolvers are unknown; names of elsewhere are not resolved");
-            Vec::new()
-        }
-    }
+fn host_resolvers() -> Vec<SocketAddr> {
+    dns::host_resolvers().unwrap_or_else(|error| {
+        warn!(%error, path = RESOLV_CONF, "the host's resolvers are unknown; names of elsewhere are not resolved");
+        Vec::new()
+    })
 }
 
 fn upstream(source: &MetadataSource) -> Result<metadata::Upstream, metadata::SecretError> {

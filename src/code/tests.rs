@@ -278,7 +278,10 @@ fn every_error_says_what_about_which_object_why_and_what_to_do() {
         (
             Box::new(::netns::Error::Step {
                 place: place(),
-                step: Box::new(::netns::Step::DeleteLink { dev: dev() }),
+                step: Box::new(::netns::Step::DeleteLink {
+                    dev: dev(),
+                    addresses: [].into(),
+                }),
                 source: io::Error::from_raw_os_error(1).into(),
             }),
             "tap9",

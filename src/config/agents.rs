@@ -1,21 +1,18 @@
 //! What the three agents are to the server, and how networks and routers are served.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use super::limits::limits;
 use super::problem::{Code, quoted};
 use super::reader::{Reader, default};
 use super::{bus, dnsmasq};
+use crate::dns::{self, RESOLV_CONF};
 use crate::model::Protocol;
 use crate::neutron::{self, Dhcp, L3, Role};
-use crate::{dns, plan};
+use crate::plan;
 
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-const DNS: u16 = 53;
 /// dnsmasq gives no lease that is shorter.
 const SHORTEST_LEASE: i64 = 120;
 /// Those that Neutron's agent has and this one has not.
@@ -164,7 +161,8 @@ fn l3(reader: &mut Reader) -> L3 {
 }
 
 /// As Neutron's agents serve: names of elsewhere are asked elsewhere, and networks do not share names.
-pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
+/// And whether they ask the host's resolvers, which may change.
+pub(super) fn plan(reader: &mut Reader) -> (plan::Settings, bool) {
     let told = dnsmasq::told(reader);
     let no_rebind = told.no_rebind();
     let dnsmasq::Told {
@@ -193,7 +191,7 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
     } else {
         Vec::new()
     };
-    plan::Settings {
+    let settings = plan::Settings {
         lease: match lease {
             ..0 => u32::MAX,
             seconds => u32::try_from(seconds.max(SHORTEST_LEASE)).unwrap_or(u32::MAX),
@@ -230,7 +228,8 @@ pub(super) fn plan(reader: &mut Reader) -> plan::Settings {
         // The driver says.
         plugging: plan::Plugging::default(),
         conntrack_helpers: helpers(reader),
-    }
+    };
+    (settings, ask_host)
 }
 
 /// All of them; which the kernel has is found out at the start.
@@ -283,21 +282,15 @@ fn ra_interval(reader: &mut Reader) -> (u16, u16) {
 }
 
 fn host_resolvers(reader: &mut Reader, name: (&'static str, &'static str)) -> Vec<SocketAddr> {
-    match fs::read_to_string(Path::new(RESOLV_CONF)) {
-        Ok(text) => dns::host_resolvers(&text)
-            .into_iter()
-            .map(|ip| (ip, DNS).into())
-            .collect(),
-        Err(error) => {
-            reader.warn(
-                name,
-                Code::Unreadable,
-                format!(
-                    "{RESOLV_CONF} can't be read ({error}), so names of elsewhere are not resolved"
-                ),
-                "see why, or set dnsmasq_dns_servers",
-            );
-            Vec::new()
-        }
-    }
+    dns::host_resolvers().unwrap_or_else(|error| {
+        reader.warn(
+            name,
+            Code::Unreadable,
+            format!(
+                "{RESOLV_CONF} can't be read ({error}), so names of elsewhere are not resolved"
+            ),
+            "see why, or set dnsmasq_dns_servers",
+        );
+        Vec::new()
+    })
 }

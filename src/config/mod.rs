@@ -83,6 +83,8 @@ pub struct Configured {
     /// With the roles in it.
     pub neutron: neutron::Settings,
     pub plan: plan::Settings,
+    /// The plan has the host's resolvers, as they were when this was read.
+    pub asks_host: bool,
     pub metadata: MetadataSettings,
     /// Where processes without the metadata role bring their requests; `None`: this is one.
     pub proxies: Option<ProxySocket>,
@@ -180,8 +182,10 @@ pub fn load(asked: &Asked) -> Loaded {
 fn configured(reader: &mut Reader, program: &str) -> Configured {
     let machine = machine();
     let neutron = agents::settings(reader, program, &machine);
+    let (plan, asks_host) = agents::plan(reader);
     Configured {
-        plan: agents::plan(reader),
+        plan,
+        asks_host,
         metadata: nova::settings(reader),
         proxies: nova::proxies(reader),
         driver: plugging::driver(reader),

@@ -41,8 +41,9 @@ pub struct Lease {
 #[derive(Debug)]
 pub struct Table<S: Served> {
     by_port: HashMap<PortId, Entry<S::Given>>,
-    /// Addresses that their clients found in use, and since when.
-    declined: HashMap<S::Address, Instant>,
+    /// Addresses that the clients of these ports found in use, and since when. A port that is given such an address later has
+    /// yet to find that out.
+    declined: HashMap<(PortId, S::Address), Instant>,
 }
 
 /// What the table is of: the scope of either version.
@@ -97,8 +98,8 @@ impl<S: Served> Table<S> {
         }
     }
 
-    pub(super) fn is_declined(&self, address: S::Address, now: Instant) -> bool {
-        let since = self.declined.get(&address);
+    pub(super) fn is_declined(&self, port: PortId, address: S::Address, now: Instant) -> bool {
+        let since = self.declined.get(&(port, address));
         since.is_some_and(|since| is_kept_back(*since, now))
     }
 
@@ -121,13 +122,13 @@ impl<S: Served> Table<S> {
         match state {
             LeaseState::Declined => {
                 self.declined.retain(|_, since| is_kept_back(*since, seen));
-                let declined = given.as_ref().iter().map(|ip| (*ip, seen));
+                let declined = given.as_ref().iter().map(|ip| ((port, *ip), seen));
                 self.declined.extend(declined);
             }
             // The client uses it, so nobody else does.
             LeaseState::Bound => {
                 for ip in given.as_ref() {
-                    self.declined.remove(ip);
+                    self.declined.remove(&(port, *ip));
                 }
             }
             LeaseState::Offered | LeaseState::Released => {}
@@ -165,11 +166,11 @@ impl Served for DhcpScope {
     type Given = [Ipv4Addr; 1];
 
     fn count(&self) -> usize {
-        self.clients.len() + self.by_client_id.len()
+        self.clients.len()
     }
 
     fn clients(&self) -> impl Iterator<Item = (PortId, &[(usize, Ipv4Addr)])> {
-        let clients = self.clients.values().chain(self.by_client_id.values());
+        let clients = self.clients.values();
         clients.map(|client| (client.port, &*client.addresses))
     }
 }

@@ -23,14 +23,15 @@ pub(super) struct Options<'a> {
     tags: Vec<&'a str>,
 }
 
+/// Told to everybody, asked for or not, and first: the mask has to stand before the router (RFC 2132 section 3.3).
+const ALWAYS: [u8; 3] = [codes::SUBNET_MASK, codes::BROADCAST, codes::MTU];
+
 /// Written from the network and its subnets, for who asks or says nothing of what it wants. Ascending.
-const OF_THE_NETWORK: [u8; 10] = [
-    codes::SUBNET_MASK,
+const OF_THE_NETWORK: [u8; 8] = [
     codes::ROUTER,
     codes::DNS_SERVERS,
     codes::HOST_NAME,
     codes::DOMAIN_NAME,
-    codes::BROADCAST,
     codes::NTP_SERVERS,
     codes::DOMAIN_SEARCH,
     codes::CLASSLESS_ROUTES,
@@ -98,17 +99,21 @@ impl<'a> Options<'a> {
         given.map_or(own, Ipv4Addr::from)
     }
 
-    /// Everything but what the protocol itself needs: the MTU always, the rest if asked for. A client without a
-    /// parameter list gets all there is, in the order of codes.
+    /// Everything but what the protocol itself needs: some always, the rest if asked for. A client without a parameter list
+    /// gets all there is, in the order of codes.
     pub(super) fn put_all(&self, out: &mut Writer<'_>) {
         let list = self.request.option(codes::PARAMETER_LIST);
         self.boot(list, out);
-        self.put(codes::MTU, out);
+        for code in ALWAYS {
+            self.put(code, out);
+        }
         self.fqdn(out);
         if let Some(list) = list {
             // RFC 2132 section 9.8: in the client's order, as far as there is room. Each once.
             let mut done = [false; 256];
-            done[usize::from(codes::MTU)] = true;
+            for code in ALWAYS {
+                done[usize::from(code)] = true;
+            }
             let forced = self.scope.options.iter().filter(|common| common.forced);
             let forced = forced.filter_map(|common| u8::try_from(common.option.outer_code()).ok());
             let class = self.owes_class(list).then_some(codes::VENDOR_CLASS);
@@ -126,10 +131,10 @@ impl<'a> Options<'a> {
         let mut codes: Vec<u8> = own.chain(given).collect();
         codes.sort_unstable();
         codes.dedup();
-        let boot = [codes::MTU, codes::SERVER_NAME, codes::BOOT_FILE];
+        let boot = [codes::SERVER_NAME, codes::BOOT_FILE];
         codes
             .iter()
-            .filter(|code| !boot.contains(code))
+            .filter(|code| !boot.contains(code) && !ALWAYS.contains(code))
             .for_each(|code| self.put(*code, out));
     }
 

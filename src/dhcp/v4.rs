@@ -58,7 +58,8 @@ pub fn answer(
     }
 }
 
-/// By the id that stands in for the MAC of its port, else by MAC.
+/// By MAC; one that is no port's, by the id that a port has beside its own. Which that is, is for the port's tenant to say:
+/// it may be another machine's.
 pub(super) fn find<'a>(scope: &'a DhcpScope, request: &Request<'_>) -> Option<&'a DhcpClient> {
     let by_id = || {
         let id = request
@@ -68,9 +69,8 @@ pub(super) fn find<'a>(scope: &'a DhcpScope, request: &Request<'_>) -> Option<&'
         // dhcpcd puts a zero (the type "no hardware") before text.
         found.or_else(|| scope.by_client_id.get(id.strip_prefix(&[0])?))
     };
-    by_id()
-        .or_else(|| scope.clients.get(&request.mac()))
-        .map(AsRef::as_ref)
+    let by_mac = scope.clients.get(&request.mac());
+    by_mac.or_else(by_id).map(AsRef::as_ref)
 }
 
 impl<'a> Link<'a> {
@@ -84,7 +84,7 @@ impl<'a> Link<'a> {
                 .copied()
         };
         let wanted = of_client().next();
-        let offered = of_client().find(|(_, ip)| !leases.is_declined(*ip, now));
+        let offered = of_client().find(|(_, ip)| !leases.is_declined(client.port, *ip, now));
         let who = (client.port, self.request.mac());
         let wish = self.request.number(codes::LEASE_TIME);
         match self.request.ask {
@@ -190,7 +190,7 @@ impl<'a> Link<'a> {
             ciaddr,
             yiaddr: ip,
             siaddr: options.siaddr(own),
-            broadcast: false,
+            broadcast: self.scope.broadcast_reply,
         };
         let mut out = Writer::new(self.request, header, self.limit());
         self.begin(&mut out, kind, own);
@@ -245,7 +245,7 @@ impl<'a> Link<'a> {
             ciaddr: Ipv4Addr::UNSPECIFIED,
             yiaddr: ip,
             siaddr: options.siaddr(own),
-            broadcast: false,
+            broadcast: self.scope.broadcast_reply,
         };
         let limit = self
             .request

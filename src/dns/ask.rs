@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::query::{AD, CD, Carrier, DO, Query, RD};
 use super::reply::{OUR_SIZE, push_opt};
-use super::response::{Response, is_answer_to};
+use super::response::{Response, is_answer_to, is_bare_refusal};
 use super::shared::Tally;
 use super::sockets::{Lent, Sockets};
 use crate::plan::scope::Forwarder;
@@ -77,6 +77,7 @@ async fn hear(socket: &Lent<'_>, asked: &Asked<'_>, tally: &Tally) -> io::Result
         let mut answer = Vec::with_capacity(usize::from(OUR_SIZE) + 1);
         match socket.try_recv_buf(&mut answer) {
             Ok(_) if asked.is_answered_by(&answer) => return Ok(Some(answer)),
+            Ok(_) if asked.is_refused_by(&answer) => return Ok(Some(asked.refusal(&answer))),
             Ok(_) => {
                 tally.spoofed.add();
                 forged += 1;
@@ -125,6 +126,18 @@ impl<'q> Asked<'q> {
     /// A response, with our id, to our question.
     fn is_answered_by(&self, answer: &[u8]) -> bool {
         answer.starts_with(&self.message[..2]) && is_answer_to(answer, self.query)
+    }
+
+    /// A refusal, with our id, of who does not repeat the question.
+    fn is_refused_by(&self, answer: &[u8]) -> bool {
+        answer.starts_with(&self.message[..2]) && is_bare_refusal(answer)
+    }
+
+    /// The same with the question.
+    fn refusal(&self, bare: &[u8]) -> Vec<u8> {
+        let mut answer = [bare, self.query.question()].concat();
+        answer[5] = 1;
+        answer
     }
 }
 

@@ -29,7 +29,7 @@ pub use cache::Key;
 pub use query::{Carrier, Query};
 pub use rebind::rebinds;
 pub use reply::Rcode;
-pub use resolv_conf::host_resolvers;
+pub use resolv_conf::{RESOLV_CONF, host_resolvers};
 pub use response::{Response, is_answer_to};
 pub use server::{Error, Server};
 pub use shared::{Bound, Counters, Settings, Shared};

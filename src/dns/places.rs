@@ -29,7 +29,8 @@ pub(super) struct Place {
     of: Arc<Places>,
     client: IpAddr,
     key: u64,
-    _in_all: OwnedSemaphorePermit,
+    /// `None`: it is one of those that are assured.
+    _in_all: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no place.
@@ -59,9 +60,12 @@ impl Places {
         if own.len() >= self.bound.per_client || taken.count >= self.bound.per_namespace {
             return Err(NoPlace::Full);
         }
-        let in_all = Arc::clone(&self.in_all)
-            .try_acquire_owned()
-            .map_err(|_| NoPlace::Full)?;
+        let in_all = if taken.count < self.bound.assured {
+            None
+        } else {
+            let in_all = Arc::clone(&self.in_all).try_acquire_owned();
+            Some(in_all.map_err(|_| NoPlace::Full)?)
+        };
         taken.count += 1;
         taken.by_client.entry(client).or_default().push(key);
         Ok(Place {
@@ -99,7 +103,8 @@ mod tests {
         let bound = Bound {
             per_client: 2,
             per_namespace: 3,
-            in_all: 4,
+            assured: 1,
+            in_all: 2,
         };
         let in_all = Arc::new(Semaphore::new(bound.in_all));
         let here = Arc::new(Places::new(bound, Arc::clone(&in_all)));
@@ -109,14 +114,14 @@ mod tests {
 
         let first = here.take(one, 1).unwrap();
         assert_eq!(here.take(one, 1).unwrap_err(), NoPlace::Repeated);
-        let _second = here.take(one, 2).unwrap();
+        let second = here.take(one, 2).unwrap();
         assert_eq!(here.take(one, 3).unwrap_err(), NoPlace::Full, "client");
         let _other = here.take(two, 1).unwrap();
         assert_eq!(here.take(two, 2).unwrap_err(), NoPlace::Full, "namespace");
-        let _there = there.take(one, 1).unwrap();
+        let _assured = there.take(one, 1).unwrap();
         assert_eq!(there.take(one, 2).unwrap_err(), NoPlace::Full, "in all");
-        drop(first);
+        drop((first, second));
         let _again = there.take(one, 2).unwrap();
-        assert_eq!(here.taken.lock().unwrap().by_client[&one], [2]);
+        assert!(!here.taken.lock().unwrap().by_client.contains_key(&one));
     }
 }

@@ -1,12 +1,28 @@
 //! The host's resolvers, from its `resolv.conf`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::{fs, io};
+
+use super::server::PORT;
+
+/// Where they are named.
+pub const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// The host's resolvers as they are now.
+///
+/// # Errors
+/// [`RESOLV_CONF`] can't be read.
+pub fn host_resolvers() -> io::Result<Vec<SocketAddr>> {
+    let text = fs::read_to_string(RESOLV_CONF)?;
+    let addresses = name_servers(&text).into_iter();
+    Ok(addresses.map(|address| (address, PORT).into()).collect())
+}
 
 /// The addresses of the `nameserver` lines of a resolv.conf(5), in order and once each.
 ///
 /// As glibc reads it: the keyword starts its line, what follows the address is ignored, and so is what is no address.
 /// Link-local resolvers (`fe80::1%eth0`) are left out: which device they belong to is lost in an address.
-pub fn host_resolvers(resolv_conf: &str) -> Vec<IpAddr> {
+fn name_servers(resolv_conf: &str) -> Vec<IpAddr> {
     let mut found = Vec::new();
     for line in resolv_conf.lines() {
         let Some(rest) = line.strip_prefix("nameserver") else {
@@ -80,7 +96,7 @@ mod tests {
             ("once each", "nameserver ::1\nnameserver 0::1\n", &["::1"]),
         ] {
             let want: Vec<IpAddr> = want.iter().map(|text| text.parse().unwrap()).collect();
-            assert_eq!(host_resolvers(text), want, "{name}");
+            assert_eq!(name_servers(text), want, "{name}");
         }
     }
 }

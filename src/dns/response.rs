@@ -63,6 +63,12 @@ pub fn is_answer_to(message: &[u8], query: &Query<'_>) -> bool {
         && rest.starts_with(kind_and_class)
 }
 
+/// A header and nothing else, of who can't or won't read questions: FORMERR, SERVFAIL, NOTIMP or REFUSED.
+pub(super) fn is_bare_refusal(message: &[u8]) -> bool {
+    matches!(message, [_, _, flags, code, 0, 0, 0, 0, 0, 0, 0, 0]
+        if flags & 0xf8 == 0x80 && matches!(code & 0x0f, 1 | 2 | 4 | 5))
+}
+
 impl Response {
     /// Of a message that [`is_answer_to`] the query. `None`: its records are not whole.
     pub fn read(mut message: Vec<u8>, query: &Query<'_>) -> Option<Self> {

@@ -29,7 +29,7 @@ use crate::plan::scope::DnsScope;
 #[cfg(test)]
 mod tests;
 
-const PORT: u16 = 53;
+pub(super) const PORT: u16 = 53;
 
 /// The longest query that is read. One question and its OPT record need a tenth of it.
 pub(super) const LONGEST_QUERY: usize = 4096;
@@ -178,7 +178,8 @@ impl Serving {
     fn update(&self, scope: Arc<DnsScope>) {
         self.forwarding.update(&scope);
         let old = self.scope.swap(scope);
-        if !old.forwards_like(&self.scope.load()) {
+        let new = self.scope.load();
+        if !old.forwards_like(&new) || new.cache < old.cache {
             self.cache.clear();
         }
     }

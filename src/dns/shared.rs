@@ -41,7 +41,9 @@ pub struct Bound {
     /// In one namespace, for one address.
     pub per_client: usize,
     pub per_namespace: usize,
-    /// In the process: its file descriptors and memory.
+    /// Of those, so many whatever others have.
+    pub assured: usize,
+    /// In the process, besides those: its file descriptors and memory.
     pub in_all: usize,
 }
 
@@ -51,16 +53,19 @@ impl Default for Settings {
             waiting: Bound {
                 per_client: 50,
                 per_namespace: 150,
+                assured: 16,
                 in_all: 4096,
             },
             waiting_by_tcp: Bound {
                 per_client: 32,
                 per_namespace: 64,
+                assured: 4,
                 in_all: 1024,
             },
             connections: Bound {
                 per_client: 4,
                 per_namespace: 20,
+                assured: 4,
                 in_all: 1024,
             },
             per_forwarder: Duration::from_secs(2),

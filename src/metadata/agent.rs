@@ -23,6 +23,7 @@ use super::body::{Body, refuse};
 use super::link::{Failure, Pool};
 use super::pulse::{Late, Pulse};
 use super::relay::Relay;
+use super::route::Origin;
 use crate::chain;
 use crate::complaint::Complaint;
 use crate::model::Target;
@@ -135,23 +136,23 @@ impl Errand<'_> {
 
 /// Guests whom the metadata role knew a moment ago.
 #[derive(Debug, Default)]
-pub(super) struct Regulars(Mutex<HashMap<IpAddr, Instant>>);
+pub(super) struct Regulars(Mutex<HashMap<Origin, Instant>>);
 
 impl Regulars {
-    pub(super) fn note(&self, address: IpAddr) {
+    pub(super) fn note(&self, origin: Origin) {
         let now = Instant::now();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= MOST_REMEMBERED {
             seen.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED);
         }
         if seen.len() < MOST_REMEMBERED {
-            seen.insert(address, now);
+            seen.insert(origin, now);
         }
     }
 
-    pub(super) fn knows(&self, address: IpAddr) -> bool {
+    pub(super) fn knows(&self, origin: Origin) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = seen.get(&address);
+        let at = seen.get(&origin);
         at.is_some_and(|at| at.elapsed() < REMEMBERED)
     }
 }

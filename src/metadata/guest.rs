@@ -27,6 +27,8 @@ use super::pulse::{Late, Pulse};
 use super::rate::Rate;
 use super::route::{Asker, Origin, who};
 use super::shared::{Shared, Source};
+use crate::model::Target;
+use crate::pace::Who;
 use crate::plan::scope::MetadataScope;
 
 /// Methods that have a meaning for a file tree; of the others (CONNECT, TRACE) nothing good is to be expected.
@@ -77,11 +79,19 @@ impl House {
         }
     }
 
-    /// A machine's address, as far as can be told at once.
-    pub(super) fn knows(&self, origin: Origin) -> bool {
-        who(&self.scope.load(), origin).is_some()
+    /// Whether it is a machine's address, as far as can be told at once.
+    pub(super) fn who(&self, origin: Origin) -> Who<Origin> {
+        let scope = self.scope.load();
+        let known = who(&scope, origin).is_some()
             || self.learned.knows(origin)
-            || self.regulars.knows(origin.address)
+            || self.regulars.knows(origin);
+        if known {
+            Who::Known(origin)
+        } else if scope.has_unknown_networks() && self.shared.asks_elsewhere() {
+            Who::Newcomer(origin)
+        } else {
+            Who::Other(origin)
+        }
     }
 
     /// Later requests are judged by this scope.
@@ -142,12 +152,13 @@ async fn try_answer(
             method: &head.method,
             target,
             body: collect(body, house, seat, pulse).await?,
-            of: scope.of,
+            // A link's network says more than the router that leads there.
+            of: origin.network.map_or(scope.of, Target::Network),
             source,
         };
         let response = agent.fetch(&errand, pulse, due).await;
         if response.status().is_success() {
-            house.regulars.note(source);
+            house.regulars.note(origin);
         }
         return Ok(response.map(|body| body.holding(permit)));
     }

@@ -19,6 +19,9 @@ use crate::complaint::Complaint;
 use crate::model::Target;
 use crate::pace::{self, Pace, Who};
 
+/// Of what a namespace may have, newcomers may have one part in so many: each of them may be a made-up address of one machine.
+const NEWCOMERS: usize = 2;
+
 /// What all namespaces share.
 #[derive(Debug)]
 pub(super) struct Commons {
@@ -35,6 +38,8 @@ pub(super) struct Door {
     commons: Arc<Commons>,
     /// Requests that are not of the common budget.
     assured: Arc<Semaphore>,
+    /// Requests of newcomers.
+    newcomers: Arc<Semaphore>,
     inside: Mutex<Inside>,
     paces: Mutex<Paces>,
     throttling: Complaint,
@@ -49,11 +54,14 @@ struct Paces {
 #[derive(Debug, Default)]
 struct Inside {
     connections: usize,
+    /// Those of newcomers.
+    newcomers: usize,
     /// Those with a connection.
     guests: HashMap<Name, Guest>,
 }
 
-/// `None`: any of the addresses that are no machine's. Else who forges addresses would be many guests.
+/// `None`: any of the addresses that are no machine's. Else who forges addresses would be many guests. Newcomers are told apart:
+/// there it is not known whose an address is before it has asked, and who has a connection has that address.
 type Name = Option<Origin>;
 
 #[derive(Debug)]
@@ -66,8 +74,7 @@ struct Guest {
 #[derive(Debug)]
 pub(super) struct Seat {
     door: Arc<Door>,
-    origin: Origin,
-    name: Name,
+    who: Who<Origin>,
     requests: Arc<Semaphore>,
     _of_all: Option<OwnedSemaphorePermit>,
 }
@@ -76,6 +83,7 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Permit {
     _of_guest: OwnedSemaphorePermit,
+    _of_newcomers: Option<OwnedSemaphorePermit>,
     _of_all: OwnedSemaphorePermit,
 }
 
@@ -102,11 +110,10 @@ impl Paces {
     }
 }
 
-fn who(origin: Origin, known: bool) -> Who<Origin> {
-    if known {
-        Who::Known(origin)
-    } else {
-        Who::Other(origin)
+fn name(who: Who<Origin>) -> Name {
+    match who {
+        Who::Known(origin) | Who::Newcomer(origin) => Some(origin),
+        Who::Other(_) => None,
     }
 }
 
@@ -114,6 +121,7 @@ impl Door {
     pub(super) fn new(limits: &Limits, commons: &Arc<Commons>) -> Arc<Self> {
         Arc::new(Self {
             assured: Arc::new(Semaphore::new(limits.assured_requests)),
+            newcomers: Arc::new(Semaphore::new(limits.requests.div_ceil(NEWCOMERS))),
             limits: limits.clone(),
             commons: Arc::clone(commons),
             inside: Mutex::default(),
@@ -131,9 +139,9 @@ impl Door {
     }
 
     /// Counts a connection that was made. Whether its guest has not made too many, and how long to accept no more.
-    pub(super) fn knock(&self, origin: Origin, known: bool, now: Instant) -> (bool, Duration) {
+    pub(super) fn knock(&self, who: Who<Origin>, now: Instant) -> (bool, Duration) {
         let pace = &mut self.paces().connects;
-        (pace.admits(who(origin, known), now), pace.read(1, now))
+        (pace.admits(who, now), pace.read(1, now))
     }
 
     /// Who makes too many connections; where nobody does, who asks too often on those that are open.
@@ -153,9 +161,13 @@ impl Door {
     }
 
     /// `None`: this guest, this namespace or all together have as many connections as they may.
-    pub(super) fn admit(self: &Arc<Self>, origin: Origin, known: bool) -> Option<Seat> {
+    pub(super) fn admit(self: &Arc<Self>, who: Who<Origin>) -> Option<Seat> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if inside.connections >= self.limits.connections_per_namespace {
+        let most = self.limits.connections_per_namespace;
+        let is_newcomer = matches!(who, Who::Newcomer(_));
+        if inside.connections >= most
+            || (is_newcomer && inside.newcomers >= most.div_ceil(NEWCOMERS))
+        {
             return None;
         }
         let of_all = if inside.connections < self.limits.assured_connections {
@@ -164,8 +176,7 @@ impl Door {
             let all = Arc::clone(&self.commons.connections);
             Some(all.try_acquire_owned().ok()?)
         };
-        let name = known.then_some(origin);
-        let guest = inside.guests.entry(name).or_insert_with(|| Guest {
+        let guest = inside.guests.entry(name(who)).or_insert_with(|| Guest {
             connections: 0,
             requests: Arc::new(Semaphore::new(self.limits.requests_per_guest)),
         });
@@ -175,10 +186,10 @@ impl Door {
         guest.connections += 1;
         let requests = Arc::clone(&guest.requests);
         inside.connections += 1;
+        inside.newcomers += usize::from(is_newcomer);
         Some(Seat {
             door: Arc::clone(self),
-            origin,
-            name,
+            who,
             requests,
             _of_all: of_all,
         })
@@ -187,40 +198,57 @@ impl Door {
 
 impl Seat {
     pub(super) fn origin(&self) -> Origin {
-        self.origin
+        let (Who::Known(origin) | Who::Newcomer(origin) | Who::Other(origin)) = self.who;
+        origin
     }
 
     /// Counts a request. How long it is to wait, since its guest has asked more often than its share.
     pub(super) fn wait(&self, now: Instant) -> Duration {
-        let who = who(self.origin, self.name.is_some());
-        self.door.paces().requests.defer(who, now)
+        self.door.paces().requests.defer(self.who, now)
+    }
+
+    fn is_newcomer(&self) -> bool {
+        matches!(self.who, Who::Newcomer(_))
     }
 
     pub(super) fn door(&self) -> &Door {
         &self.door
     }
 
-    /// A permit, if neither this guest nor all together are at their limit.
+    /// A permit, if neither this guest nor those it counts with are at their limit.
     pub(super) fn try_begin(&self) -> Option<Permit> {
         let of_guest = Arc::clone(&self.requests).try_acquire_owned().ok()?;
+        let of_newcomers = if self.is_newcomer() {
+            Some(Arc::clone(&self.door.newcomers).try_acquire_owned().ok()?)
+        } else {
+            None
+        };
         let all = Arc::clone(&self.door.commons.requests).try_acquire_owned();
         let of_all = all.or_else(|_full| Arc::clone(&self.door.assured).try_acquire_owned());
         Some(Permit {
             _of_guest: of_guest,
+            _of_newcomers: of_newcomers,
             _of_all: of_all.ok()?,
         })
     }
 
     /// Waits for a permit: first among this guest's requests, then among those of its namespace and of all. Cancel-safe.
     pub(super) async fn begin(&self) -> Permit {
+        let open = "these semaphores are never closed";
         let of_guest = Arc::clone(&self.requests).acquire_owned().await;
+        let of_newcomers = if self.is_newcomer() {
+            let permit = Arc::clone(&self.door.newcomers).acquire_owned().await;
+            Some(permit.expect(open))
+        } else {
+            None
+        };
         let of_all = tokio::select! {
             permit = Arc::clone(&self.door.commons.requests).acquire_owned() => permit,
             permit = Arc::clone(&self.door.assured).acquire_owned() => permit,
         };
-        let open = "these semaphores are never closed";
         Permit {
             _of_guest: of_guest.expect(open),
+            _of_newcomers: of_newcomers,
             _of_all: of_all.expect(open),
         }
     }
@@ -231,7 +259,8 @@ impl Drop for Seat {
         let inside = self.door.inside.lock();
         let mut inside = inside.unwrap_or_else(PoisonError::into_inner);
         inside.connections -= 1;
-        if let Entry::Occupied(mut guest) = inside.guests.entry(self.name) {
+        inside.newcomers -= usize::from(self.is_newcomer());
+        if let Entry::Occupied(mut guest) = inside.guests.entry(name(self.who)) {
             guest.get_mut().connections -= 1;
             if guest.get().connections == 0 {
                 guest.remove();
@@ -248,6 +277,14 @@ mod tests {
         Origin::new([10, 0, 0, last].into(), None)
     }
 
+    fn known(last: u8) -> Who<Origin> {
+        Who::Known(guest_at(last))
+    }
+
+    fn stranger(last: u8) -> Who<Origin> {
+        Who::Other(guest_at(last))
+    }
+
     #[test]
     fn connections_are_bounded_per_guest_per_namespace_and_in_all() {
         let limits = Limits {
@@ -260,27 +297,60 @@ mod tests {
         let commons = Commons::new(&limits);
         let [red, blue, green] = [(); 3].map(|()| Door::new(&limits, &commons));
         let mut seats = Vec::new();
-        for (name, door, guest, known, want) in [
-            ("first", &red, 1, true, true),
-            ("second of a guest", &red, 1, true, true),
-            ("third of a guest", &red, 1, true, false),
-            ("the same guest's address elsewhere", &blue, 1, true, true),
-            ("a stranger", &blue, 7, false, true),
-            ("past all", &blue, 2, true, false),
-            ("but everyone may have one", &green, 1, true, true),
-            ("and no more", &green, 1, true, false),
+        for (name, door, guest, want) in [
+            ("first", &red, known(1), true),
+            ("second of a guest", &red, known(1), true),
+            ("third of a guest", &red, known(1), false),
+            ("the same guest's address elsewhere", &blue, known(1), true),
+            ("a stranger", &blue, stranger(7), true),
+            ("past all", &blue, known(2), false),
+            ("but everyone may have one", &green, known(1), true),
+            ("and no more", &green, known(1), false),
         ] {
-            let seat = door.admit(guest_at(guest), known);
+            let seat = door.admit(guest);
             assert_eq!(seat.is_some(), want, "{name}");
             seats.extend(seat);
         }
         seats.clear();
         assert!(red.inside.lock().expect("no panic").guests.is_empty());
         for guest in 1..=3 {
-            let seat = red.admit(guest_at(guest), false);
+            let seat = red.admit(stranger(guest));
             assert_eq!(seat.is_some(), guest < 3, "strangers count as one guest");
             seats.extend(seat);
         }
+    }
+
+    #[test]
+    fn newcomers_are_guests_of_their_own_and_leave_room() {
+        let limits = Limits {
+            connections_per_namespace: 8,
+            connections_per_guest: 2,
+            requests: 2,
+            ..Limits::default()
+        };
+        let door = Door::new(&limits, &Commons::new(&limits));
+        let newcomer = |last| Who::Newcomer(guest_at(last));
+        let mut seats = Vec::new();
+        for (name, guest, want) in [
+            ("first", newcomer(1), true),
+            ("second", newcomer(1), true),
+            ("third", newcomer(1), false),
+            ("the same, once it is known", known(1), false),
+            ("another", newcomer(2), true),
+            ("and another", newcomer(3), true),
+            ("past half of all", newcomer(4), false),
+            ("that is for the known", known(4), true),
+        ] {
+            let seat = door.admit(guest);
+            assert_eq!(seat.is_some(), want, "{name}");
+            seats.extend(seat);
+        }
+        let request = seats[0].try_begin();
+        assert!(request.is_some());
+        assert!(seats[2].try_begin().is_none(), "past half of all");
+        assert!(seats[4].try_begin().is_some(), "that is for the known");
+        seats.remove(2);
+        assert!(door.admit(newcomer(4)).is_some(), "room again");
     }
 
     #[test]
@@ -290,7 +360,7 @@ mod tests {
             ..Limits::default()
         };
         let door = Door::new(&limits, &Commons::new(&limits));
-        let seats = [1, 2, 3, 4].map(|guest| door.admit(guest_at(guest), true));
+        let seats = [1, 2, 3, 4].map(|guest| door.admit(known(guest)));
         assert_eq!(seats.iter().flatten().count(), 3);
     }
 
@@ -300,8 +370,8 @@ mod tests {
         let commons = Commons::new(&limits);
         let door = Door::new(&limits, &commons);
         let now = Instant::now();
-        let seats = [(1, true), (2, true), (3, false)].map(|(guest, known)| {
-            let seat = door.admit(guest_at(guest), known);
+        let seats = [known(1), known(2), stranger(3)].map(|guest| {
+            let seat = door.admit(guest);
             seat.expect("there is room")
         });
         let waits = |seat: &Seat| (0..2000).map(|_| seat.wait(now)).max();
@@ -329,7 +399,7 @@ mod tests {
         let commons = Commons::new(&limits);
         let [red, blue] = [(); 2].map(|()| Door::new(&limits, &commons));
         let seat = |door: &Arc<Door>, guest| {
-            let seat = door.admit(guest_at(guest), true);
+            let seat = door.admit(known(guest));
             seat.expect("there is room")
         };
         let (one, again, two) = (seat(&red, 1), seat(&red, 1), seat(&red, 2));

@@ -17,6 +17,12 @@ impl Passwords {
         kept.get(instance).cloned()
     }
 
+    /// Another machine may come by the same name.
+    pub(super) fn forget(&self, instance: &InstanceId) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(instance);
+    }
+
     /// False: it has one already, and keeps it.
     pub(super) fn set(&self, instance: &InstanceId, password: Bytes, state: &State) -> bool {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

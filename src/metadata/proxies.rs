@@ -229,7 +229,7 @@ impl Homes {
         }
         // Which link it is of the proxy does not tell.
         let origin = Origin::new(address, None);
-        let seat = home.door.admit(origin, home.house.knows(origin));
+        let seat = home.door.admit(home.house.who(origin));
         let seat = seat.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
         Ok((home, seat))
     }

@@ -148,9 +148,9 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
             house.tally.unknown.up();
             continue;
         };
-        let known = house.knows(origin);
+        let who = house.who(origin);
         let now = Instant::now();
-        let (paced, rest) = door.knock(origin, known, now);
+        let (paced, rest) = door.knock(who, now);
         if !paced {
             house.tally.throttled.up();
             door.complain(house.scope.load().of, now);
@@ -158,7 +158,7 @@ async fn accept(listener: TcpListener, house: Arc<House>, door: Arc<Door>) {
         if !rest.is_zero() {
             tokio::time::sleep(rest).await;
         }
-        let Some(seat) = paced.then(|| door.admit(origin, known)).flatten() else {
+        let Some(seat) = paced.then(|| door.admit(who)).flatten() else {
             house.tally.connections_refused.up();
             continue;
         };

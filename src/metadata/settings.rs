@@ -57,7 +57,9 @@ pub enum NovaProtocol {
 /// What one guest, one namespace and all together may take. A guest is a source address in a namespace.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Open connections: past a limit the newest is closed at once. All addresses that are no machine's count as one guest.
+    /// Open connections: past a limit the newest is closed at once. All addresses that are no machine's count as one guest;
+    /// those of networks that only another process knows each as one, and until it has said whose they are they have half of
+    /// what is there, as requests have.
     pub connections: usize,
     pub connections_per_namespace: usize,
     pub connections_per_guest: usize,

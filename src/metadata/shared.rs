@@ -12,7 +12,7 @@ use super::nova::Nova;
 use super::passwords::Passwords;
 use super::{Error, Limits, MetadataSettings, Upstream};
 use crate::complaint::Complaint;
-use crate::model::State;
+use crate::model::{InstanceId, State};
 use crate::pace;
 
 pub struct Shared {
@@ -59,9 +59,19 @@ impl Shared {
         self.lookup.get_or_init(|| lookup::Source::new(lookup));
     }
 
+    /// Another process knows whom the model does not.
+    pub(super) fn asks_elsewhere(&self) -> bool {
+        self.lookup.get().is_some() || matches!(**self.source.load(), Source::Agent(_))
+    }
+
     /// What is taken of each network from now on: of connections, and of requests.
     pub fn limit(&self, budgets: pace::Budgets) {
         self.commons.pace(budgets);
+    }
+
+    /// This instance is gone: what it left is not another's.
+    pub fn forget(&self, instance: &InstanceId) {
+        self.passwords.forget(instance);
     }
 
     /// What was asked by the socket for other processes; `None`: there is none.

@@ -21,7 +21,7 @@ pub struct Port {
     /// Neutron's `device_id` for a machine's port.
     pub instance: Option<InstanceId>,
     pub extra_dhcp_opts: Box<[DhcpOption]>,
-    /// Client id (option 61 as on the wire) that takes the place of the MAC in finding this port.
+    /// Client id (option 61 as on the wire) by which this port is found where the MAC is no port's.
     pub client_id: Option<Vec<u8>>,
     pub dns: Box<[DnsAssignment]>,
     /// Neutron's `device_id` where the owner is no machine: the router's id, or what names an agent's DHCP port.

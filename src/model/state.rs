@@ -23,7 +23,7 @@ impl State {
         match event {
             Event::Network(network) => self.put_network(network),
             Event::NetworkGone(id) => match self.networks.remove(id) {
-                Some(_) => self.network_and_joined(*id),
+                Some(_) => &self.network_and_joined(*id) | &self.gateways_on(*id),
                 None => BTreeSet::new(),
             },
             Event::Port(port) => self.put_port(port),
@@ -71,15 +71,18 @@ impl State {
     }
 
     fn put_network(&mut self, network: &Arc<Network>) -> BTreeSet<Target> {
-        if self
-            .networks
-            .get(&network.id)
-            .is_some_and(|known| known == network)
-        {
+        let known = self.networks.get(&network.id);
+        if known.is_some_and(|known| known == network) {
             return BTreeSet::new();
         }
+        let attached = |network: &Network| (network.attachment.clone(), network.mtu);
+        let attached_anew = known.is_none_or(|known| attached(known) != attached(network));
         self.networks.insert(network.id, Arc::clone(network));
-        self.network_and_joined(network.id)
+        let mut targets = self.network_and_joined(network.id);
+        if attached_anew {
+            targets.append(&mut self.gateways_on(network.id));
+        }
+        targets
     }
 
     fn put_port(&mut self, port: &Arc<Port>) -> BTreeSet<Target> {
@@ -123,6 +126,15 @@ impl State {
         let routers = self.routers_on(id).map(|router| Target::Router(router.id));
         let joined = self.joined(id).into_iter().map(Target::Network);
         routers.chain(joined).chain([Target::Network(id)]).collect()
+    }
+
+    /// Routers with their gateway in this network: to them it is a bridge and an uplink, and its ports are nothing.
+    fn gateways_on(&self, id: NetworkId) -> BTreeSet<Target> {
+        let routers = self.routers.values().filter(|router| {
+            let gateway = router.gateway.as_ref();
+            gateway.is_some_and(|gateway| gateway.port.network == id)
+        });
+        routers.map(|router| Target::Router(router.id)).collect()
     }
 
     /// Which subnets are isolated, and whose names are served, depends on the router's legs.

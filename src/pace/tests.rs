@@ -94,6 +94,10 @@ fn what_is_answered_in_any_case_waits_for_what_it_borrows() {
         ("strangers have two", Who::Other(3), 100, 0),
         ("together", Who::Other(4), 100, 0),
         ("and no more", Who::Other(5), 100, 500),
+        ("a newcomer, too", Who::Newcomer(6), 100, 1000),
+        ("but then it has its own", Who::Newcomer(6), 100, 0),
+        ("its own third", Who::Newcomer(6), 100, 0),
+        ("one borrowed", Who::Newcomer(6), 100, 100),
         ("after silence", Who::Known(1), 60_000, 0),
     ] {
         let now = start + Duration::from_millis(millis);

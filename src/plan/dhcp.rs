@@ -31,7 +31,7 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<DhcpScope> {
         } else {
             Vec::new()
         },
-        options: common_options(network, settings, 4),
+        options: common_options(network, 4, settings.dhcp_options_of(4)),
         tags: settings.dhcp_tags.as_slice().into(),
         broadcast_reply: settings.broadcast_reply,
         only_v6: is_only_v6(network),
@@ -53,8 +53,8 @@ pub(super) fn search(network: &Network) -> Vec<String> {
 /// Those of all networks, then those of this one, which count more.
 pub(super) fn common_options(
     network: &Network,
-    settings: &Settings,
     ip_version: u8,
+    of_all: impl Iterator<Item = CommonOption>,
 ) -> Arc<[CommonOption]> {
     let own = network.dhcp_options.iter();
     let own = own.filter(|option| option.ip_version == ip_version);
@@ -62,7 +62,7 @@ pub(super) fn common_options(
         option: option.clone(),
         forced: false,
     });
-    settings.dhcp_options_of(ip_version).chain(own).collect()
+    of_all.chain(own).collect()
 }
 
 /// Does the port decide about more than what itself is answered? A router's interface makes its subnet isolated or not;
@@ -74,17 +74,20 @@ pub fn shapes_scope(port: &Port) -> bool {
 impl DhcpScope {
     /// Serves one port more.
     pub fn join(&mut self, port: &Port) {
-        match of_port(port, &self.subnets) {
-            Some((client, None)) => self.clients.insert(port.mac, port.id, client),
-            Some((client, Some(id))) => self.by_client_id.insert(id, port.id, client),
-            None => {}
+        let Some(client) = of_port(port, &self.subnets).map(Arc::new) else {
+            return;
+        };
+        if let Some(id) = client_id(port) {
+            let client = Arc::clone(&client);
+            self.by_client_id.insert(id.clone(), port.id, client);
         }
+        self.clients.insert(port.mac, port.id, client);
     }
 
     /// As if this port, which has joined, never had.
     pub fn leave(&mut self, port: &Port) {
         self.clients.remove(&port.mac, port.id);
-        if let Some(id) = &port.client_id {
+        if let Some(id) = client_id(port) {
             self.by_client_id.remove(id, port.id);
         }
     }
@@ -238,9 +241,13 @@ fn gateway(subnet: &Subnet) -> Option<Ipv4Addr> {
     v4(subnet.gateway_ip).or_else(|| v4(default().map(|route| route.nexthop)))
 }
 
-/// A port as DHCP sees it, and the client id by which it is found instead of by MAC. `None`: it is no client, or has no
-/// address here.
-fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Option<Vec<u8>>)> {
+/// An empty id is dnsmasq's `*`: known by MAC alone.
+pub(super) fn client_id(port: &Port) -> Option<&Vec<u8>> {
+    port.client_id.as_ref().filter(|id| !id.is_empty())
+}
+
+/// A port as DHCP sees it. `None`: it is no client, or has no address here.
+fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<DhcpClient> {
     if !needs_data(port) {
         return None;
     }
@@ -253,7 +260,7 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
         .collect();
     let (_, last) = addresses.last()?;
     let name = port.dns.iter().find(|name| name.ip == IpAddr::V4(*last));
-    let client = DhcpClient {
+    Some(DhcpClient {
         port: port.id,
         mac: port.mac,
         fqdn: name.map(|name| Arc::clone(&name.fqdn)),
@@ -264,10 +271,7 @@ fn of_port(port: &Port, subnets: &[DhcpSubnet]) -> Option<(Arc<DhcpClient>, Opti
             .cloned()
             .collect(),
         addresses,
-    };
-    // An empty id is dnsmasq's `*`: known by MAC all the same.
-    let id = port.client_id.clone().filter(|id| !id.is_empty());
-    Some((Arc::new(client), id))
+    })
 }
 
 fn v4(ip: Option<IpAddr>) -> Option<Ipv4Addr> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::dhcp::{common_options, dhcp_servers, needs_data, search};
+use super::dhcp::{client_id, common_options, dhcp_servers, needs_data, search};
 use super::network::own_port;
 use super::scope::{Claims, Dhcp6Client, Dhcp6Scope, Dhcp6Subnet};
 use super::{Settings, names};
@@ -13,6 +13,8 @@ use crate::model::{DeviceOwner, Ipv6Mode, Network, Port, Subnet};
 
 /// Shorter ones dnsmasq does not take, and Neutron's agent leaves them out.
 const SHORTEST_PREFIX: u8 = 64;
+/// RFC 3646.
+const DOMAIN_SEARCH: u16 = 24;
 
 /// `None`: without an own port, or without a subnet that DHCPv6 has a part in.
 pub fn scope(network: &Network, settings: &Settings) -> Option<Dhcp6Scope> {
@@ -24,15 +26,21 @@ pub fn scope(network: &Network, settings: &Settings) -> Option<Dhcp6Scope> {
     if subnets.is_empty() {
         return None;
     }
+    let search = search(network);
+    // The network's own domain counts more than a search list for all, as where Neutron's agent writes both; what the
+    // network's own options say counts more than that.
+    let of_all = settings
+        .dhcp_options_of(6)
+        .filter(|common| search.is_empty() || common.option.code != DOMAIN_SEARCH);
     let mut scope = Dhcp6Scope {
         network: network.id,
         device: names::dhcp_device(port.id, settings.plugging),
         mac: port.mac,
         lease: settings.lease,
         mtu: u16::try_from(network.mtu).ok().filter(|mtu| *mtu > 0),
-        search: search(network),
+        options: common_options(network, 6, of_all),
+        search,
         every_address: settings.every_address,
-        options: common_options(network, settings, 6),
         tags: settings.dhcp_tags.as_slice().into(),
         subnets,
         clients: Claims::default(),
@@ -147,11 +155,6 @@ fn sources(port: &Port) -> impl Iterator<Item = Ipv6Addr> {
     let fixed = port.fixed_ips.iter().filter_map(|fixed| v6(fixed.ip));
     let all = fixed.chain([port.mac.link_local()]);
     all.filter(|_| port.owner == DeviceOwner::Machine)
-}
-
-/// An empty id is dnsmasq's `*`: known by MAC alone.
-fn client_id(port: &Port) -> Option<&Vec<u8>> {
-    port.client_id.as_ref().filter(|id| !id.is_empty())
 }
 
 fn v6(ip: IpAddr) -> Option<Ipv6Addr> {

@@ -86,20 +86,21 @@ pub(super) fn of_network(
         || (settings.metadata.isolated && (for_all || known.has_isolated(network.id)));
     let mut networks = BTreeSet::from([network.id]);
     let mut of = Target::Network(network.id);
-    if settings.metadata.network
-        && let Some(first) = known.first_router(network.id)
-    {
+    let device = names::dhcp_device(port.id, settings.plugging);
+    let mut links = BTreeMap::new();
+    if for_all && let Some(first) = known.first_router(network.id) {
         // It may live on another host: its ports tell.
         networks.extend(known.networks_of(first));
-        if for_all {
-            of = Target::Router(first);
-        }
+        of = Target::Router(first);
+        // From there nobody comes by a link-local address.
+        links.insert(device.clone(), network.id);
     }
     let v6 = has_v6(network).then_some(IpAddr::V6(V6));
     let listen = [IpAddr::V4(V4)].into_iter().chain(v6);
     let listen = listen.map(|address| SocketAddr::new(address, 80));
     let scope = MetadataScope {
-        device: Some(names::dhcp_device(port.id, settings.plugging)),
+        device: Some(device),
+        links,
         ..scope(listen.collect(), of, networks, known)
     };
     (wanted && !scope.residents.is_empty()).then_some(scope)

@@ -123,6 +123,14 @@ pub fn everything_of_ours() -> Spec {
     }
 }
 
+/// Wants nothing on the host either, where ours is only what is named.
+pub fn nothing_on_host() -> Spec {
+    Spec {
+        ownership: ownership_on_host(),
+        ..Spec::default()
+    }
+}
+
 /// What is ours inside a namespace of ours.
 fn ownership_inside() -> Ownership {
     let prefixes = names::DEVICE_PREFIXES

@@ -49,8 +49,8 @@ pub struct DhcpScope {
     /// There is no IPv4 on the network, but IPv6 is: clients that can do without may be told so (RFC 8925).
     pub only_v6: bool,
     pub subnets: Vec<DhcpSubnet>,
-    /// By MAC. A port with a client id of its own is only in `by_client_id`.
     pub clients: Claims<MacAddr, Arc<DhcpClient>>,
+    /// By client id; these are in `clients` too.
     pub by_client_id: Claims<Vec<u8>, Arc<DhcpClient>>,
 }
 
@@ -214,6 +214,13 @@ pub struct MetadataScope {
     pub networks: Vec<NetworkId>,
     /// Whose guests these are to a metadata agent of its own.
     pub of: Target,
+}
+
+impl MetadataScope {
+    /// The model does not know who lives in one of them.
+    pub fn has_unknown_networks(&self) -> bool {
+        self.residents.len() < self.networks.len()
+    }
 }
 
 /// Who lives at which address of a network.

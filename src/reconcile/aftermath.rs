@@ -4,26 +4,30 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use netns::ruleset::Element;
 use netns::{Namespace, Step};
 use tracing::warn;
 
 use crate::chain;
 use crate::model::DevName;
-use crate::plan;
+use crate::plan::{self, Plan};
 
 /// As Neutron's agent does it (`ip_lib.send_ip_addr_adv_notif`).
 const ROUNDS: u32 = 3;
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
 
-/// A removed floating IP stays alive in the connections that it was translated for, until they are forgotten:
-/// after the map, or the next packet would make them anew (l3: `delete_conntrack_state`).
-pub(super) async fn forget_flows(ns: &Namespace, steps: &[Step]) {
+/// A removed floating IP, or a gateway's address, stays alive in the connections that it was translated for, until they are
+/// forgotten: after the map, or the next packet would make them anew (l3: `delete_conntrack_state`).
+pub(super) async fn forget_flows(ns: &Namespace, plan: &Plan, steps: &[Step]) {
     let removed = steps.iter().filter_map(|step| match step {
         Step::DeleteAddress { dev, address } if plan::is_router_device(dev) => v4(address.addr()),
         _ => None,
     });
-    for address in removed.chain(translations(steps)) {
+    for address in removed
+        .chain(of_devices(plan, steps))
+        .chain(translations(steps))
+    {
         if let Err(error) = netns::conntrack::forget(ns, address).await {
             warn!(place = %ns.place(), %address, error = %chain(&error), "old connections of an address could not be ended");
         }
@@ -33,6 +37,23 @@ pub(super) async fn forget_flows(ns: &Namespace, steps: &[Step]) {
             warn!(place = %ns.place(), %address, port, error = %chain(&error), "old connections of a forwarded port could not be ended");
         }
     }
+}
+
+/// Addresses that went with their devices, and are on no other now.
+fn of_devices(plan: &Plan, steps: &[Step]) -> impl Iterator<Item = Ipv4Addr> {
+    let devices = steps.iter().filter_map(|step| match step {
+        Step::DeleteLink { dev, addresses } if plan::is_router_device(dev) => Some(addresses),
+        _ => None,
+    });
+    let kept = |address: &&IpNet| {
+        let mut links = plan.inside.iter().flat_map(|spec| spec.links.values());
+        links.any(|link| {
+            let addrs = link.addrs.as_ref();
+            addrs.is_some_and(|addrs| addrs.contains(*address))
+        })
+    };
+    let removed = devices.flatten().filter(move |address| !kept(address));
+    removed.filter_map(|address| v4(address.addr()))
 }
 
 /// Floating IPs that lead elsewhere, or nowhere, from now on.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use netns::spec::Link;
-use netns::{Applied, Namespace, Spec, Step, Watcher};
+use netns::{Applied, Namespace, Place, Spec, Step, Watcher};
 use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
 
@@ -91,16 +91,18 @@ pub(super) enum ConvergeError {
     },
 }
 
-/// Makes the kernel and the servers what the plan says; a flow is cut only if the plan takes its address away.
+/// Makes the kernel and the servers what the plan says, and the host's part what `host` says; a flow is cut only if the plan
+/// takes its address away.
 ///
 /// # Errors
-/// The namespace can't be had. What fails after that is [`Converged::trouble`]: a missing uplink, or one server that
-/// can't start, does not keep the others from serving.
+/// The namespace can't be had, or not be looked at. What fails after that is [`Converged::trouble`]: a missing uplink, a
+/// route that somebody else has set, or one server that can't start, does not keep the others from serving.
 pub(super) async fn converge(
     kernel: &Kernel,
     rooms: &Rooms,
     target: Target,
     plan: &Plan,
+    host: &Spec,
     wanted: &Services,
     mut served: Served,
 ) -> Result<Converged, ConvergeError> {
@@ -112,7 +114,7 @@ pub(super) async fn converge(
             None
         }
     };
-    let host = converge_host(kernel, target, &plan.host).await;
+    let host = converge_host(kernel, target, host).await;
     let inside = held.as_ref().map(|held| &held.applied.steps);
     let steps = inside
         .into_iter()
@@ -124,30 +126,29 @@ pub(super) async fn converge(
     if !steps.is_empty() {
         info!(%target, %ns, steps = steps.len(), "converged");
     }
-    let mut trouble = host.err();
     let Some(Held {
         namespace,
         applied,
-        trouble: unplugged,
+        is_whole,
+        trouble,
     }) = held
     else {
         return Ok(Converged {
-            trouble,
+            trouble: host.err(),
             ..Converged::default()
         });
     };
     // Only now: the ends on the host are as they shall be before frames come.
     let attached = kernel.plug.attach(&namespace, &plan.ports).await;
-    let not_plugged = |source| ConvergeError::Plug {
-        ns: ns.clone(),
-        source,
-    };
-    trouble = unplugged.or(attached.err()).map(not_plugged).or(trouble);
+    let attached = attached.map_err(|source| not_plugged(&ns, source));
+    let mut trouble = trouble.or(attached.err()).or(host.err());
     let adopted = |result: Result<(), AdoptError>| {
         let (ns, source) = (ns.clone(), result.err()?);
         Some(ConvergeError::Adopt { ns, source })
     };
-    if let Some(predecessor) = &kernel.predecessor {
+    // He goes on until we have all that he had.
+    let predecessor = kernel.predecessor.as_ref().filter(|_| is_whole);
+    if let Some(predecessor) = predecessor {
         let ended = predecessor.end_children(&namespace, target).await;
         trouble = adopted(ended).or(trouble);
     }
@@ -165,10 +166,10 @@ pub(super) async fn converge(
         source,
     }));
     // Last: until now both translate, and the services wait for nothing.
-    if let Some(predecessor) = &kernel.predecessor {
+    if let Some(predecessor) = predecessor {
         trouble = trouble.or(adopted(predecessor.remove_rules(&namespace).await));
     }
-    aftermath::forget_flows(&namespace, &applied.steps).await;
+    aftermath::forget_flows(&namespace, plan, &applied.steps).await;
     let announcement = Announcement::of(&namespace, &applied.steps);
     Ok(Converged {
         served,
@@ -200,7 +201,14 @@ fn indexes(applied: &Applied) -> Indexes {
 struct Held {
     namespace: Namespace,
     applied: Applied,
-    trouble: Option<plug::Error>,
+    /// Nothing was refused.
+    is_whole: bool,
+    trouble: Option<ConvergeError>,
+}
+
+fn not_plugged(ns: &NsName, source: plug::Error) -> ConvergeError {
+    let ns = ns.clone();
+    ConvergeError::Plug { ns, source }
 }
 
 async fn hold(
@@ -217,24 +225,20 @@ async fn hold(
     // Before looking, so that nothing is missed between.
     let watching = kernel.watcher.watch(&namespace).await;
     let prepared = kernel.plug.prepare(&kernel.home, &namespace, ports).await;
-    let trouble = prepared.err();
-    let applied = match trouble.as_ref().map(|trouble| &trouble.stuck) {
-        None => netns::converge(&namespace, spec).await,
-        Some(stuck) => netns::converge(&namespace, &sparing(spec, stuck)).await,
+    let unplugged = prepared.err();
+    let attempt = match unplugged.as_ref().map(|trouble| &trouble.stuck) {
+        None => netns::attempt(&namespace, spec).await,
+        Some(stuck) => netns::attempt(&namespace, &sparing(spec, stuck)).await,
     };
-    let trouble = trouble.map(|trouble| trouble.error);
-    let (applied, trouble) = match (applied, trouble) {
-        (Ok(applied), trouble) => (applied, trouble),
-        // The device that is missing is one that could not be plugged.
-        (Err(_), Some(source)) => {
-            let ns = ns.clone();
-            return Err(ConvergeError::Plug { ns, source });
-        }
-        (Err(source), None) => {
-            let ns = ns.clone();
-            return Err(ConvergeError::Inside { ns, source });
-        }
+    let inside = |source| ConvergeError::Inside {
+        ns: ns.clone(),
+        source,
     };
+    let (applied, refused) = attempt.map_err(inside)?;
+    let is_whole = refused.is_none();
+    // If a device is missing it is one that could not be plugged.
+    let unplugged = unplugged.map(|trouble| not_plugged(ns, trouble.error));
+    let trouble = unplugged.or(refused.map(inside));
     let watching = match watching {
         Ok(()) => kernel.watcher.watch_settings(&namespace, spec).await,
         failed => failed,
@@ -245,6 +249,7 @@ async fn hold(
     Ok(Held {
         namespace,
         applied,
+        is_whole,
         trouble,
     })
 }
@@ -285,12 +290,11 @@ pub(super) async fn remove(
 }
 
 async fn delete(kernel: &Kernel, ns: &NsName) -> Result<bool, ConvergeError> {
+    // Who listens in it keeps it alive, without its name.
+    kernel.watcher.unwatch(&Place::Named(ns.clone()));
     // Before its devices go: by their names the switch's ports are found.
     let released = kernel.plug.release(ns).await;
-    released.map_err(|source| ConvergeError::Plug {
-        ns: ns.clone(),
-        source,
-    })?;
+    released.map_err(|source| not_plugged(ns, source))?;
     Namespace::delete(ns).map_err(|source| ConvergeError::Delete {
         ns: ns.clone(),
         source,

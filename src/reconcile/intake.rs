@@ -9,23 +9,29 @@ use tracing::warn;
 use super::queue::Urgency;
 use super::{Reconciler, SAVE_AFTER, Word};
 use crate::model::{Event, Router, Target};
-use crate::plan;
+use crate::plan::{self, Settings};
 use crate::status::Convergence;
 
 impl Reconciler {
     pub(super) fn hear(&mut self, word: Word) {
         match word {
             Word::Events(events) => self.take_in(&events),
-            Word::Settings(settings) => {
-                if *settings != self.settings {
-                    self.settings = *settings;
-                    self.rooms.limit(&self.settings.limits);
-                    self.known.clear();
-                    self.replan_all();
-                }
-            }
+            Word::Settings(settings) => self.set(*settings),
+            Word::HostResolvers(host_resolvers) => self.set(Settings {
+                host_resolvers,
+                ..self.settings.clone()
+            }),
             Word::Source(source) => self.source = Some(source),
             Word::Counting(counting) => self.counting = Some(counting),
+        }
+    }
+
+    fn set(&mut self, settings: Settings) {
+        if settings != self.settings {
+            self.settings = settings;
+            self.rooms.limit(&self.settings.limits);
+            self.known.clear();
+            self.replan_all();
         }
     }
 
@@ -36,6 +42,9 @@ impl Reconciler {
             named.extend(event.target());
             if let Event::Router(router) = event {
                 self.remark(router);
+            }
+            if let Event::InstanceGone(id) = event {
+                self.rooms.metadata.forget(id);
             }
             if let Event::Complete { named } = event {
                 self.complete = true;
@@ -49,7 +58,11 @@ impl Reconciler {
                 .get_or_insert_with(|| Instant::now() + SAVE_AFTER);
         }
         self.shared_state.store(Arc::new(self.state.clone()));
+        // Where a router's port has come or gone it is as before, or as it is now.
+        let mut beside = self.told_beside(&touched);
         self.refresh_known(&touched);
+        beside.append(&mut self.told_beside(&touched));
+        touched.append(&mut beside);
         // What was said again unchanged is reported again: who says it may wait for that.
         for target in named.difference(&touched) {
             self.report(*target);
@@ -80,6 +93,15 @@ impl Reconciler {
         }
     }
 
+    /// Networks where machines of these are told who they are, too.
+    fn told_beside(&self, touched: &BTreeSet<Target>) -> BTreeSet<Target> {
+        if self.settings.metadata.network {
+            self.known.routed_together(touched)
+        } else {
+            BTreeSet::new()
+        }
+    }
+
     fn refresh_known(&mut self, targets: &BTreeSet<Target>) {
         for target in targets {
             if let Target::Network(id) = target {
@@ -100,6 +122,7 @@ impl Reconciler {
             _ => {}
         }
         let entry = self.entries.entry(target).or_default();
+        entry.want(plan);
         if entry.convergence == Convergence::Converged {
             entry.convergence = Convergence::Pending;
         }

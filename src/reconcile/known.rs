@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
 
-use crate::model::{Network, NetworkId, RouterId, State};
+use crate::model::{Network, NetworkId, RouterId, State, Target};
 use crate::plan::scope::{Dhcp6Scope, DhcpScope, Residents, Zone};
 use crate::plan::{self, Settings, Shared};
 
@@ -43,6 +43,20 @@ impl Known {
         let continued = known.and_then(|known| known.continued(network));
         let entry = continued.unwrap_or_else(|| Entry::of(network, settings));
         self.put(id, Some(entry));
+    }
+
+    /// The networks of all routers that have ports on these: through one that is made for metadata (`enable_metadata_network`)
+    /// the machines of the others are told who they are.
+    pub(super) fn routed_together(&self, targets: &BTreeSet<Target>) -> BTreeSet<Target> {
+        let networks = targets.iter().filter_map(|target| match target {
+            Target::Network(id) => self.networks.get(id),
+            Target::Router(_) => None,
+        });
+        let routers: BTreeSet<RouterId> = networks
+            .flat_map(|entry| entry.routers.iter().copied())
+            .collect();
+        let routed = routers.iter().filter_map(|router| self.routed.get(router));
+        routed.flatten().copied().map(Target::Network).collect()
     }
 
     /// After a change of the settings.

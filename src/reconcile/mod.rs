@@ -21,11 +21,12 @@ pub mod sweep;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use netns::spec::Place;
+use netns::spec::{Link, Place};
 use netns::{Namespace, Spec, Watcher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -65,6 +66,8 @@ pub enum Word {
     Events(Vec<Event>),
     /// Settings changed: every plan is made anew.
     Settings(Box<Settings>),
+    /// These alone changed.
+    HostResolvers(Vec<SocketAddr>),
     /// How the source is, after what it said.
     Source(SourceView),
     /// Who knows what the source has done.
@@ -122,12 +125,37 @@ pub struct Reconciler {
 
 #[derive(Debug, Default)]
 struct Entry {
+    /// What it was last converged to.
     plan: Option<Arc<Plan>>,
+    /// What is wanted of it by now.
+    wanted: Option<Arc<Plan>>,
+    /// On the host: what earlier plans had and this one has not, until it is known to be gone.
+    leaving: BTreeMap<DevName, Link>,
     served: Served,
     convergence: Convergence,
 }
 
 impl Entry {
+    fn want(&mut self, plan: Option<Plan>) {
+        if self.wanted.as_deref() == plan.as_ref() {
+            return;
+        }
+        if let Some(old) = &self.wanted {
+            self.leaving.extend(old.host.links.clone());
+        }
+        if let Some(new) = &plan {
+            self.leaving
+                .retain(|device, _| !new.host.links.contains_key(device));
+        }
+        self.wanted = plan.map(Arc::new);
+    }
+
+    /// The host's part is as this plan says; what was planned since then has not been made.
+    fn has_left(&mut self, plan: Option<&Plan>) {
+        self.leaving
+            .retain(|device, _| plan.is_some_and(|plan| plan.host.links.contains_key(device)));
+    }
+
     fn is_converged_to(&self, plan: Option<&Plan>) -> bool {
         let same = plan.is_some() && self.plan.as_deref() == plan;
         same && self.convergence == Convergence::Converged
@@ -297,30 +325,30 @@ impl Reconciler {
     }
 
     fn start(&mut self, target: Target) {
-        match plan::plan(&self.state, target, &self.settings) {
+        let plan = plan::plan(&self.state, target, &self.settings);
+        let entry = self.entries.entry(target).or_default();
+        entry.want(plan);
+        let (wanted, served) = (entry.wanted.clone(), entry.served.clone());
+        let (kernel, rooms) = (self.kernel.clone(), self.rooms.clone());
+        let host = self.host_part(target);
+        match wanted {
             Some(plan) => {
                 let services = plan::services(&self.state, target, &self.settings, &self.known);
-                let served = self.entries.entry(target).or_default().served.clone();
-                let (kernel, rooms, plan) =
-                    (self.kernel.clone(), self.rooms.clone(), Arc::new(plan));
                 self.tasks.spawn(Work::Target(target), async move {
-                    let outcome =
-                        converge::converge(&kernel, &rooms, target, &plan, &services, served).await;
+                    let outcome = converge::converge(
+                        &kernel, &rooms, target, &plan, &host, &services, served,
+                    );
+                    let outcome = outcome.await;
                     Outcome::Converged(target, plan, outcome.map(Box::new))
                 });
             }
             None => {
                 let namespace = plan::namespace(target);
-                self.kernel
-                    .watcher
-                    .unwatch(&Place::Named(namespace.clone()));
-                let old = self.entries.get_mut(&target).and_then(|entry| {
-                    entry.served.cease();
+                served.cease();
+                if let Some(entry) = self.entries.get_mut(&target) {
                     entry.served = Served::default();
-                    entry.plan.take()
-                });
-                let host = self.host_leftovers(old.as_deref());
-                let kernel = self.kernel.clone();
+                    entry.plan = None;
+                }
                 self.tasks.spawn(Work::Target(target), async move {
                     Outcome::Removed(
                         target,
@@ -363,26 +391,32 @@ impl Reconciler {
         }
     }
 
-    /// What the host holds for a removed plan, without what another target still wants.
-    fn host_leftovers(&self, old: Option<&Plan>) -> Spec {
-        let mut spec = Spec::default();
-        if let Some(old) = old {
-            spec.ownership = old.host.ownership.clone();
-            let wanted = |device| {
-                self.entries
-                    .values()
-                    .filter_map(|entry| entry.plan.as_deref())
-                    .any(|plan| plan.host.links.contains_key(device))
-            };
-            spec.absent = old
-                .host
-                .links
-                .keys()
-                .filter(|device| !wanted(device))
-                .cloned()
-                .collect();
+    /// The target's part of the host, and that without what it had before and nobody wants any more.
+    fn host_part(&self, target: Target) -> Spec {
+        let entry = self.entries.get(&target);
+        let wanted = entry.and_then(|entry| entry.wanted.as_deref());
+        let mut spec = wanted.map_or_else(plan::nothing_on_host, |plan| plan.host.clone());
+        for (device, link) in entry.iter().flat_map(|entry| &entry.leaving) {
+            if self.wanted_on_host(device).is_some() {
+                continue;
+            }
+            spec.absent.insert(device.clone());
+            // It may be another's: then it leaves the bridges that are named.
+            if let Some(bridge) = &link.master
+                && let Some(wanted) = self.wanted_on_host(bridge)
+            {
+                spec.links.insert(bridge.clone(), wanted.clone());
+            }
         }
         spec
+    }
+
+    /// As some target wants it.
+    fn wanted_on_host(&self, device: &DevName) -> Option<&Link> {
+        let plans = self.entries.values();
+        plans
+            .filter_map(|entry| entry.wanted.as_deref())
+            .find_map(|plan| plan.host.links.get(device))
     }
 
     fn save_now(&mut self) {

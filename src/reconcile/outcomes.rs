@@ -24,6 +24,9 @@ impl Reconciler {
                     trouble,
                 } = *converged;
                 let entry = self.entries.entry(target).or_default();
+                if trouble.is_none() {
+                    entry.has_left(Some(&plan));
+                }
                 entry.plan = Some(plan);
                 entry.served = served;
                 if let Some(announcement) = announcement {
@@ -49,6 +52,9 @@ impl Reconciler {
             Outcome::Removed(target, Ok(())) => {
                 self.queue.done(target);
                 if plan::plan(&self.state, target, &self.settings).is_some() {
+                    if let Some(entry) = self.entries.get_mut(&target) {
+                        entry.has_left(None);
+                    }
                     self.replan(target, Urgency::Now);
                 } else {
                     self.entries.remove(&target);

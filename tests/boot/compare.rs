@@ -48,13 +48,20 @@ fn start_dnsmasq(host: &Host) -> Running {
     host.bridge("lan");
     host.ip("link set lan address fa:16:3e:ff:00:02\naddr add 10.0.0.2/24 dev lan\naddr add 10.2.0.2/24 dev lan");
     let mut hosts = String::from("fa:16:3e:77:77:77,probe.example.org.,10.0.0.99\n");
+    // One that is not sent, but stands with the MAC.
+    let (ids, options): (Vec<_>, Vec<_>) = options()
+        .into_iter()
+        .partition(|(_, name, _)| *name == "client-id");
     for (mac, name, addresses) in MACHINES {
+        let of_machine = ids.iter().filter(|(port, ..)| *port == name);
+        let id: String = of_machine.map(|(.., id)| format!("id:{id},")).collect();
         for ip in addresses {
-            let line = format!("fa:16:3e:00:00:{mac:02x},{name}.example.org.,{ip},set:port-{name}");
+            let line =
+                format!("fa:16:3e:00:00:{mac:02x},{id}{name}.example.org.,{ip},set:port-{name}");
             writeln!(hosts, "{line}").unwrap();
         }
     }
-    let mut options: String = options()
+    let mut options: String = options
         .into_iter()
         .map(|(port, name, value)| {
             let named = name

@@ -11,7 +11,7 @@ pub(crate) const CONFIG: &str = include_str!("dnsmasq.conf");
 pub(crate) const BESIDE: &str = "tests/boot/beside.txt";
 
 /// The machines: end of MAC, name, addresses.
-pub(crate) const MACHINES: [(u8, &str, &[&str]); 7] = [
+pub(crate) const MACHINES: [(u8, &str, &[&str]); 8] = [
     (0xa, "ann", &["10.0.0.10"]),
     (0xb, "iron", &["10.0.0.11"]),
     (0xc, "far", &["10.2.0.12"]),
@@ -19,6 +19,7 @@ pub(crate) const MACHINES: [(u8, &str, &[&str]); 7] = [
     (0xe, "web", &["10.0.0.14"]),
     (0xf, "full", &["10.0.0.15"]),
     (0x12, "told", &["10.0.0.18"]),
+    (0x13, "ida", &["10.0.0.19"]),
 ];
 
 /// Of whose port, by name or number, and what.
@@ -43,8 +44,9 @@ pub(crate) fn options() -> Vec<(&'static str, &'static str, String)> {
     let ironic = ironic.map(|(name, value)| ("iron", name, value.to_owned()));
     let web = web.map(|(name, value)| ("web", name, value.to_owned()));
     let full = full.map(|(name, value)| ("full", name, value));
+    let ida = ("ida", "client-id", "ib-7".to_owned());
     let all = ironic.into_iter().chain(web).chain(full);
-    all.chain(told).collect()
+    all.chain(told).chain([ida]).collect()
 }
 
 const ANN: Mac = mac(0xa);
@@ -59,13 +61,15 @@ const WEB: Mac = mac(0xe);
 const FULL: Mac = mac(0xf);
 /// Is told what else clients tell.
 const TOLD: Mac = mac(0x12);
+/// With a client id.
+const IDA: Mac = mac(0x13);
 const STRANGER: Mac = mac(0x10);
 
 /// What a ROM asks for.
 const WISHES: [u8; 11] = [1, 3, 43, 60, 66, 67, 97, 128, 150, 175, 210];
 /// What is compared; the rest is in other tests.
-const SHOWN: [u8; 17] = [
-    43, 52, 60, 61, 66, 67, 82, 93, 94, 97, 118, 150, 175, 210, 224, 225, 226,
+const SHOWN: [u8; 19] = [
+    1, 28, 43, 52, 60, 61, 66, 67, 82, 93, 94, 97, 118, 150, 175, 210, 224, 225, 226,
 ];
 
 fn rom(mac: Mac, class: &[u8], arch: u8) -> Ask {
@@ -138,9 +142,29 @@ pub(crate) fn questions() -> Vec<(&'static str, Ask)> {
         ("what clients tell, as options, asked for one", {
             discover(TOLD).list(&[97])
         }),
+        ("no wishes at all", discover(ANN).list(&[])),
+        ("a machine that is up, no wishes at all", {
+            inform(ANN, "10.0.0.10").list(&[])
+        }),
         ("client id beside the MAC", {
             let ask = bios(ANN).option(61, &[255, 1, 2, 3, 4, 0, 3]);
             ask.list(&[1])
+        }),
+        ("a port's client id, from another MAC", {
+            discover(STRANGER).option(61, b"ib-7").list(&[1])
+        }),
+        ("a port's client id, behind a zero", {
+            discover(STRANGER).option(61, b"\0ib-7").list(&[1])
+        }),
+        (
+            "a port with a client id, and none",
+            discover(IDA).list(&[1]),
+        ),
+        ("a port with a client id, and another", {
+            discover(IDA).option(61, b"what").list(&[1])
+        }),
+        ("a port without, and another's client id", {
+            discover(ANN).option(61, b"ib-7").list(&[1])
         }),
         ("two subnets", discover(TWO).list(&[1])),
         ("two subnets, the other wished", {

@@ -198,6 +198,17 @@ impl Host {
         guest.ip(&format!("link set {device} up"));
     }
 
+    /// What is in a bridge, by name; nothing where there is no such bridge.
+    pub fn ports(&self, bridge: &str) -> Vec<String> {
+        let argv = ["ip", "-o", "link", "show", "master", bridge];
+        let links = self.run(&argv).stdout;
+        let names = links.lines().filter_map(|line| {
+            let name = line.split_whitespace().nth(1)?;
+            Some(name.split(['@', ':']).next()?.to_owned())
+        });
+        names.collect()
+    }
+
     /// A cable to another host: `device` at both ends, with these addresses.
     #[track_caller]
     pub fn link(&self, other: &Self, device: &str, here: &str, there: &str) {

@@ -211,6 +211,15 @@ fn every_message_gets_its_answer() {
     assert!(table.contains("2001:db8:1::a"), "{table}");
     assert_eq!(lan.lease("2001:db8:2::b").as_deref(), Some("offered"));
     assert!(lan.counter("strangers") >= 6);
+    let counted = |lan: &Lan| ["replies", "strangers"].map(|name| lan.counter(name));
+    let [replies, strangers] = counted(&lan);
+    let release = ask(SELF, RELEASE).na(&["2001:db8:1::99"]);
+    let release = release
+        .from("fe80::f816:3eff:fe00:99")
+        .unicast(server_mac, server_ip)
+        .waiting();
+    assert!(lan.link.said(&release).starts_with("reply UseMulticast"));
+    assert_eq!(counted(&lan), [replies + 1, strangers]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub(crate) const ANN: Mac = mac(0xa);
 pub(crate) const OPA: Mac = mac(0xb);
 /// Has 10.2.0.12, in the other subnet of the link.
 pub(crate) const FAR: Mac = mac(0xc);
-/// Has 10.0.0.13, and is known by its client id `ib-7` alone.
+/// Has 10.0.0.13, and is known by its client id `ib-7` too.
 pub(crate) const IDA: Mac = mac(0xd);
 /// Has nothing.
 pub(crate) const STRANGER: Mac = mac(0xe);

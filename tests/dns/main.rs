@@ -384,6 +384,30 @@ fn the_rest_is_forwarded_whole() {
     );
 }
 
+/// Its DHCP client or VPN names others, or does so after we were started.
+#[test]
+fn the_hosts_resolvers_may_change() {
+    let Some(host) = Host::new("dns-host") else {
+        return;
+    };
+    let (machine, place) = (host.machine(), host.place());
+    let _resolvers = [("127.0.0.1", "192.0.2.1"), ("127.0.0.2", "192.0.2.2")]
+        .map(|(listen, answer)| resolver(&place, listen, 53, answer));
+    machine.write("/etc/resolv.conf", "");
+    let unnamed = TOPOLOGY.replace("dns_resolvers = [\"127.0.0.1:5399\"]", "");
+    assert_ne!(unnamed, TOPOLOGY);
+    let daemon = host.warren_run(&unnamed);
+    let vm = instance(&host, &daemon, "vm", "green", "10.2.0.11");
+    daemon.converged();
+    let ask = || dig(&vm, "10.2.0.2", "www.example.org");
+    assert_eq!(ask().status, "REFUSED", "there is none");
+    for (resolver, answer) in [("127.0.0.1", "192.0.2.1"), ("127.0.0.2", "192.0.2.2")] {
+        machine.write("/etc/resolv.conf", &format!("nameserver {resolver}\n"));
+        let asked = wait_until(PATIENCE, || ask().answers == [answer]);
+        assert!(asked, "{}", daemon.log());
+    }
+}
+
 #[test]
 fn strangers_are_not_answered() {
     let Some((host, daemon, _resolver)) = start("dns-strangers") else {

@@ -115,6 +115,30 @@ fn ask(guest: &Guest, path: &str) -> Result<HttpAnswer, Output> {
     guest.curl(&format!("{METADATA}{path}"), &[])
 }
 
+/// A file that the topology names is watched like the topology.
+#[test]
+fn a_file_of_user_data_may_change() {
+    let Some(host) = Host::new("userdata") else {
+        return;
+    };
+    let machine = host.machine();
+    let topology = CLOUD.replace(
+        "user_data = \"blue one's secret\"",
+        "user_data_file = \"/run/user-data\"",
+    );
+    assert_ne!(topology, CLOUD);
+    machine.write("/run/user-data", "first");
+    let daemon = host.warren_run(&topology);
+    let guest = blue1(&host);
+    for text in ["first", "second", "third"] {
+        machine.write("/run/user-data", text);
+        let told = wait_until(PATIENCE, || {
+            guest.get(&format!("{METADATA}/latest/user-data")) == text
+        });
+        assert!(told, "{text}: {}", daemon.log());
+    }
+}
+
 #[test]
 fn each_instance_gets_its_own() {
     let Some(host) = Host::new("own") else { return };
@@ -233,7 +257,7 @@ fn a_password_is_kept_once() {
     let Some(host) = Host::new("password") else {
         return;
     };
-    let _daemon = host.warren_run(CLOUD);
+    let daemon = host.warren_run(CLOUD);
     let (blue, other) = (blue1(&host), blue2(&host));
     let url = format!("{METADATA}/openstack/latest/password");
     let post = |text: &str| {
@@ -247,6 +271,18 @@ fn a_password_is_kept_once() {
     assert_eq!(post("again"), 409);
     assert_eq!(blue.get(&url), "encrypted");
     assert_eq!(other.get(&url), "");
+    // Another instance takes its place, and then one of its name takes it back.
+    for id in ["0000000000b9", "0000000000b1"] {
+        daemon.rewrite(&CLOUD.replace("0000000000b1", id));
+        let told = wait_until(PATIENCE, || {
+            let document = format!("{METADATA}/openstack/latest/meta_data.json");
+            let answer = blue.curl_with(&document, &[], &[]);
+            answer.is_ok_and(|answer| answer.body.contains(id))
+        });
+        assert!(told, "{id} is not told who it is");
+        assert_eq!(blue.get(&url), "", "what the one before has left");
+    }
+    assert_eq!(post("of its own"), 200);
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Version for V6 {
             Answer::Nobody => (&mut counted.unresolved, Said::Nothing),
             Answer::Silence => (&mut counted.silent, Said::Nothing),
             Answer::Reply(reply) => {
-                counted.strangers += u64::from(reply.port.is_none());
+                counted.strangers += u64::from(reply.stranger);
                 let count = match reply.kind {
                     Kind::Advertise => &mut counted.advertises,
                     Kind::Reply => &mut counted.replies,

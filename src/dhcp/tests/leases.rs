@@ -65,6 +65,26 @@ fn a_declined_address_is_held_back_for_ten_minutes() {
 }
 
 #[test]
+fn a_declined_address_is_new_to_another_port() {
+    let mut world = World::new();
+    let decline = ask(ANN, MessageType::Decline)
+        .server("10.0.0.2")
+        .requested("10.0.0.10");
+    world.tell(&decline);
+    assert_eq!(world.said(&discover(ANN)), "silence");
+    let [ann, heir] = [(ANN, "10.0.0.14"), (STRANGER, "10.0.0.10")]
+        .map(|(last, address)| Arc::new(client(last, &[(0, address)])));
+    let clients = &mut world.scope.clients;
+    clients.remove(&ann.mac, ann.port);
+    for client in [ann, heir] {
+        clients.insert(client.mac, client.port, client);
+    }
+    for (last, want) in [(ANN, "offer 10.0.0.14"), (STRANGER, "offer 10.0.0.10")] {
+        assert!(world.said(&discover(last)).starts_with(want), "{want}");
+    }
+}
+
+#[test]
 fn the_lease_table_tells_who_was_told_what() {
     let mut world = World::new();
     let states = |world: &World| -> Vec<_> {

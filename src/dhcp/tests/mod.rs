@@ -33,7 +33,7 @@ pub(super) const ANN: u8 = 0xa;
 const BOB: u8 = 0xb;
 /// Has 10.9.0.12, behind a relay.
 const FAR: u8 = 0xc;
-/// Has 10.0.0.13 and is known by its client id `ib-7` alone.
+/// Has 10.0.0.13 and is known by its client id `ib-7` too.
 const IDA: u8 = 0xd;
 /// Has nothing.
 pub(super) const STRANGER: u8 = 0xe;
@@ -52,13 +52,13 @@ pub(super) fn scope() -> DhcpScope {
         fqdn: Some("ann.example.org".into()),
         ..client(ANN, &[(0, "10.0.0.10")])
     };
-    let ida = client(IDA, &[(0, "10.0.0.13")]);
+    let ida = Arc::new(client(IDA, &[(0, "10.0.0.13")]));
     let by_mac = [
         ann,
         client(BOB, &[(0, "10.0.0.11"), (1, "10.1.0.11")]),
         client(FAR, &[(2, "10.9.0.12")]),
     ];
-    DhcpScope {
+    let mut scope = DhcpScope {
         network: NetworkId(Uuid::nil()),
         device: DevName::new("ns-test").unwrap(),
         mac: mac(2),
@@ -91,10 +91,12 @@ pub(super) fn scope() -> DhcpScope {
             .into_iter()
             .map(|client| (client.mac, client.port, Arc::new(client)))
             .collect(),
-        by_client_id: [(b"ib-7".to_vec(), ida.port, Arc::new(ida))]
+        by_client_id: [(b"ib-7".to_vec(), ida.port, Arc::clone(&ida))]
             .into_iter()
             .collect(),
-    }
+    };
+    scope.clients.insert(ida.mac, ida.port, ida);
+    scope
 }
 
 fn subnet(cidr: &str, server: Option<&str>) -> DhcpSubnet {

@@ -63,49 +63,49 @@ fn only_what_is_asked_for_comes_and_in_that_order() {
         (
             "the least",
             discover(ANN).list(&[]),
-            vec![53, 54, 51, 58, 59, 26],
+            vec![53, 54, 51, 58, 59, 1, 28, 26],
         ),
         (
             "in order",
             discover(ANN).list(&[121, 6, 1, 3]),
-            vec![53, 54, 51, 58, 59, 26, 121, 6, 1, 3],
+            vec![53, 54, 51, 58, 59, 1, 28, 26, 121, 6, 3],
         ),
         (
             "each once",
-            discover(ANN).list(&[1, 26, 1, 1]),
-            vec![53, 54, 51, 58, 59, 26, 1],
+            discover(ANN).list(&[3, 26, 3, 3]),
+            vec![53, 54, 51, 58, 59, 1, 28, 26, 3],
         ),
         (
             "the protocol's own are not doubled",
-            discover(ANN).list(&[51, 53, 54, 58, 59, 61, 82, 255, 0, 1]),
-            vec![53, 54, 51, 58, 59, 26, 1],
+            discover(ANN).list(&[51, 53, 54, 58, 59, 61, 82, 255, 0, 3]),
+            vec![53, 54, 51, 58, 59, 1, 28, 26, 3],
         ),
         (
             "no list: all, ascending",
             discover(ANN),
             vec![
-                53, 54, 51, 58, 59, 26, 1, 3, 6, 12, 15, 28, 42, 119, 121, 249,
+                53, 54, 51, 58, 59, 1, 28, 26, 3, 6, 12, 15, 42, 119, 121, 249,
             ],
         ),
         (
             "a poor subnet",
             discover(BOB),
-            vec![53, 54, 51, 58, 59, 26, 1, 15, 28, 119],
+            vec![53, 54, 51, 58, 59, 1, 28, 26, 15, 119],
         ),
         (
             "inform: no lease",
-            inform(ANN, "10.0.0.10").list(&[1, 51]),
-            vec![53, 54, 26, 1],
+            inform(ANN, "10.0.0.10").list(&[3, 51]),
+            vec![53, 54, 1, 28, 26, 3],
         ),
         (
             "stranger's inform: no name",
             inform(STRANGER, "10.0.0.50").list(&[1, 12, 15]),
-            vec![53, 54, 26, 1, 15],
+            vec![53, 54, 1, 28, 26, 15],
         ),
         (
             "bootp: no DHCP",
             bootp(ANN).raw(61, b"x"),
-            vec![26, 1, 3, 6, 12, 15, 28, 42],
+            vec![1, 28, 26, 3, 6, 12, 15, 42],
         ),
     ] {
         assert_eq!(order(&world.reply(&ask).message), want, "{name}");
@@ -132,7 +132,7 @@ fn as_neutrons_agent_no_search_list_is_made_of_the_domain() {
     let listed = discover(ANN).list(&[15, 119]);
     assert_eq!(
         order(&world.reply(&listed).message),
-        [53, 54, 51, 58, 59, 26, 15]
+        [53, 54, 51, 58, 59, 1, 28, 26, 15]
     );
     let mut world = with_options(&[("domain-search", "port.org")]);
     let message = decode(&world.reply(&listed).message);
@@ -222,6 +222,13 @@ fn a_ports_own_options_come_first() {
             discover(ANN).list(&[]),
             26,
             Some(vec![5, 0x78]),
+        ),
+        (
+            "netmask, though not asked for",
+            &[("netmask", "255.255.0.0")],
+            discover(ANN).list(&[]),
+            1,
+            Some(vec![255, 255, 0, 0]),
         ),
         (
             "host name by number",

@@ -125,7 +125,7 @@ fn room_is_used_and_kept_to() {
     let list = [224, 225, 226, 227];
     let size = |size: u16| discover(ANN).list(&list).max_size(size);
     for (name, ask, main, file, sname, overload) in [
-        // 53 54 51 58 59 26 take 3+6+6+6+6+4 = 31 of 308 bytes; 1 is the end's and 3 are option 52's.
+        // 53 54 51 58 59 1 28 26 take 3+6+6+6+6+6+6+4 = 43 of 308 bytes; 1 is the end's and 3 are option 52's.
         (
             "no size named",
             discover(ANN).list(&list),

@@ -288,14 +288,26 @@ fn replies_take_the_way_that_reaches_the_client() {
     ] {
         assert_eq!(World::new().said(&ask), want, "{name}");
     }
-    let mut loud = World::of(DhcpScope {
-        broadcast_reply: true,
-        ..scope()
-    });
+    let loud = || {
+        World::of(DhcpScope {
+            broadcast_reply: true,
+            ..scope()
+        })
+    };
     assert_eq!(
-        loud.said(&discover(ANN)),
+        loud().said(&discover(ANN)),
         "offer 10.0.0.10 from 10.0.0.2 to all 255.255.255.255"
     );
+    for (name, ask) in [
+        ("offer", discover(FAR)),
+        ("ack", select(FAR, "10.0.0.2", "10.9.0.12")),
+        ("bootp", bootp(FAR)),
+    ] {
+        for (mut world, want) in [(World::new(), false), (loud(), true)] {
+            let message = decode(&world.reply(&relayed(ask.clone())).message);
+            assert_eq!(message.flags().broadcast(), want, "{name}: by the relay");
+        }
+    }
     let mut nowhere = scope();
     nowhere
         .subnets
@@ -309,7 +321,7 @@ fn replies_take_the_way_that_reaches_the_client() {
 }
 
 #[test]
-fn clients_are_known_by_id_before_mac() {
+fn a_ports_mac_comes_before_an_id() {
     let by_id = "offer 10.0.0.13 from 10.0.0.2 to";
     for (name, ask, want) in [
         (
@@ -323,14 +335,19 @@ fn clients_are_known_by_id_before_mac() {
             format!("{by_id} e 10.0.0.13"),
         ),
         (
-            "id wins over MAC",
+            "the id of another's port, which that may have for this very reason",
             discover(ANN).raw(61, b"ib-7"),
-            format!("{by_id} a 10.0.0.13"),
+            "offer 10.0.0.10 from 10.0.0.2 to a 10.0.0.10".into(),
         ),
         (
-            "MAC alone is not enough for it",
+            "its own MAC, and no id",
             discover(IDA),
-            "stranger".into(),
+            format!("{by_id} d 10.0.0.13"),
+        ),
+        (
+            "its own MAC, and another id",
+            discover(IDA).raw(61, b"what"),
+            format!("{by_id} d 10.0.0.13"),
         ),
         (
             "other id, known MAC",

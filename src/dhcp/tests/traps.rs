@@ -127,7 +127,7 @@ fn a_long_list_of_wishes_is_one_list() {
     };
     assert_eq!(
         order(&reply.message),
-        [53, 54, 61, 51, 58, 59, 26, 1, 3, 42]
+        [53, 54, 61, 51, 58, 59, 1, 28, 26, 3, 42]
     );
 }
 

@@ -58,13 +58,14 @@ pub fn answer(
             false => use_multicast(scope, request),
         };
     }
-    let mac = match who::origin(request, neighbour) {
-        Origin::Mac(mac) => Some(mac),
+    let origin = who::origin(request, neighbour);
+    let mac = match origin {
+        Origin::Mac(mac) | Origin::Duid(mac) => Some(mac),
         Origin::Ask(_) if for_other => return Answer::Silence,
         Origin::Ask(address) => return Answer::Ask(address),
         Origin::Unknown => None,
     };
-    let client = who::find(scope, request, mac);
+    let client = who::find(scope, request, origin);
     if for_other {
         if let Some(client) = client {
             leases.forget_offer(client.port);
@@ -153,7 +154,8 @@ fn use_multicast(scope: &Dhcp6Scope, request: &Request<'_>) -> Answer {
         kind: Kind::Reply,
         message: out.finish(request),
         to: Delivery::Datagram(to),
-        port: None,
+        // Told alike to whoever it is.
+        stranger: false,
     })
 }
 
@@ -165,9 +167,13 @@ impl<'a> Session<'a> {
         let in_use = |ip: Ipv6Addr| {
             matches!(ask, Ask::Renew | Ask::Rebind) && self.request.named().any(|of| of == ip)
         };
+        let is_declined = |ip: Ipv6Addr| {
+            let port = self.client.map(|client| client.port);
+            port.is_some_and(|port| leases.is_declined(port, ip, now))
+        };
         let own: Vec<_> = self
             .own()
-            .filter(|ip| in_use(*ip) || !leases.is_declined(*ip, now))
+            .filter(|ip| in_use(*ip) || !is_declined(*ip))
             .collect();
         let associations = &self.request.associations;
         let shares = identity::allot(own, associations);
@@ -311,7 +317,7 @@ impl<'a> Session<'a> {
             kind,
             message: out.finish(self.request),
             to: self.to,
-            port: self.client.map(|client| client.port),
+            stranger: self.client.is_none(),
         })
     }
 }

@@ -100,6 +100,8 @@ impl Options<'_> {
                 });
             }
         };
+        // What is said for all of them comes before what follows from the lease and the network's domain.
+        let common = self.common(code);
         match code {
             codes::DNS_SERVERS => addresses(&self.subnet.dns, out),
             codes::SNTP_SERVERS if !self.subnet.ntp.is_empty() => {
@@ -110,16 +112,18 @@ impl Options<'_> {
                     put(out, NTP_ADDRESS, |out| out.extend(server.octets()));
                 }
             }),
-            codes::DOMAIN_SEARCH if !self.scope.search.is_empty() => out.option(code, |out| {
-                let domains = self.scope.search.iter();
-                domains.for_each(|domain| labels(domain, out));
-            }),
-            codes::REFRESH_TIME => {
+            codes::DOMAIN_SEARCH if common.is_none() && !self.scope.search.is_empty() => {
+                out.option(code, |out| {
+                    let domains = self.scope.search.iter();
+                    domains.for_each(|domain| labels(domain, out));
+                });
+            }
+            codes::REFRESH_TIME if common.is_none() => {
                 let seconds = self.scope.lease.max(SHORTEST_REFRESH);
                 out.option(code, |out| out.extend(seconds.to_be_bytes()));
             }
             _ => {
-                if let Some(value) = self.common(code) {
+                if let Some(value) = common {
                     out.option(code, |out| out.extend(value));
                 }
             }

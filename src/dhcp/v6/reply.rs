@@ -6,7 +6,7 @@ use super::codes;
 use super::relay;
 use super::request::Request;
 use super::wire::put;
-use crate::model::{MacAddr, PortId};
+use crate::model::MacAddr;
 use crate::plan::scope::Dhcp6Scope;
 
 pub(in crate::dhcp) const SERVER_PORT: u16 = 547;
@@ -28,8 +28,8 @@ pub struct Reply {
     /// What UDP carries, from port 547.
     pub message: Vec<u8>,
     pub to: Delivery,
-    /// `None`: to a stranger.
-    pub port: Option<PortId>,
+    /// To a client that is no port of the network, and is told what that means for it.
+    pub stranger: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Whose a message is: found by MAC, as Neutron's ports are known, or by the DUID that stands in for it.
+//! Whose a message is: found by MAC, as Neutron's ports are known; one that is no port's, by the DUID that a port has beside
+//! its own. Which that is, is for the port's tenant to say: it may be another machine's.
 //!
 //! | the message came | the MAC is that |
 //! |---|---|
@@ -34,13 +35,15 @@ pub(super) enum Origin {
     Mac(MacAddr),
     /// Only a neighbour's MAC would tell.
     Ask(Ipv6Addr),
+    /// In the DUID, and nowhere better.
+    Duid(MacAddr),
     Unknown,
 }
 
 pub(super) fn origin(request: &Request<'_>, neighbour: Neighbour) -> Origin {
     let by_duid = || {
         let duid = request.option(codes::CLIENT_ID)?;
-        mac_of_duid(duid).map(Origin::Mac)
+        mac_of_duid(duid).map(Origin::Duid)
     };
     let found = match request.relays.last() {
         Some(relay) => relay
@@ -56,17 +59,25 @@ pub(super) fn origin(request: &Request<'_>, neighbour: Neighbour) -> Origin {
     found.or_else(by_duid).unwrap_or(Origin::Unknown)
 }
 
-/// By the DUID that a port has for its client id, else by MAC.
+/// By MAC, else by the DUID that a port has for its client id, and last by the MAC in a DUID. `None` also while it is to be
+/// asked whose MAC it is.
 pub(super) fn find<'a>(
     scope: &'a Dhcp6Scope,
     request: &Request<'_>,
-    mac: Option<MacAddr>,
+    origin: Origin,
 ) -> Option<&'a Dhcp6Client> {
-    let by_id = request
-        .option(codes::CLIENT_ID)
-        .filter(|_| !scope.by_client_id.is_empty())
-        .and_then(|id| scope.by_client_id.get(id));
-    let found = by_id.or_else(|| scope.clients.get(&mac?));
+    let by_id = || {
+        let id = request
+            .option(codes::CLIENT_ID)
+            .filter(|_| !scope.by_client_id.is_empty())?;
+        scope.by_client_id.get(id)
+    };
+    let found = match origin {
+        Origin::Mac(mac) => scope.clients.get(&mac).or_else(by_id),
+        Origin::Duid(mac) => by_id().or_else(|| scope.clients.get(&mac)),
+        Origin::Unknown => by_id(),
+        Origin::Ask(_) => None,
+    };
     found.map(AsRef::as_ref)
 }
 
@@ -74,11 +85,7 @@ pub(super) fn find<'a>(
 /// port, whose machine would else share with all strangers when a whole network boots.
 pub(in crate::dhcp) fn sender(scope: &Dhcp6Scope, request: &Request<'_>) -> Who<Ipv6Addr> {
     let origin = origin(request, Neighbour::Unasked);
-    let mac = match origin {
-        Origin::Mac(mac) => Some(mac),
-        Origin::Ask(_) | Origin::Unknown => None,
-    };
-    match (find(scope, request, mac), origin) {
+    match (find(scope, request, origin), origin) {
         (Some(client), _) => Who::Known(client.mac.link_local()),
         (None, Origin::Ask(source)) => Who::Newcomer(source),
         // Of a relay's message too: the clients may be made up by whoever sends it.

@@ -1,11 +1,11 @@
 //! `network_data.json`: how a guest without DHCP configures its interfaces (`nova/virt/netutils.py`).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
 use super::{View, ports};
-use crate::model::{FixedIp, Network, Port, Subnet};
+use crate::model::{FixedIp, Ipv6Mode, Network, Port, Subnet};
 
 pub(super) fn document(view: View<'_>) -> Value {
     let mut links = Vec::new();
@@ -80,7 +80,14 @@ fn network_entry(number: usize, port: &Port, fixed: FixedIp, subnet: &Subnet) ->
         "network_id": port.network,
         "type": family,
     });
-    if subnet.enable_dhcp {
+    if let Some(mode) = subnet.address_mode {
+        entry["type"] = match mode {
+            Ipv6Mode::Slaac => "ipv6_slaac",
+            Ipv6Mode::Stateful => "ipv6_dhcpv6-stateful",
+            Ipv6Mode::Stateless => "ipv6_dhcpv6-stateless",
+        }
+        .into();
+    } else if subnet.enable_dhcp {
         // And nothing more: addresses here would make cloud-init configure them without DHCP.
         entry["type"] = format!("{family}_dhcp").into();
         return entry;
@@ -112,10 +119,9 @@ fn routes(subnet: &Subnet) -> Vec<Value> {
 }
 
 fn dns_services(subnet: &Subnet) -> impl Iterator<Item = Value> {
-    // 0.0.0.0 is no server: it says that clients shall use none.
-    let none = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+    // 0.0.0.0 or :: is no server: it says that clients shall use none.
     let servers = subnet.dns_nameservers.iter();
     servers
-        .filter(move |address| **address != none)
+        .filter(|address| !address.is_unspecified())
         .map(|address| json!({"type": "dns", "address": address}))
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::sample;
 use super::*;
-use crate::model::{InstanceId, NetworkId, Router};
+use crate::model::{InstanceId, Ipv6Mode, NetworkId, Router};
 
 /// Status and body, as text, of a request to `web`.
 fn ask(method: &str, path: &str) -> (u16, String) {
@@ -177,6 +177,41 @@ fn network_data_says_dhcp_or_all() {
     });
     assert_eq!(document("/openstack/latest/network_data.json"), want);
     assert_eq!(document("/openstack/2012-08-10/network_data.json"), want);
+}
+
+#[test]
+fn network_data_says_how_ipv6_addresses_are_come_by() {
+    let all = json!(["fd00::5", "ffff:ffff:ffff:ffff::", "fd00::1"]);
+    let nothing = json!([null, null, null]);
+    for (mode, want, told) in [
+        (None, "ipv6_dhcp", &nothing),
+        (Some(Ipv6Mode::Slaac), "ipv6_slaac", &all),
+        (Some(Ipv6Mode::Stateful), "ipv6_dhcpv6-stateful", &all),
+        (Some(Ipv6Mode::Stateless), "ipv6_dhcpv6-stateless", &all),
+    ] {
+        let mut state = sample::state();
+        let blue = NetworkId(uuid::Uuid::from_u128(2));
+        let blue = state.networks.get_mut(&blue).unwrap();
+        let subnet = &mut std::sync::Arc::make_mut(blue).subnets[1];
+        subnet.enable_dhcp = true;
+        subnet.address_mode = mode;
+        subnet.dns_nameservers = vec![sample::ip("::")];
+        let path = "/openstack/latest/network_data.json";
+        let answer = ask_with(&state, "GET", path, b"", None);
+        let document: Value = serde_json::from_slice(&answer.body).unwrap();
+        let network = &document["networks"][2];
+        assert_eq!(network["type"], want);
+        let found = json!([
+            network["ip_address"],
+            network["netmask"],
+            network["routes"][0]["gateway"]
+        ]);
+        assert_eq!(found, *told, "{want}");
+        let services = mode.map_or(Value::Null, |_| json!([]));
+        assert_eq!(network["services"], services, "{want}");
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(!text.contains(r#""address":"::""#), "{text}");
+    }
 }
 
 #[test]

@@ -9,12 +9,15 @@ use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
 
 use super::super::{Answer as Said, Found, Lookup, Networks, Proxies, ProxySocket};
+use super::lookup::LATE;
 use super::nova::{Stub, status};
 use super::*;
-use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
+use crate::model::{DevName, InstanceId, NetworkId, ProjectId, RouterId, Target};
 
 const RED: NetworkId = NetworkId(uuid::Uuid::from_u128(1));
 const ROUTER: RouterId = RouterId(uuid::Uuid::from_u128(0xaa));
+/// On a link of its own.
+const LINKED: &str = "fe80::5";
 const EMPTY: RouterId = RouterId(uuid::Uuid::from_u128(0xab));
 
 /// Neutron's server: `web` and `db` are in `red`, and only a router has a way to it.
@@ -60,7 +63,12 @@ impl Role {
         };
         // It has no model: the other roles have it.
         let shared = Shared::new(settings, Arc::default()).unwrap();
-        let known = [(WEB, sample::WEB), (DB, "db")];
+        let known = [
+            (WEB, sample::WEB),
+            (DB, "db"),
+            (LATE, "late"),
+            (LINKED, "linked"),
+        ];
         let known = known.map(|(address, id)| (address.parse().unwrap(), id));
         shared.set_lookup(Arc::new(Server(Mutex::new(known.into()))));
         self.shared = Some(Arc::clone(&shared));
@@ -136,6 +144,58 @@ fn a_role_without_novas_settings_passes_requests_on() {
         assert_eq!((answer.status, nova.last().body.len()), (200, 1020));
         let answer = warren.ask(WEB, request(70_000)).await.unwrap();
         assert_eq!(answer.status, 413);
+    });
+}
+
+#[test]
+fn one_guest_shuts_nobody_out_where_the_role_knows_them() {
+    alone(async || {
+        let nova = nova().await;
+        let mut role = Role::named("greedy");
+        role.start(&nova);
+        let warren = Warren::start(role.upstream());
+        warren.server.update(unmodelled());
+        shuts_nobody_out(&warren, WEB, [DB, LATE]).await;
+    });
+}
+
+#[test]
+fn the_link_of_a_link_local_guest_is_passed_on() {
+    alone(async || {
+        let nova = nova().await;
+        let mut role = Role::named("link");
+        role.start(&nova);
+        let on_lo = |address: &str| {
+            let add = ["address", "add", address, "dev", "lo", "nodad"];
+            let added = Command::new("ip").args(add).status();
+            assert!(added.unwrap().success());
+            std::net::SocketAddrV6::new(address.parse().unwrap(), 0, 0, 1)
+        };
+        let (here, guest) = (on_lo("fe80::a9fe:a9fe"), on_lo(LINKED));
+        let socket = TcpSocket::new_v6().unwrap();
+        socket.bind(here.into()).unwrap();
+        let listener = socket.listen(8).unwrap();
+        let address = listener.local_addr().unwrap();
+        let Warren { shared, .. } = Warren::start(role.upstream());
+        let server = super::Server::serve(vec![listener], unmodelled(), &shared);
+        // Behind the router alone the role finds nobody.
+        for (link, want) in [(Some(RED), 200), (None, 404)] {
+            let link = link.map(|network| (DevName::new("lo").unwrap(), network));
+            let scope = MetadataScope {
+                links: link.into_iter().collect(),
+                of: Target::Router(EMPTY),
+                ..(*unmodelled()).clone()
+            };
+            server.update(Arc::new(scope));
+            let socket = TcpSocket::new_v6().unwrap();
+            socket.bind(guest.into()).unwrap();
+            let mut stream = socket.connect(address).await.unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                .await
+                .unwrap();
+            assert_eq!(Answer::read(&mut stream).await.unwrap().status, want);
+        }
     });
 }
 

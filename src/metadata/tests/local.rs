@@ -48,6 +48,10 @@ fn a_password_stays() {
         assert_eq!(warren.ask(WEB, post("first")).await.unwrap().status, 200);
         assert_eq!(warren.ask(WEB, post("second")).await.unwrap().status, 409);
         assert_eq!(warren.get(WEB, path).await.body, b"first");
+        // It goes, and another one comes by its name.
+        warren.shared.forget(&sample::WEB.into());
+        assert_eq!(warren.get(WEB, path).await.body, b"");
+        assert_eq!(warren.ask(WEB, post("second")).await.unwrap().status, 200);
     });
 }
 

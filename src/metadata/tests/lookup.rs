@@ -11,7 +11,7 @@ use super::nova::{Stub, status};
 use super::*;
 use crate::model::{InstanceId, NetworkId, ProjectId, RouterId};
 
-const LATE: &str = "127.0.1.3";
+pub(super) const LATE: &str = "127.0.1.3";
 
 /// A server that knows these addresses, and is asked with nothing but ours.
 #[derive(Default)]
@@ -223,6 +223,18 @@ fn an_address_that_has_moved_is_asked_for_again() {
             "and told at once"
         );
         assert_eq!(server.asked(), 2);
+    });
+}
+
+#[test]
+fn one_guest_shuts_nobody_out_where_the_model_knows_none() {
+    alone(async || {
+        let (_nova, warren, server) = cloud(Server::default(), Limits::default()).await;
+        warren.server.update(unmodelled());
+        server.put("127.9.0.1", "greedy");
+        let others = [LATE, NOBODY];
+        others.iter().for_each(|late| server.put(late, "late"));
+        shuts_nobody_out(&warren, "127.9.0.1", others).await;
     });
 }
 

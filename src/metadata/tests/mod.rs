@@ -117,6 +117,37 @@ fn scope(web: &str) -> MetadataScope {
     )])
 }
 
+/// The same network, of which the model knows nobody: as in a router's namespace, where another process serves DHCP.
+fn unmodelled() -> Arc<MetadataScope> {
+    Arc::new(MetadataScope {
+        residents: Vec::new(),
+        ..scope(WEB)
+    })
+}
+
+/// One guest holds all that it may have: connections, or requests whose bodies do not end. Others are answered all the same.
+async fn shuts_nobody_out(warren: &Warren, guest: &str, others: [&str; 2]) {
+    let post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nslow";
+    let holds = [(32, &b""[..]), (8, post)];
+    for ((connections, said), other) in holds.into_iter().zip(others) {
+        let mut streams = Vec::new();
+        for _ in 0..connections {
+            let mut stream = warren.connect(guest).await;
+            stream.write_all(said).await.unwrap();
+            streams.push(stream);
+        }
+        // What was sent is read by then.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let answer = tokio::time::timeout(Duration::from_secs(5), warren.get(other, "/"));
+        assert_eq!(answer.await.expect("an answer, soon").status, 200);
+        if connections == 32 {
+            assert_eq!(warren.ask(guest, post).await, None, "one too many");
+        }
+        drop(streams);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 fn nova_at(address: SocketAddr) -> NovaSettings {
     NovaSettings {
         protocol: NovaProtocol::Http,

@@ -125,6 +125,24 @@ fn whom_dhcp_and_dns_know() {
     }
 }
 
+#[test]
+fn a_port_with_a_client_id_is_known_by_its_mac_too() {
+    let mut scope = serve(&blue(), &Settings::default()).dhcp.unwrap();
+    let scope = Arc::make_mut(&mut scope);
+    let before = scope.clone();
+    for (name, id, known) in [("an id", "ib-7", true), ("`*` is no id", "", false)] {
+        let mut ida = Port::clone(&port(9, BLUE, DeviceOwner::Machine, &[(11, "10.0.0.9")]));
+        ida.client_id = Some(id.into());
+        scope.join(&ida);
+        let by_mac = scope.clients.get(&ida.mac);
+        assert_eq!(by_mac.map(|client| client.port), Some(ida.id), "{name}");
+        let by_id = scope.by_client_id.get(id.as_bytes());
+        assert_eq!(by_id, by_mac.filter(|_| known), "{name}");
+        scope.leave(&ida);
+        assert_eq!(*scope, before, "{name}: who leaves leaves nothing behind");
+    }
+}
+
 /// Of all networks.
 pub(super) struct ByState<'a>(pub(super) &'a State, pub(super) &'a Settings);
 

@@ -204,6 +204,26 @@ fn a_port_has_its_addresses_name_and_options() {
     assert_eq!(of_network[0], settings.dhcp_options[1]);
     assert_eq!(of_network[1].option, booting.dhcp_options[1]);
     assert_eq!(of_network.len(), 2, "after those of all networks");
+    let search = |name: &str| DhcpOption::parse_v6("domain-search", name);
+    let settings = Settings {
+        dhcp_options: vec![common(search("all.org"))],
+        ..settings
+    };
+    booting.dhcp_options = vec![search("lab.org").unwrap()];
+    let of_network: Vec<DhcpOption> = {
+        let options = scope(&booting, &settings).options;
+        options.iter().map(|common| common.option.clone()).collect()
+    };
+    assert_eq!(
+        of_network, booting.dhcp_options,
+        "before the domain, and that before the one for all"
+    );
+    booting.dns_domain = String::new();
+    assert_eq!(
+        scope(&booting, &settings).options.len(),
+        2,
+        "without a domain"
+    );
     let one_each = of(&one_each);
     assert_eq!(
         one_each.addresses,

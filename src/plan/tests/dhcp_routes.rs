@@ -248,14 +248,16 @@ fn metadata_through_a_network_for_it() {
         .into_iter()
         .map(|leg| (leg.id, leg))
         .collect();
-    let settings = |network, isolated| Settings {
+    let forced = |network, isolated, force| Settings {
         metadata: Metadata {
             network,
             isolated,
+            force,
             ..Settings::default().metadata
         },
         ..Settings::default()
     };
+    let settings = |network, isolated| forced(network, isolated, false);
     for (name, network, settings, want) in [
         (
             "for metadata",
@@ -281,6 +283,12 @@ fn metadata_through_a_network_for_it() {
             settings(true, true),
             None,
         ),
+        (
+            "not for metadata, and forced",
+            for_metadata("10.0.0.0/24", "10.0.0.1"),
+            forced(true, true, true),
+            Some(vec![BLUE]),
+        ),
         ("isolated", blue(), settings(true, true), Some(vec![BLUE])),
     ] {
         let state = State {
@@ -294,13 +302,17 @@ fn metadata_through_a_network_for_it() {
         };
         let known = ByState(&state, &settings);
         let served = plan::services(&state, Target::Network(BLUE), &settings, &known).metadata;
-        let networks = served.map(|scope| {
-            scope
-                .residents
-                .iter()
-                .map(|of| of.network)
-                .collect::<Vec<_>>()
+        let networks = served.as_ref().map(|scope| {
+            let residents = scope.residents.iter();
+            residents.map(|of| of.network).collect::<Vec<_>>()
         });
         assert_eq!(networks, want, "{name}");
+        let Some(scope) = served else {
+            continue;
+        };
+        let links: Vec<_> = scope.links.values().copied().collect();
+        let several = scope.networks.len() > 1;
+        let one = several.then_some(BLUE);
+        assert_eq!(links, Vec::from_iter(one), "{name}");
     }
 }

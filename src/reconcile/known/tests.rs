@@ -217,10 +217,14 @@ fn a_routers_networks_are_known_as_long_as_they_have_its_ports() {
     }
     assert_eq!(known.first_router(second), Some(router));
     assert_eq!(known.networks_of(router), [NETWORK, second]);
+    let beside = |known: &Known| known.routed_together(&[Target::Network(second)].into());
+    let both = [NETWORK, second].map(Target::Network);
+    assert_eq!(beside(&known), both.into());
     let leg = *state.networks[&NETWORK].ports.keys().next().unwrap();
     state.apply(&Event::PortGone(NETWORK, leg));
     known.refresh(&state, NETWORK, &settings);
     assert_eq!(known.networks_of(router), [second], "its port went");
+    assert_eq!(beside(&known), [Target::Network(second)].into());
     state.apply(&Event::NetworkGone(second));
     known.refresh(&state, second, &settings);
     assert!(known.networks_of(router).is_empty(), "its network went");

@@ -258,6 +258,8 @@ fn what_holds_for_all_comes_after_the_ports_and_the_subnets_own() {
         common("sntp-server", "[2001:db8::98]", true),
         common("tag:ipxe6,59", "script", false),
         common("tag:!ipxe6,59", "loader", false),
+        common("domain-search", "lab.org", false),
+        common("information-refresh-time", "20m", false),
         common("200", "7", true),
         common("tag:ipxe6,201", "1", false),
         common("201", "2", false),
@@ -304,6 +306,18 @@ fn what_holds_for_all_comes_after_the_ports_and_the_subnets_own() {
         ("for whose port is known", solicit(BOB), 202, Some(&[3])),
         ("and nobody else", solicit(STRANGER), 202, None),
         ("the subnet's own", solicit(BOB), 31, Some(&subnets)),
+        (
+            "a search list before the domain",
+            solicit(BOB),
+            24,
+            Some(b"\x03lab\x03org\0"),
+        ),
+        (
+            "when to ask again",
+            says(BOB, INFORMATION),
+            32,
+            Some(&1200u32.to_be_bytes()),
+        ),
     ] {
         let reply = world.reply(&ask);
         assert_eq!(value(&reply, code).as_deref(), want, "{name}");

@@ -381,6 +381,13 @@ fn what_no_client_may_say_is_dropped() {
     ] {
         assert_eq!(World::new().said(&says), want, "{name}");
     }
+    for (name, says, stranger) in [
+        ("to us alone", says(ANN, RELEASE).to(US).unicast(), false),
+        ("to everybody", says(ANN, RELEASE).to(US), false),
+        ("no port", says(STRANGER, RELEASE).to(US), true),
+    ] {
+        assert_eq!(World::new().reply(&says).stranger, stranger, "{name}");
+    }
     for (name, packet) in [
         ("nothing", &[][..]),
         ("a type alone", &[1]),
@@ -459,6 +466,29 @@ fn a_port_is_known_by_what_its_tenant_cannot_choose() {
             "advertise na1[2001:db8:1::d] to d fe80::f816:3eff:fe00:d".into(),
         ),
         (
+            "the DUID of another's port, which that may have for this very reason",
+            solicit(ANN).duid(IDAS),
+            format!("{anns} to a fe80::f816:3eff:fe00:a"),
+        ),
+        (
+            "the same from a neighbour that is known",
+            solicit(ANN).duid(IDAS).from(private).neighbour(is(ANN)),
+            format!("{anns} to a {private}"),
+        ),
+        (
+            "the same before the neighbour is known",
+            solicit(ANN).duid(IDAS).from(private),
+            format!("who has {private}"),
+        ),
+        (
+            "nobody says who it is: the DUID that a port has for an id",
+            solicit(STRANGER)
+                .duid(IDAS)
+                .from(private)
+                .neighbour(Neighbour::Nobody),
+            format!("advertise na1[2001:db8:1::d] to d {private}"),
+        ),
+        (
             "nobody is looked for in vain for another server's client",
             says(ANN, REQUEST).to(THEM).from(private),
             "silence".into(),
@@ -526,6 +556,26 @@ fn leases_are_shown_and_a_declined_address_is_held_back() {
 }
 
 #[test]
+fn a_declined_address_is_new_to_another_port() {
+    let mut world = World::new();
+    world.reply(&says(ANN, DECLINE).to(US).na(&["2001:db8:1::a"]));
+    let [ann, heir] = [(ANN, "2001:db8:1::e"), (STRANGER, "2001:db8:1::a")]
+        .map(|(last, address)| Arc::new(client(last, &[(0, address)])));
+    let clients = &mut world.scope.clients;
+    clients.remove(&ann.mac, ann.port);
+    for client in [ann, heir] {
+        clients.insert(client.mac, client.port, client);
+    }
+    for (last, want) in [
+        (ANN, "advertise na1[2001:db8:1::e]"),
+        (STRANGER, "advertise na1[2001:db8:1::a]"),
+    ] {
+        let said = world.said(&says(last, SOLICIT).na(&[]));
+        assert!(said.starts_with(want), "{said}");
+    }
+}
+
+#[test]
 fn a_whole_network_with_addresses_of_its_own_making_is_not_one_stranger() {
     let scope = scope();
     let unknown = |of: &str| Who::Newcomer(ip(of));
@@ -546,8 +596,13 @@ fn a_whole_network_with_addresses_of_its_own_making_is_not_one_stranger() {
             unknown("fe80::2"),
         ),
         (
-            "a port by its DUID",
+            "perhaps a port by its DUID, perhaps another that has the same",
             says(IDA, SOLICIT).duid(IDAS).from("fe80::3"),
+            unknown("fe80::3"),
+        ),
+        (
+            "a port by its DUID",
+            says(STRANGER, SOLICIT).duid(IDAS),
             Who::Known(mac(IDA).link_local()),
         ),
         (

@@ -42,21 +42,25 @@ fn the_next_forwarder_is_asked() {
         let silent = Stub::at("127.0.0.1", |_| vec![]).await;
         let refuses = Stub::at("127.0.0.1", |query| vec![refusal(query, 5)]).await;
         let fails = Stub::at("127.0.0.1", |query| vec![refusal(query, 2)]).await;
+        // As Unbound does for who is not on its list: the header alone.
+        let curt = Stub::at("127.0.0.1", |query| vec![ground::curt_refusal(query, 5)]).await;
         let good = Stub::at("127.0.0.1", |query| vec![record(query, 1)]).await;
         let nobody = Forward {
             address: "127.0.0.1:9".parse().unwrap(), // no one listens: ICMP says so
             from: Side::Host,
         };
-        let [silent_, refuses_, fails_, good_] =
-            [&silent, &refuses, &fails, &good].map(|stub| stub.from(Side::Host));
+        let [silent_, refuses_, fails_, curt_, good_] =
+            [&silent, &refuses, &fails, &curt, &good].map(|stub| stub.from(Side::Host));
         for (case, forwarders, want) in [
             ("the first is good", vec![good_, silent_], Some(0)),
             ("silence", vec![silent_, good_], Some(0)),
             ("REFUSED", vec![refuses_, good_], Some(0)),
             ("SERVFAIL", vec![fails_, good_], Some(0)),
+            ("REFUSED alone", vec![curt_, good_], Some(0)),
             ("nobody there", vec![nobody, good_], Some(0)),
             ("all three", vec![silent_, refuses_, nobody, good_], Some(0)),
             ("nobody better", vec![refuses_], Some(5)),
+            ("nobody better, alone", vec![curt_], Some(5)),
             (
                 "nobody better than the last",
                 vec![fails_, refuses_],
@@ -75,6 +79,7 @@ fn the_next_forwarder_is_asked() {
             );
             let counters = ground.server.counters();
             assert_eq!(counters.forwarded, 1, "{case}");
+            assert_eq!(counters.spoofed, 0, "{case}");
             let failed = u64::from(case.contains("at all") || case.contains("everywhere"));
             assert_eq!(counters.forward_failed, failed, "{case}");
         }
@@ -271,10 +276,8 @@ fn an_answer_is_kept_for_its_time_and_for_its_network() {
             assert_eq!(asks("www.example.org").await, 1, "others");
             scope.cache = 0;
             ground.server.update(Arc::new(scope));
-            assert_eq!(
-                asks("new.example.org").await + asks("new.example.org").await,
-                2
-            );
+            assert_eq!(asks("www.example.org").await, 1, "none is kept");
+            assert_eq!(asks("www.example.org").await, 1);
         },
     );
 }
@@ -380,6 +383,7 @@ fn no_more_wait_than_may() {
             settings.waiting = Bound {
                 per_client: 3,
                 per_namespace: 5,
+                assured: 2,
                 in_all: 100,
             };
         })

@@ -390,6 +390,14 @@ pub(super) fn refusal(query: &[u8], code: u8) -> Vec<u8> {
     answer
 }
 
+/// The header alone, with this code.
+pub(super) fn curt_refusal(query: &[u8], code: u8) -> Vec<u8> {
+    let mut answer = refusal(query, code);
+    answer.truncate(12);
+    answer[5] = 0;
+    answer
+}
+
 /// The network that most tests need, with those who ask on the host itself. 10.99.0.9 is a stranger's address.
 async fn lay_out() {
     let home = Namespace::home().unwrap();

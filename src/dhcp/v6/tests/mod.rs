@@ -19,6 +19,7 @@ mod options;
 mod relays;
 mod states;
 mod tags;
+mod who;
 
 /// Has 2001:db8:1::a.
 pub(super) const ANN: u8 = 0xa;
